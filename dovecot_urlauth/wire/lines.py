@@ -1,0 +1,95 @@
+"""Lines cut from a stream of bytes, and the one error that a protocol ends with.
+
+All of Dovecot's text protocols end their lines with LF and tolerate a CR before it (lib/istream.c,
+``i_stream_next_line``).  A peer that never sends the LF must not be able to fill our memory, so each
+protocol names its limit.
+"""
+
+from __future__ import annotations
+
+QUOTED_BYTES = 80  # how much of a peer's input Dovecot shows in a log line
+_ELLIPSIS = "..."
+
+
+class ProtocolError(Exception):
+    """The peer broke the protocol: log ``texts``, close the connection.
+
+    ``texts`` are the error log lines in Dovecot's words, in order (there may be none); ``text`` is the
+    first of them.  ``reason`` is what the line about the disconnect gives as its reason, where the service
+    writes such a line.
+    """
+
+    def __init__(self, *texts: str, reason: str = "") -> None:
+        super().__init__(*texts, *([reason] if reason else []))
+        self.texts = texts
+        self.reason = reason
+
+    @property
+    def text(self) -> str:
+        return self.texts[0] if self.texts else self.reason
+
+
+class LineBuffer:
+    """Bytes in, lines out, in time linear in the number of bytes however they are cut.
+
+    ``limit`` is the length in bytes of the longest line, LF included.
+    """
+
+    def __init__(self, limit: int, too_long: str = "Input line too long") -> None:
+        self.limit = limit
+        self._too_long = too_long
+        self._bytes = bytearray()
+        self._searched = 0
+
+    def feed(self, data: bytes) -> None:
+        """Append what was read from the peer."""
+        self._bytes += data
+
+    def next_line(self) -> bytes | None:
+        """The next line without its LF (nor a CR before that), or None until more bytes are fed.
+
+        Raises ProtocolError once ``limit`` bytes are there without a LF among them.
+        """
+        end = self._bytes.find(b"\n", self._searched, self.limit)
+        if end < 0:
+            self._searched = min(len(self._bytes), self.limit)
+            if len(self._bytes) >= self.limit:
+                raise ProtocolError(self._too_long)
+            return None
+        line = bytes(self._bytes[:end])
+        # Cutting a bytearray's front only moves its start, so this is not a copy of the rest.
+        del self._bytes[: end + 1]
+        self._searched = 0
+        return line[:-1] if line.endswith(b"\r") else line
+
+    def take(self, size: int) -> bytes:
+        """Up to ``size`` bytes that follow the last line, now consumed."""
+        data = bytes(self._bytes[:size])
+        del self._bytes[:size]
+        self._searched = 0
+        return data
+
+    def rest(self) -> bytes:
+        """All bytes that follow the last line, now consumed."""
+        return self.take(len(self._bytes))
+
+
+def shown(data: bytes) -> str:
+    """A peer's bytes as log text, complete; bytes that are not UTF-8 survive as surrogates."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def quoted(data: bytes, limit: int = QUOTED_BYTES) -> str:
+    """A peer's bytes as log text of at most ``limit`` bytes, made harmless.
+
+    As Dovecot's str_sanitize: control characters become ``?``, so does what is not UTF-8, and a text that
+    had to be cut ends in three dots.
+    """
+    head = data[:limit].decode("utf-8", "replace").replace("\ufffd", "?")
+    text = "".join("?" if char < " " or "\x7f" <= char <= "\x9f" else char for char in head)
+    if len(data) <= limit:
+        return text
+    return text.encode()[: limit - len(_ELLIPSIS)].decode("utf-8", "ignore") + _ELLIPSIS
+
+
+__all__ = ["LineBuffer", "ProtocolError", "quoted", "shown"]

@@ -1,0 +1,61 @@
+r"""Log records: what a service process writes to fd 2 for Dovecot's log process.
+
+A record is one line, or several when its text is long or has several lines (lib/failures.c)::
+
+    0x01  type  pid in decimal  SP  text  LF
+
+    \x01\x086221 prefix=imap-urlauth-login: \n      from now on this pid's records carry this prefix
+    \x01\x026221 Logged in: user=<bob>, ...\n       one record at severity info
+
+The pipe is shared by all processes of the service, so each line must go out in one atomic write and may not
+exceed PIPE_BUF.  A bare LF inside a text would start a line without a head, which the log process takes for
+an error of its own: each line of a text therefore gets its own head, as Dovecot 2.4 does.
+"""
+
+from __future__ import annotations
+
+from dovecot_urlauth.wire.value import Enum
+
+RECORD_LIMIT = 4096  # PIPE_BUF: head, text and LF
+_OPTION = 0x08
+
+
+class Severity(Enum):
+    """The type byte of a record."""
+
+    DEBUG = 1
+    INFO = 2
+    WARNING = 3
+    ERROR = 4
+    FATAL = 5
+    PANIC = 6
+
+
+def encode(severity: Severity, pid: int, text: str) -> list[bytes]:
+    """The record as lines to be written with one ``write`` each; empty lines of the text are left out."""
+    head = b"\x01%c%d " % (severity.value, pid)
+    room = RECORD_LIMIT - len(head) - 1
+    lines = [line for line in _bytes(text).split(b"\n") if line] or [b""]
+    return [
+        b"%s%s\n" % (head, line[start : start + room])
+        for line in lines
+        for start in range(0, max(len(line), 1), room)
+    ]
+
+
+def encode_prefix(pid: int, prefix: str) -> bytes:
+    """The line that sets the log prefix of a process, cut to one record if need be."""
+    head = b"\x01%c%d prefix=" % (_OPTION, pid)
+    return b"%s%s\n" % (head, _bytes(prefix).replace(b"\n", b" ")[: RECORD_LIMIT - len(head) - 1])
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # surrogates that did not come from bytes
+        data = text.encode("utf-8", "surrogatepass")
+    # The log process reads C strings: a NUL would hide the rest of the line.
+    return data.replace(b"\0", b"?")
+
+
+__all__ = ["RECORD_LIMIT", "Severity", "encode", "encode_prefix"]
