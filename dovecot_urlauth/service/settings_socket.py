@@ -1,0 +1,71 @@
+"""Asking the config process over its UNIX socket (lib-master/master-service-settings.c).
+
+Both generations keep the socket at ``base_dir/config``, readable by root only.  2.3 answers with text, 2.4
+with an open file: the whole configuration, parsed.
+"""
+
+from __future__ import annotations
+
+import os
+from time import monotonic
+
+from dovecot_urlauth.service.sockets import connect_unix
+from dovecot_urlauth.wire.config_text import ConfigRefused, ConfigReply, request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+
+    from dovecot_urlauth.service.settings_wanted import Wanted
+
+TIME_LIMIT = 10.0
+"""Seconds for the whole conversation, as in Dovecot."""
+
+READ_SIZE = 64 * 1024
+
+
+class ConfigUnreachable(Exception):
+    """The config process could not be asked; ``text`` says why, in Dovecot's words."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+def ask_for_values(path: bytes, wanted: Wanted) -> dict[str, str]:
+    """2.3: the explicit settings of ``wanted``.  Raises ConfigUnreachable, or ConfigRefused by the server."""
+    deadline = monotonic() + TIME_LIMIT
+    connection = _connect(path)
+    try:
+        connection.sendall(request(wanted.modules, wanted.service))
+        return _read_reply(connection, deadline, path)
+    except TimeoutError:
+        raise ConfigUnreachable(f"Timeout reading config from {os.fsdecode(path)}") from None
+    except OSError as error:
+        raise ConfigUnreachable(f"read({os.fsdecode(path)}) failed: {error.strerror}") from None
+    finally:
+        connection.close()
+
+
+def _read_reply(connection: socket, deadline: float, path: bytes) -> dict[str, str]:
+    reply = ConfigReply()
+    while True:
+        connection.settimeout(max(deadline - monotonic(), 0.001))
+        data = connection.recv(READ_SIZE)
+        if not data:
+            name = os.fsdecode(path)
+            raise ConfigUnreachable(f"read({name}) disconnected before receiving end-of-settings line")
+        if reply.feed(data):
+            return reply.values()
+
+
+def _connect(path: bytes) -> socket:
+    try:
+        connection = connect_unix(path, patience=TIME_LIMIT, blocking=True)
+    except OSError as error:
+        raise ConfigUnreachable(f"net_connect_unix({os.fsdecode(path)}) failed: {error.strerror}") from None
+    connection.settimeout(TIME_LIMIT)
+    return connection
+
+
+__all__ = ["ConfigRefused", "ConfigUnreachable", "ask_for_values"]

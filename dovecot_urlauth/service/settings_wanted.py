@@ -1,0 +1,55 @@
+"""Which settings each stage asks for: names of modules, services and protocols in Dovecot's own registers.
+
+2.3 filters on the server by one service name, so ``protocol imap { }`` does not apply to the worker.  2.4
+hands out the whole configuration; the reader names blocks, and a protocol and a service that
+``protocol x { }`` and ``service x { }`` are matched against; the target user's protocol is imap.
+"""
+
+from __future__ import annotations
+
+from dovecot_urlauth.wire.value import record
+
+
+@record(frozen=True, slots=True)
+class Wanted:
+    """One stage's share of the configuration."""
+
+    service: str
+    """Name of the service; in 2.3 the only filter."""
+    modules: tuple[str, ...]
+    """2.3: registered setting modules, each with those that it depends on."""
+    protocol: str
+    """2.4: what ``protocol x { }`` is matched against."""
+    blocks: tuple[str, ...]
+    """2.4: setting blocks of the binary configuration."""
+
+
+LOGIN = Wanted(
+    service="imap-urlauth",
+    modules=("imap-urlauth-login",),
+    protocol="imap-urlauth",
+    blocks=("master_service", "login"),
+)
+
+BROKER = Wanted(
+    service="imap-urlauth",
+    modules=("imap-urlauth",),
+    protocol="imap-urlauth",
+    blocks=("master_service", "imap_urlauth"),
+)
+
+WORKER = Wanted(
+    service="imap-urlauth-worker",
+    modules=("imap-urlauth-worker",),
+    protocol="imap-urlauth-worker",
+    blocks=("master_service", "imap_urlauth_worker"),
+)
+"""The worker's process before it serves a user."""
+
+TARGET_USER = Wanted(
+    service="imap-urlauth-worker",
+    modules=("imap-urlauth-worker",),
+    protocol="imap",
+    blocks=("master_service", "imap_urlauth_worker", "mail_user", "mail_storage"),
+)
+"""The worker and the mail store of the user whose mail it reads."""
