@@ -1,0 +1,67 @@
+# For an administrator: demo, install.  For a developer: dev, test and the targets below it.
+PYTHON = /usr/bin/python3
+PREFIX = /usr/local
+DESTDIR =
+
+DEBIAN_PACKAGES = dovecot-core dovecot-imapd dovecot-submissiond python3-venv procps
+PIP = .venv/bin/pip install --quiet --disable-pip-version-check
+TOX = .venv/bin/tox run
+
+.PHONY: help install demo dev compiled test style types unit dovecot bench differential debian clean
+
+help:
+	@echo 'make demo                   fetch a message across users through a private Dovecot'
+	@echo 'make install PREFIX=/dir    a self-contained installation and its conf.d'
+	@echo 'make test                   the whole suite, against real Dovecots too'
+	@echo 'make dev                    tools in .venv; compat/ then runs in place'
+	@echo 'make style types unit dovecot bench differential clean'
+
+install:
+	$(PYTHON) -IB install.py --prefix '$(PREFIX)' --destdir '$(DESTDIR)'
+
+demo: compiled
+	$(PYTHON) -IB demo/demo.py
+
+dev: .venv/tools compiled
+
+# as Dovecot starts them, the executables never write byte code themselves
+compiled: .venv/ready
+	@$(PYTHON) -m compileall -q dovecot_urlauth
+
+test: dev
+	$(TOX)
+
+style types unit dovecot: dev
+	$(TOX) -e $@
+
+bench: dev
+	.venv/bin/python -m bench
+
+differential: dev
+	.venv/bin/python -m tests.dovecot.differential
+
+# what the executables need: .venv/run is the one folder that those in compat/ and bin/ import from
+.venv/ready: requirements.txt | debian
+	$(PYTHON) -m venv --clear .venv
+	$(PIP) --requirement requirements.txt
+	mkdir .venv/run
+	cd .venv/run && ln -s ../../dovecot_urlauth ../lib/python3*/site-packages/setproctitle .
+	touch $@
+
+# what developers need on top
+.venv/tools: .venv/ready pyproject.toml
+	$(PIP) --upgrade 'pip>=25.1'
+	$(PIP) --group dev
+	touch $@
+
+debian:
+	@missing=; for package in $(DEBIAN_PACKAGES); do \
+	  dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
+	done; \
+	test -z "$$missing" || { echo "installing$$missing"; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get -q update && apt-get -q -y --no-install-recommends install $$missing </dev/null; }
+
+clean:
+	rm -rf .venv .tox build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,19 @@
+"""What the package is called and needs; tool settings are in pyproject.toml, installing for Dovecot is install.py's."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name="dovecot-urlauth",
+    version="0.1.0",
+    description="Dovecot's imap-urlauth services in Python: URLAUTH (RFC 4467) across users, and safely",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    packages=find_packages(include=["dovecot_urlauth", "dovecot_urlauth.*"]),
+    python_requires=">=3.11",
+    install_requires=(HERE / "requirements.txt").read_text(encoding="utf-8").split(),
+)
