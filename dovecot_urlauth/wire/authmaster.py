@@ -11,9 +11,11 @@ imap-urlauth redeems a login's request over ``auth-master``; the worker looks ta
     -> USER\t1\talice\tprotocol=imap
     <- USER\t1\talice\tuid=5001\tgid=5001\thome=/home/alice
 
-Other answers are ``NOTFOUND\t<id>`` and ``FAIL\t<id>[\treason=<text>]``.  States: VERSION, SPID, OPEN.  Fatal:
-another major version, no SPID, an answer without a number, a line above the limit.  Words we do not know
-are skipped, and so are empty fields.  Whether an id was ever asked about is for the caller to know.
+Other answers are ``NOTFOUND\t<id>`` and ``FAIL\t<id>[\treason=<text>]``.
+
+States: VERSION, SPID, OPEN.  Fatal: another major version, no SPID, an answer without a number, a line above
+the limit.  Words we do not know are skipped, and so are empty fields.  Whether an id was ever asked about is
+for the caller to know.
 (lib-master/master-login-auth.c, lib-auth/auth-master.c; 2.4: lib-login, lib-auth-client.)
 """
 
@@ -89,7 +91,9 @@ class AuthMaster:
         """What to send on connect; the first command may follow in the same write."""
         return b"VERSION\t%d\t%d\n" % (MAJOR, self._minor)
 
-    def request(self, request_id: int, client_pid: int, auth_id: int, cookie: bytes, session_pid: int) -> bytes:
+    def request(
+        self, request_id: int, client_pid: int, auth_id: int, cookie: bytes, session_pid: int
+    ) -> bytes:
         """Redeem a login: ``client_pid``, ``auth_id`` and ``cookie`` of the hand-off, our own pid."""
         return _line(
             b"REQUEST",

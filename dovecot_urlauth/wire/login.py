@@ -23,6 +23,10 @@ from dovecot_urlauth.wire.tabescape import fields
 from dovecot_urlauth.wire.value import Enum, record
 from dovecot_urlauth.wire.version import is_version, version_line
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
 PROTOCOL = b"imap-urlauth"
 MAJOR = 2
 LINE_LIMIT = 1026  # what Dovecot's login reads ahead: 1218 less 128 for the username, 64 for the session id
@@ -96,7 +100,8 @@ class LoginProtocol:
 def _read_version(line: bytes) -> VersionReceived:
     if not is_version(line, PROTOCOL, MAJOR):
         raise LoginRejected(
-            f"IMAP URLAUTH client not compatible with this server (mixed old and new binaries?) {shown(line)}",
+            "IMAP URLAUTH client not compatible with this server (mixed old and new binaries?) "
+            + shown(line),
             reason="Version mismatch",
         )
     return VersionReceived()
@@ -118,7 +123,10 @@ def _read_auth(line: bytes) -> AuthRequest:
     return AuthRequest(service, pid, user, session, token)
 
 
-_READERS = {State.VERSION: _read_version, State.AUTH: _read_auth}
+_READERS: Mapping[State, Callable[[bytes], VersionReceived | AuthRequest]] = {
+    State.VERSION: _read_version,
+    State.AUTH: _read_auth,
+}
 _NEXT = {State.VERSION: State.AUTH, State.AUTH: State.DONE}
 
 

@@ -30,7 +30,7 @@ def is_version(line: bytes, name: bytes, major: int) -> bool:
 
 
 def version_fault(line: bytes, name: bytes, major: int) -> str | None:
-    """What 2.4 writes after ``<connection>: `` about a line that is not the expected VERSION; None if it is."""
+    """What 2.4 logs, behind the connection's name, about a line that is not this VERSION; None if it is."""
     parts = fields(line)
     if len(parts) < 4 or parts[0] != b"VERSION":
         return f"didn't reply with a valid VERSION line: {shown(line)}"

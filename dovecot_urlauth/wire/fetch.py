@@ -1,0 +1,169 @@
+r"""The fetch protocol, worker's end: what ``imap`` says once the worker holds its socket.
+
+::
+
+    C: USER\talice                                       whose mail
+    S: OK
+    C: URL\timap://alice@.../;UID=1;URLAUTH=...\tbpstruct\tbinary
+    S: OK\thasnuls\tbpstruct="text" "plain" ...\t5       five bytes, then a LF as guard
+    S: <5 bytes>
+    C: URL\timap://...
+    S: NO\terror=Failed to fetch URLAUTH "...": URLAUTH has expired
+    C: END                                               another target user is next
+    S: OK                                                from imap-urlauth, not from the worker
+
+Phases: SELECT (only USER), FETCH (only URL and END), DONE.  The worker moves to FETCH itself, by
+:meth:`CommandReader.selected`, when a USER was answered with OK.  Command words are case sensitive, the
+flags of URL are not.  Empty lines are skipped.  Fatal: a word out of its phase, a wrong number of
+parameters, a line above the limit.  (imap-urlauth-worker.c, imap-urlauth-worker-common.c)
+"""
+
+from __future__ import annotations
+
+from dovecot_urlauth.wire.lines import LineBuffer, ProtocolError, quoted
+from dovecot_urlauth.wire.tabescape import escape, fields
+from dovecot_urlauth.wire.value import Enum, record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+LINE_LIMIT = 65536  # 2.3 has 2048, which kills sessions with long URLs; 2.4 has none
+
+OK_LINE = b"OK\n"
+NO_LINE = b"NO\n"
+LITERAL_END = b"\n"
+
+
+@record(frozen=True, slots=True)
+class UserCommand:
+    """Open the mail of this user."""
+
+    name: bytes
+
+
+@record(frozen=True, slots=True)
+class UrlCommand:
+    """Fetch this URL.  At most one of ``body`` and ``binary`` is set; none of the three never."""
+
+    url: bytes
+    body: bool
+    binary: bool
+    structure: bool
+
+
+@record(frozen=True, slots=True)
+class EndCommand:
+    """Done with this user."""
+
+
+class Phase(Enum):
+    """Which commands are in order."""
+
+    SELECT = "select"
+    FETCH = "fetch"
+    DONE = "done"
+
+
+class CommandReader:
+    """Feed what the client sends; take one command, answer it, take the next."""
+
+    def __init__(self) -> None:
+        self.phase = Phase.SELECT
+        self._lines = LineBuffer(LINE_LIMIT, "Session aborted: Input line too long")
+
+    def feed(self, data: bytes) -> None:
+        """Append what was read."""
+        self._lines.feed(data)
+
+    def selected(self) -> None:
+        """The last USER was answered with OK."""
+        self.phase = Phase.FETCH
+
+    def next_command(self) -> UserCommand | UrlCommand | EndCommand | None:
+        """The next command, or None until more is fed; raises ProtocolError."""
+        if self.phase is Phase.DONE:
+            return None
+        while (line := self._lines.next_line()) is not None:
+            if line:
+                return self._read(line)
+        return None
+
+    def _read(self, line: bytes) -> UserCommand | UrlCommand | EndCommand:
+        word, *arguments = fields(line)
+        read = _COMMANDS.get((self.phase, word))
+        if read is None:
+            raise _bad_input(f"Unknown or inappropriate command: {quoted(word)}")
+        command = read(arguments)
+        if isinstance(command, EndCommand):
+            self.phase = Phase.DONE
+        return command
+
+    def rest(self) -> bytes:
+        """What came behind END, consumed: the next worker's to read."""
+        return self._lines.rest()
+
+
+def _read_user(arguments: list[bytes]) -> UserCommand:
+    if len(arguments) != 1:
+        raise _bad_input("USER: Invalid number of parameters")
+    return UserCommand(arguments[0])
+
+
+def _read_url(arguments: list[bytes]) -> UrlCommand:
+    if not arguments:
+        raise _bad_input("URL: Missing URL parameter")
+    flags = {flag.lower() for flag in arguments[1:]}
+    binary, structure = b"binary" in flags, b"bpstruct" in flags
+    body = not binary and (b"body" in flags or not structure)
+    return UrlCommand(arguments[0], body, binary, structure)
+
+
+def _read_end(arguments: list[bytes]) -> EndCommand:
+    if arguments:
+        raise _bad_input("END: Invalid number of parameters")
+    return EndCommand()
+
+
+_COMMANDS: Mapping[tuple[Phase, bytes], Callable[[list[bytes]], UserCommand | UrlCommand | EndCommand]] = {
+    (Phase.SELECT, b"USER"): _read_user,
+    (Phase.FETCH, b"URL"): _read_url,
+    (Phase.FETCH, b"END"): _read_end,
+}
+
+
+def _bad_input(why: str) -> ProtocolError:
+    return ProtocolError(f"Client input error: {why}", "Session aborted: Unexpected input")
+
+
+def ok_line(size: int, *, has_nuls: bool = False, structure: bytes | None = None) -> bytes:
+    """The first line of a URL's answer.
+
+    If ``size`` is above 0, that many bytes and LITERAL_END must follow; behind size 0 nothing may.
+    """
+    parts = [b"OK"]
+    if has_nuls:
+        parts.append(b"hasnuls")
+    if structure is not None:
+        parts.append(b"bpstruct=" + escape(structure))
+    return b"\t".join(parts) + b"\t%d\n" % size
+
+
+def no_line(error: bytes | None = None) -> bytes:
+    """The refusal of a URL, with a text for the user or without."""
+    return NO_LINE if error is None else b"NO\terror=%s\n" % escape(error)
+
+
+__all__ = [
+    "LINE_LIMIT",
+    "LITERAL_END",
+    "NO_LINE",
+    "OK_LINE",
+    "CommandReader",
+    "EndCommand",
+    "Phase",
+    "UrlCommand",
+    "UserCommand",
+    "no_line",
+    "ok_line",
+]
