@@ -1,4 +1,4 @@
-"""What the package is called and needs; tool settings are in pyproject.toml, installing for Dovecot is install.py's."""
+"""What the package is called and needs.  Tool settings: pyproject.toml; installation: install.py"""
 
 from pathlib import Path
 
