@@ -99,7 +99,8 @@ def _copy_package(source: Path, target: Path) -> None:
     """Copy sources and the extension modules that fit this Python."""
     target.mkdir()
     for file in source.iterdir():
-        if file.name.endswith((".py", *EXTENSION_SUFFIXES)):
+        ending = "".join(file.suffixes)
+        if ending in (".py", *EXTENSION_SUFFIXES):
             shutil.copyfile(file, target / file.name)
 
 
@@ -150,7 +151,7 @@ def main() -> int:
     except InstallError as error:
         print(f"dovecot-urlauth is not installed: {error}", file=sys.stderr)
         return 1
-    print(f"dovecot-urlauth is in {given.destdir}{prefix}.  Now let dovecot.conf end with the line for your Dovecot:")
+    print(f"dovecot-urlauth is in {given.destdir}{prefix}.  Let dovecot.conf end with your Dovecot's line:")
     for generation in ("2.3", "2.4"):
         print(f"  !include {prefix}/share/dovecot-urlauth/conf.d/{generation}/90-urlauth.conf")
     return 0
