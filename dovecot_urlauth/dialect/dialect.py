@@ -1,0 +1,97 @@
+"""What can differ between Dovecot versions, as one immutable value."""
+
+from __future__ import annotations
+
+from dovecot_urlauth.wire.control import ControlOrder
+from dovecot_urlauth.wire.handoff import HandoffLayout
+from dovecot_urlauth.wire.value import Enum, record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dovecot_urlauth.message.rules import MessageRules
+    from dovecot_urlauth.url.rules import URLRules
+
+STATUS_NEVER_AGAIN = 0xFFFFFFFF
+"""Status "no free slot, and there will never be one" of Dovecot 2.4.2 and newer."""
+
+
+class ConfigSource(Enum):
+    """Where a service process reads its settings."""
+
+    TEXT_SOCKET = "key=value lines over base_dir/config"
+    BINARY_BIG_ENDIAN = "a file whose fd comes over base_dir/config, integers big-endian"
+    BINARY_NATIVE = "the same with native integers"
+
+
+class LoginDetails(Enum):
+    """How much a login process adds to the reason for a disconnect."""
+
+    NONE = "nothing (2.3.13)"
+    TEXT = "how far the client came, in parentheses (2.3.19)"
+    TEXT_AND_CODE = "the same, more regular, and a machine-readable word (2.4)"
+
+
+@record(frozen=True, slots=True)
+class LoginTexts:
+    """How imap-urlauth-login words the end of a connection in the log (login-common/client-common.c)."""
+
+    success: str
+    aborted: str
+    closed: str
+    """The reason when the client just went away."""
+    shutting_down: str
+    details: LoginDetails
+    log_format: str
+    log_format_elements: str
+
+
+@record(frozen=True, slots=True)
+class Dialect:
+    """Everything in which one family of Dovecot versions differs from another.
+
+    Sources: lib-master/master-interface.h, master-service.c, lib-auth, login-common and imap-urlauth of
+    each version; the numbers were confirmed by running them.
+    """
+
+    name: str
+    generation: str
+    """``"2.3"`` or ``"2.4"``: the configuration language."""
+
+    first_listener_fd: int
+    accepted_client_fd: int | None
+    """Where master puts a connection that it accepted itself, when the environment announces one."""
+    status_when_exhausted: int
+    """available_count when the process is full and will never take another client."""
+
+    config_source: ConfigSource
+    settings_error_format: str
+    auth_master_path_setting: bool
+    """Whether auth-master's path is a setting; otherwise it is the ``-a`` option."""
+
+    login_greets: bool
+    auth_client_minor: int
+    auth_request_parameters: tuple[bytes, ...]
+    """Parameters of AUTH before ``session=`` and ``resp=``."""
+    handoff: HandoffLayout
+    login_texts: LoginTexts
+
+    auth_master_minor: int
+    userdb_minor: int
+    userdb_parameter: bytes
+    """What a USER lookup must say of the asking service."""
+
+    control_order: ControlOrder
+
+    names_user_in_disconnect: bool
+    """Whether imap-urlauth writes ``user x: `` before ``Disconnected: ...``."""
+    appends_request_to_errors: bool
+    """Whether imap-urlauth adds the login request's age and ids to its errors."""
+
+    explicit_override_prefix: bool
+    """Whether a userdb field ``set/x`` is an explicit setting and ``a/b`` a setting path."""
+    normalizes_names_to_nfc: bool
+
+    load_url_rules: Callable[[], URLRules]
+    load_message_rules: Callable[[], MessageRules]

@@ -1,0 +1,162 @@
+"""The four dialects, each as the changes it brought to the one before."""
+
+from __future__ import annotations
+
+from dovecot_urlauth.dialect.dialect import STATUS_NEVER_AGAIN, ConfigSource, Dialect, LoginDetails, LoginTexts
+from dovecot_urlauth.wire.control import ControlOrder
+from dovecot_urlauth.wire.handoff import LAYOUT_2_3, LAYOUT_2_4
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from dovecot_urlauth.message.rules import MessageRules
+    from dovecot_urlauth.url.rules import URLRules
+
+
+def _url_rules_2_3() -> URLRules:
+    from dovecot_urlauth.url.rules import RULES_2_3
+
+    return RULES_2_3
+
+
+def _url_rules_2_4() -> URLRules:
+    from dovecot_urlauth.url.rules import RULES_2_4
+
+    return RULES_2_4
+
+
+def _message_rules_2_3_13() -> MessageRules:
+    from dovecot_urlauth.message.rules import RULES_2_3_13
+
+    return RULES_2_3_13
+
+
+def _message_rules_2_3_19() -> MessageRules:
+    from dovecot_urlauth.message.rules import RULES_2_3_19_DEBIAN
+
+    return RULES_2_3_19_DEBIAN
+
+
+def _message_rules_2_4_1() -> MessageRules:
+    from dovecot_urlauth.message.rules import RULES_2_4_1
+
+    return RULES_2_4_1
+
+
+def _message_rules_2_4_5() -> MessageRules:
+    from dovecot_urlauth.message.rules import RULES_2_4_5
+
+    return RULES_2_4_5
+
+
+LOGIN_TEXTS_2_3_13 = LoginTexts(
+    success="Login",
+    aborted="Disconnected: ",
+    closed="Disconnected",
+    shutting_down="Shutting down",
+    details=LoginDetails.NONE,
+    log_format="%$: %s",
+    log_format_elements="user=<%u> method=%m rip=%r lip=%l mpid=%e %c session=<%{session}>",
+)
+LOGIN_TEXTS_2_3_19 = LoginTexts(
+    success="Login",
+    aborted="Disconnected: ",
+    closed="Connection closed",
+    shutting_down="Shutting down",
+    details=LoginDetails.TEXT,
+    log_format=LOGIN_TEXTS_2_3_13.log_format,
+    log_format_elements=LOGIN_TEXTS_2_3_13.log_format_elements,
+)
+LOGIN_TEXTS_2_4 = LoginTexts(
+    success="Logged in",
+    aborted="Login aborted: ",
+    closed="Connection closed",
+    shutting_down="Server shutting down",
+    details=LoginDetails.TEXT_AND_CODE,
+    log_format="%{message}: %{elements}",
+    log_format_elements=(
+        "user=<%{user}> method=%{mechanism} rip=%{remote_ip} lip=%{local_ip} mpid=%{mail_pid} "
+        "%{secured} session=<%{session}>"
+    ),
+)
+
+DOVECOT_2_3_13 = Dialect(
+    name="2.3.13",
+    generation="2.3",
+    first_listener_fd=7,
+    accepted_client_fd=None,
+    status_when_exhausted=0,
+    config_source=ConfigSource.TEXT_SOCKET,
+    settings_error_format="Error reading configuration: {error}",
+    auth_master_path_setting=False,
+    login_greets=False,
+    auth_client_minor=2,
+    auth_request_parameters=(b"service=imap-urlauth", b"secured"),
+    handoff=LAYOUT_2_3,
+    login_texts=LOGIN_TEXTS_2_3_13,
+    auth_master_minor=1,
+    userdb_minor=0,
+    userdb_parameter=b"service=imap-urlauth-worker",
+    control_order=ControlOrder.FD_FIRST,
+    names_user_in_disconnect=False,
+    appends_request_to_errors=False,
+    explicit_override_prefix=False,
+    normalizes_names_to_nfc=False,
+    load_url_rules=_url_rules_2_3,
+    load_message_rules=_message_rules_2_3_13,
+)
+
+
+def _changed(dialect: Dialect, **changes: object) -> Dialect:
+    fields: dict[str, Any] = {name: getattr(dialect, name) for name in Dialect.__match_args__}
+    unknown = changes.keys() - fields.keys()
+    if unknown:
+        raise TypeError(f"no such field: {unknown}")
+    return Dialect(**{**fields, **changes})
+
+
+DOVECOT_2_3_19 = _changed(
+    DOVECOT_2_3_13,
+    name="2.3.19",
+    login_texts=LOGIN_TEXTS_2_3_19,
+    names_user_in_disconnect=True,
+    load_message_rules=_message_rules_2_3_19,
+)
+
+DOVECOT_2_4_1 = _changed(
+    DOVECOT_2_3_19,
+    name="2.4.1",
+    generation="2.4",
+    first_listener_fd=8,
+    config_source=ConfigSource.BINARY_BIG_ENDIAN,
+    settings_error_format="{error}",
+    login_greets=True,
+    auth_client_minor=3,
+    auth_request_parameters=(b"protocol=imap-urlauth", b"final-resp-ok", b"secured"),
+    handoff=LAYOUT_2_4,
+    login_texts=LOGIN_TEXTS_2_4,
+    auth_master_minor=3,
+    userdb_minor=3,
+    userdb_parameter=b"protocol=imap",
+    control_order=ControlOrder.VERSION_FIRST,
+    appends_request_to_errors=True,
+    load_url_rules=_url_rules_2_4,
+    load_message_rules=_message_rules_2_4_1,
+)
+
+DOVECOT_2_4_2 = _changed(
+    DOVECOT_2_4_1,
+    name="2.4.2",
+    first_listener_fd=9,
+    accepted_client_fd=8,
+    status_when_exhausted=STATUS_NEVER_AGAIN,
+    config_source=ConfigSource.BINARY_NATIVE,
+    auth_master_path_setting=True,
+    auth_client_minor=4,
+    auth_master_minor=4,
+    userdb_minor=4,
+    explicit_override_prefix=True,
+    normalizes_names_to_nfc=True,
+    load_message_rules=_message_rules_2_4_5,
+)

@@ -1,0 +1,89 @@
+"""All the clients of one imap-urlauth-login process (login-common/main.c)."""
+
+from __future__ import annotations
+
+from dovecot_urlauth.login.auth import AuthConnection
+from dovecot_urlauth.login.client import LoginClient
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+
+    from dovecot_urlauth.login.logformat import LogFormat
+    from dovecot_urlauth.service.process import ServiceProcess
+    from dovecot_urlauth.service.title import ProcessTitle
+
+AUTH_SOCKET = b"tokenlogin"
+HANDOFF_SOCKET = b"imap-urlauth"
+
+
+class LoginStage:
+    """Keeps the clients in the order they came, the auth connection they share, and the title."""
+
+    keeps_listeners = True
+
+    def __init__(
+        self,
+        process: ServiceProcess,
+        title: ProcessTitle,
+        log_format: LogFormat,
+        *,
+        directory: bytes = b"",
+        auth_socket: bytes = b"",
+        handoff_socket: bytes = b"",
+    ) -> None:
+        """``directory`` (with its slash) is where the two sockets are, empty inside the chroot."""
+        self.process = process
+        self.log_format = log_format
+        self.texts = process.dialect.login_texts
+        self._title = title
+        self._directory = directory
+        self._handoff_socket = handoff_socket or HANDOFF_SOCKET
+        self._clients: dict[LoginClient, None] = {}
+        self._last_tag = 0
+        self.auth = AuthConnection(process, directory + (auth_socket or AUTH_SOCKET), self._on_auth_ready)
+
+    def accept(self, connection: socket) -> None:
+        client = LoginClient(self, connection)
+        self._clients[client] = None
+        self._show_title()
+        if self.auth.handshake is not None:
+            client.auth_ready()
+
+    def make_room(self) -> None:
+        oldest = next(iter(self._clients), None)
+        if oldest is not None:
+            oldest.crowd_out()
+
+    def master_died(self) -> None:
+        self.terminate()
+
+    def terminate(self) -> None:
+        for client in list(self._clients):
+            client.shut_down()
+
+    def child_exited(self) -> None:
+        """Login processes have no children."""
+
+    def client_gone(self, client: LoginClient) -> None:
+        del self._clients[client]
+        self._show_title()
+        self.process.release()
+
+    def next_tag(self) -> int:
+        """A number for one hand-off, never 0."""
+        self._last_tag = self._last_tag % 0xFFFFFFFF + 1
+        return self._last_tag
+
+    def handoff_path(self, override: bytes | None) -> bytes:
+        """Where to hand a client; ``override`` is a socket name that auth gave (``postlogin_socket=``)."""
+        name = override if override and b"/" not in override else self._handoff_socket
+        return self._directory + name
+
+    def _on_auth_ready(self) -> None:
+        for client in list(self._clients):
+            client.auth_ready()
+
+    def _show_title(self) -> None:
+        count = len(self._clients)
+        self._title.show({0: "", 1: "[pre-login]"}.get(count, f"[{count} pre-login]"))

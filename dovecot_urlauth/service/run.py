@@ -1,0 +1,83 @@
+"""From a stage's start-up line to its exit status: nothing leaves as a traceback.
+
+Exit statuses are lib/failures.h's.
+"""
+
+from __future__ import annotations
+
+import os
+
+from dovecot_urlauth.dialect.choose import choose_dialect
+from dovecot_urlauth.service.environment import Environment, EnvironmentInvalid, read_environment
+from dovecot_urlauth.service.log import Log, LogPipe
+from dovecot_urlauth.service.privileges import PrivilegesKept
+from dovecot_urlauth.service.settings import SettingsError
+from dovecot_urlauth.wire.value import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dovecot_urlauth.dialect.dialect import Dialect
+
+EXIT_OK = 0
+EXIT_USAGE = 64
+EXIT_FATAL = 89
+
+
+class Fatal(Exception):
+    """The process cannot go on: the text is logged as fatal, the status given to master."""
+
+    def __init__(self, text: str, status: int = EXIT_FATAL) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@record(frozen=True, slots=True)
+class Start:
+    """What every stage begins with."""
+
+    arguments: tuple[str, ...]
+    executable: str
+    environment: Environment
+    dialect: Dialect
+    log: Log
+
+
+def run(argv: list[str], executable: str, stage: Callable[[Start], int]) -> int:
+    """Run ``stage`` and return the exit status; whatever it raises becomes one log line."""
+    log = Log(f"{executable}: ", LogPipe(to_master=bool(os.environ.get("LOG_SERVICE"))))
+    dialect, warning = choose_dialect(os.environ)
+    try:
+        environment = read_environment(os.environ, executable)
+        log.prefix = f"{environment.service_name}: "
+        log.pipe.debugging = environment.log_debug
+        if warning is not None:
+            log.warning(warning)
+        return stage(Start(tuple(argv[1:]), executable, environment, dialect, log))
+    except Fatal as error:
+        log.fatal(str(error))
+        return error.status
+    except (EnvironmentInvalid, PrivilegesKept) as error:
+        log.fatal(str(error))
+        return EXIT_FATAL
+    except SettingsError as error:
+        log.fatal(dialect.settings_error_format.format(error=error.text))
+        return EXIT_FATAL
+    except KeyboardInterrupt:
+        return EXIT_OK
+    except Exception as error:
+        log.fatal(f"Unexpected {describe(error)}")
+        return EXIT_FATAL
+
+
+def describe(error: BaseException) -> str:
+    """One line for an exception that should not be: what and where, innermost place last."""
+    places = []
+    frame = error.__traceback__
+    while frame is not None:
+        code = frame.tb_frame.f_code
+        places.append(f"{os.path.basename(code.co_filename)}:{frame.tb_lineno} ({code.co_name})")
+        frame = frame.tb_next
+    text = str(error).replace("\n", " ")
+    return f"{type(error).__name__}: {text} at {' < '.join(reversed(places[-4:]))}"

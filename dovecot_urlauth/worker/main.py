@@ -1,0 +1,88 @@
+"""imap-urlauth-worker's start: settings read once, everything imported before the first fork.
+
+Usage: imap-urlauth-worker [--store=auto|native|dovecot] [-a application]... [access-user]
+
+``-a`` and the access user are for stand-alone use.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+
+from dovecot_urlauth.service.options import parse_options
+from dovecot_urlauth.service.process import ServiceProcess
+from dovecot_urlauth.service.run import EXIT_USAGE, Fatal, Start, run
+from dovecot_urlauth.service.settings_source import read_worker_settings
+from dovecot_urlauth.service.title import start_title
+from dovecot_urlauth.store.engine_start import prepare_engine
+from dovecot_urlauth.worker.stage import WorkerStage
+from dovecot_urlauth.worker.target import WorkerConfig
+
+NAME = "imap-urlauth-worker"
+OPTIONS = "a:c:i:kLo:O"
+STORE_MODES = ("auto", "native", "dovecot")
+LIBEXEC_DIR = "/usr/lib/dovecot"
+AUTH_SOCKET = "auth-userdb"
+WORKER_SOCKET = "imap-urlauth-worker"
+
+
+def main(argv: list[str]) -> int:
+    """Return the exit status."""
+    return run(argv, NAME, serve)
+
+
+def serve(start: Start) -> int:
+    options, arguments = parse_options(start, OPTIONS)
+    mode = options.get("store", STORE_MODES[0])
+    if mode not in STORE_MODES:
+        raise Fatal(f"Unknown argument: --store={mode}", EXIT_USAGE)
+    config = _configure(start, mode)
+    if not start.environment.under_master:
+        from dovecot_urlauth.worker.standalone import serve_standard_streams
+
+        return serve_standard_streams(start, config, options, arguments)
+    if arguments:
+        raise Fatal(f"Unknown argument: {arguments[0]}", EXIT_USAGE)
+    process = ServiceProcess(start.environment, start.dialect, start.log)
+    title = start_title(start, config.settings)
+    stage = WorkerStage(process, title, config, _allowed_uids(config))
+    if process.slots.total > 1:
+        _preload()
+    process.serve(stage)
+    return stage.exit_status
+
+
+def _configure(start: Start, mode: str) -> WorkerConfig:
+    """Everything that takes root to find out."""
+    settings, config_fd = read_worker_settings(start.environment, start.dialect.config_source)
+    if settings.flag("mail_debug"):
+        start.log.pipe.debugging = True
+    libexec_dir = os.fsencode(settings.get("libexec_dir", LIBEXEC_DIR))
+    base_dir = settings.get("base_dir") or os.getcwd()
+    return WorkerConfig(
+        dialect=start.dialect,
+        settings=settings,
+        engine=prepare_engine(start.dialect.generation, settings, libexec_dir, config_fd),
+        store_mode=mode,
+        base_dir=os.fsencode(base_dir),
+        userdb_path=os.fsencode(os.path.join(base_dir, settings.get("auth_socket_path", AUTH_SOCKET))),
+    )
+
+
+def _allowed_uids(config: WorkerConfig) -> frozenset[int]:
+    """Root and the owner of our socket, which is what ``service imap-urlauth`` runs as."""
+    socket = config.base_dir + b"/" + WORKER_SOCKET.encode()
+    try:
+        return frozenset((0, os.stat(socket).st_uid))
+    except OSError:
+        return frozenset((0,))
+
+
+def _preload() -> None:
+    """Import what a child would import on use; what the parent has, its children share."""
+    from dovecot_urlauth.worker import preload
+
+    preload.touch()
+    gc.collect()
+    gc.freeze()
