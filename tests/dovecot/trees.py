@@ -1,9 +1,9 @@
 """Another Debian suite's Dovecot in a folder, entered with chroot.
 
-apt gets a private state folder and an empty dpkg status, and so names the whole closure of a few packages; every
-archive is then unpacked into a folder with the merged-/usr links.  No maintainer script runs, so what those would
-have made (accounts, device nodes, the linker's cache, byte code) is made here by hand.  Nothing is ever mounted into
-a tree, so that it can be copied and removed without a second thought.
+apt gets a private state folder and an empty dpkg status, and so names the whole closure of a few packages;
+every archive is then unpacked into a folder with the merged-/usr links.  No maintainer script runs, so what
+those would have made (accounts, device nodes, the linker's cache, byte code) is made here by hand.  Nothing
+is ever mounted into a tree, so that it can be copied and removed without a second thought.
 
 Run it as `python -m tests.dovecot.trees trixie sid`; it prints where each tree is.
 """
@@ -231,7 +231,8 @@ def _make_devices(folder: Path) -> None:
 
 
 def _finish(folder: Path) -> None:
-    for name, mode in (("tmp", 0o1777), ("var/tmp", 0o1777), ("root", 0o700), ("run", 0o755), ("proc", 0o555)):
+    modes = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700, "run": 0o755, "proc": 0o555}
+    for name, mode in modes.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / name).chmod(mode)
     _run("ldconfig", "-r", folder)

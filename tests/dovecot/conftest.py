@@ -1,0 +1,176 @@
+"""Which rows of version x combination a scenario runs on, the running Dovecots, and the table at the end.
+
+A scenario runs on the rows where all three executables are ours; marked `every_combination`, on all of
+them but those where a stock executable has a defect that it names with `spoiled_by`. `struck_by` is for
+the scenarios that assert a stock defect. DOVECOT_URLAUTH_VERSIONS, if set, names the Dovecots to use.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.dovecot import defects, executables, logs
+from tests.dovecot.instance import DovecotInstance
+from tests.dovecot.scene import Scene
+from tests.dovecot.versions import COMBINATIONS, VERSIONS, Combination, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.dovecot.executables import Installation
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the matrix."""
+
+    version: Version
+    combination: Combination
+
+    @property
+    def name(self) -> str:
+        return f"{self.version.name}/{self.combination.name}"
+
+    @property
+    def defects(self) -> set[str]:
+        return defects.of(self.version, self.combination)
+
+
+ROWS = [Row(version, combination) for version in VERSIONS.values() for combination in COMBINATIONS.values()]
+
+_outcomes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in (
+        "every_combination: runs on every row of the matrix",
+        "spoiled_by(*defects): not where a stock executable has one of these defects",
+        "struck_by(*defects): only where stock executables have all of these defects",
+    ):
+        config.addinivalue_line("markers", marker)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    wanted = os.environ.get("DOVECOT_URLAUTH_VERSIONS", "").split() or list(VERSIONS)
+    if "row" in metafunc.fixturenames:
+        rows = [row for row in ROWS if row.version.name in wanted and _takes(metafunc.definition, row)]
+        metafunc.parametrize("row", rows, ids=[row.name for row in rows], scope="session", indirect=True)
+    elif "version" in metafunc.fixturenames:
+        chosen = [version for version in VERSIONS.values() if version.name in wanted]
+        metafunc.parametrize("version", chosen, ids=[version.name for version in chosen], scope="session")
+
+
+def _takes(test: pytest.Item, row: Row) -> bool:
+    """Whether this scenario says something about this row."""
+    struck = test.get_closest_marker("struck_by")
+    if struck:
+        # login's panic hides every defect behind it
+        hidden = "login-panics" in row.defects and struck.args != ("login-panics",)
+        return not hidden and set(struck.args) <= row.defects
+    spoiled = {name for mark in test.iter_markers("spoiled_by") for name in mark.args}
+    if row.defects & (spoiled | {"login-panics"}):
+        return False
+    return row.combination.all_ours or test.get_closest_marker("every_combination") is not None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.dovecot)
+            if os.geteuid() != 0:
+                item.add_marker(pytest.mark.skip(reason="Dovecot's master runs as root"))
+
+
+class Installations(dict):
+    """version -> our executables installed there, made when first asked for."""
+
+    def __missing__(self, version: Version) -> Installation:
+        self[version] = executables.install(version, version.folder())
+        return self[version]
+
+
+@pytest.fixture(scope="session")
+def installations() -> Iterator[Installations]:
+    made = Installations()
+    yield made
+    for installation in made.values():
+        shutil.rmtree(installation.outside.parent)
+
+
+@pytest.fixture(scope="session")
+def row(request: pytest.FixtureRequest) -> Row:
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def running(row: Row, installations: Installations) -> Iterator[DovecotInstance]:
+    """The Dovecot of a row, shared by all its scenarios."""
+    ours = installations[row.version] if row.combination.ours() else None
+    dovecot = DovecotInstance(row.version, row.combination, ours)
+    dovecot.start()
+    yield dovecot
+    dovecot.stop()
+
+
+@pytest.fixture
+def scene(running: DovecotInstance) -> Iterator[Scene]:
+    """A scenario; after it the log must hold no alarming line that it did not announce."""
+    running.log.take()
+    scene = Scene(running)
+    yield scene
+    scene.close()
+    lines = running.log.take()
+    unexpected = logs.unexpected(lines, tuple(scene.expected))
+    assert not unexpected, "unexpected in the log:\n" + "\n".join(unexpected)
+
+
+@pytest.fixture
+def starter(request: pytest.FixtureRequest) -> Iterator:
+    """Starts Dovecots of a scenario's own; each is stopped, and its log checked, at the end."""
+    started: list[tuple[DovecotInstance, tuple[str, ...]]] = []
+
+    def start(dovecot: DovecotInstance, *expected: str) -> DovecotInstance:
+        started.append((dovecot, expected))
+        return dovecot.start()
+
+    yield start
+    for dovecot, expected in started:
+        lines = dovecot.log.lines()
+        dovecot.stop()
+        assert not logs.unexpected(lines, expected)
+
+
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> None:
+    row = getattr(item, "callspec", None) and item.callspec.params.get("row")
+    if not isinstance(row, Row):
+        return
+    counts = _outcomes[row.name]
+    if call.excinfo is not None:
+        skipped = call.excinfo.errisinstance(pytest.skip.Exception)
+        counts["skipped" if skipped else "failed"] += 1
+    elif call.when == "call":
+        counts["asserted" if item.get_closest_marker("struck_by") else "passed"] += 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The matrix: version x combination x outcome."""
+    if not _outcomes:
+        return
+    terminalreporter.section("Dovecot: login, imap-urlauth, worker")
+    head = f"{'version':10} {'combination':18} {'passed':>7} {'failed':>7} {'stock defects':>14}"
+    terminalreporter.line(head)
+    for row in ROWS:
+        counts = _outcomes.get(row.name)
+        if counts:
+            terminalreporter.line(
+                f"{row.version.name:10} {row.combination.name:18} {counts['passed']:7} {counts['failed']:7} "
+                f"{counts['asserted'] or '-':>14}",
+                red=bool(counts["failed"]),
+            )

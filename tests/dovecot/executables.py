@@ -1,0 +1,57 @@
+"""Our three executables, installed where a Dovecot of some version sees them and its own python3 runs them.
+
+It is the installation that an administrator makes, in a folder of the test run's own: inside a tree for a
+tree's Dovecot, since that sees nothing outside.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.dovecot.versions import Version
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+#: What an installation needs of the checkout.
+SOURCES = ("install.py", "requirements.txt", "dovecot_urlauth", "compat", "bin", "conf.d")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """An installation: `prefix` as Dovecot sees it, `outside` as the tests do."""
+
+    prefix: Path
+    outside: Path
+
+    @property
+    def executables(self) -> Path:
+        return self.prefix / "libexec" / "dovecot-urlauth"
+
+    def snippet(self, language: str, name: str) -> str:
+        """The text of conf.d's file `name` for a configuration language."""
+        return (self.outside / "share/dovecot-urlauth/conf.d" / language / name).read_text()
+
+
+def install(version: Version, folder: Path) -> Installation:
+    """Install below `folder`, a path outside, with the python3 that lives beside this Dovecot."""
+    source = folder / "source"
+    source.mkdir()
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in SOURCES:
+        if (CHECKOUT / name).is_dir():
+            shutil.copytree(CHECKOUT / name, source / name, ignore=ignore)
+        else:
+            shutil.copy(CHECKOUT / name, source / name)
+    inside = Path("/") / folder.relative_to(version.root)
+    command = version.command(
+        "/usr/bin/python3", "-IB", inside / "source/install.py", "--prefix", inside / "prefix"
+    )
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(source)
+    return Installation(inside / "prefix", folder / "prefix")

@@ -1,0 +1,244 @@
+"""One private Dovecot: its own base_dir, loopback, free ports, its own users; nothing of the system's is
+touched.
+
+`DovecotInstance` starts it in the foreground, waits until it greets, and `stop` proves that nothing of it
+is left: no process, no bound socket, no mount. The log is read by `logs.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+from tests.dovecot import processes
+from tests.dovecot.imapclient import ImapClient
+from tests.dovecot.logs import Log
+from tests.dovecot.relay import RelaySink
+
+if TYPE_CHECKING:
+    from tests.dovecot.executables import Installation
+    from tests.dovecot.versions import Combination, Version
+
+#: The host in every URL; nothing resolves it.
+HOST = "imap.example.test"
+
+#: user -> uid (and gid); nobody on the machine has these numbers
+USERS = {
+    "alice": 5001,
+    "bob": 5002,
+    "carol": 5003,
+    "submitsrv": 5004,
+    "streamsrv": 5005,
+    "anonymous": 5006,
+}
+
+PASSWORD = "secret"
+CONFIGS = Path(__file__).with_name("configs")
+
+
+@dataclass
+class DovecotInstance:
+    """A Dovecot of `version`.
+
+    `ours` is our installation there, `extra` is appended to the configuration in its own language.  When all
+    three executables are ours, they come in as an administrator gets them: through one of conf.d's two files.
+    """
+
+    version: Version
+    combination: Combination
+    ours: Installation | None = None
+    extra: str = ""
+    users: dict[str, int] = field(default_factory=lambda: dict(USERS))
+
+    def __post_init__(self) -> None:
+        self.folder = self.version.folder()
+        self.inside = Path("/") / self.folder.relative_to(self.version.root)
+        self.log = Log(self.folder / "dovecot.log")
+        self.relay = RelaySink()
+        self.imap_port, self.submission_port = _free_ports(2)
+        self._master: subprocess.Popen | None = None
+
+    # -- life
+
+    def start(self) -> DovecotInstance:
+        """Write the configuration, start, and wait for the IMAP greeting."""
+        self._write_users()
+        configuration = self.folder / "dovecot.conf"
+        configuration.write_text(self._configuration())
+        command = self.version.command("/usr/sbin/dovecot", "-F", "-c", self.inside / "dovecot.conf")
+        with (self.folder / "console").open("w") as console:
+            self._master = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+                cwd="/",
+                start_new_session=True,
+            )
+        if not processes.wait_for(self._greets, 20):
+            said = (self.folder / "console").read_text() + "\n".join(self.log.lines())
+            self.stop(check=False)
+            raise AssertionError(f"Dovecot did not start:\n{said}")
+        return self
+
+    def stop(self, check: bool = True) -> None:
+        """Stop it and remove its folder; with `check`, fail if a process, socket or mount outlives it."""
+        left = self._stop_master()
+        sockets = self._bound_sockets()
+        mounts = [line for line in _mounts() if str(self.folder) in line]
+        self.relay.close()
+        if not mounts:
+            shutil.rmtree(self.folder)
+        if check:
+            assert not left, f"processes are left: {left}"
+            assert not sockets, f"sockets are left: {sockets}"
+            assert not mounts, f"mounts are left: {mounts}"
+
+    def _stop_master(self) -> list[processes.Process]:
+        """End the master by its pid; what outlives it by more than a second is returned, and then killed."""
+        assert self._master
+        self._end_leaked_stock_processes()
+        self._master.send_signal(signal.SIGTERM)
+        try:
+            self._master.wait(45)
+        except subprocess.TimeoutExpired:
+            self._master.kill()
+            self._master.wait()
+        processes.wait_for(lambda: not self.processes(), 3)
+        left = self.processes()
+        for process in left:
+            os.kill(process.pid, signal.SIGKILL)
+        return left
+
+    def _end_leaked_stock_processes(self) -> None:
+        """2.4's stock imap-urlauth never ends by itself (WIRE 9.2, row 6): not to be waited for."""
+        if self.combination.urlauth or self.version.language == "2.3":
+            return
+        for process in self.processes("imap-urlauth"):
+            os.kill(process.pid, signal.SIGKILL)
+
+    def _greets(self) -> bool:
+        assert self._master
+        if self._master.poll() is not None:
+            return False
+        try:
+            with ImapClient(self.imap_port, timeout=5):
+                return True
+        except OSError:
+            return False
+
+    # -- configuration
+
+    def _configuration(self) -> str:
+        template = Template((CONFIGS / f"{self.version.language}.conf").read_text())
+        return template.substitute(
+            base=self.inside,
+            host=HOST,
+            dollar="$",
+            dovecot_version=self.version.dovecot,
+            imap_port=self.imap_port,
+            submission_port=self.submission_port,
+            relay_port=self.relay.port,
+            services=self._services(),
+            extra=self.extra,
+        )
+
+    def _services(self) -> str:
+        if self.ours is None:
+            return ""
+        if self.combination.all_ours:
+            name = "90-urlauth.conf" if self.combination.tuned else "90-urlauth-executables.conf"
+            return self.ours.snippet(self.version.language, name)
+        services = ""
+        for name in self.combination.ours():
+            services += f"service {name} {{\n  executable = {self.ours.executables}/{name}\n}}\n"
+        return services
+
+    def _write_users(self) -> None:
+        lines = []
+        for user, uid in self.users.items():
+            home = self.folder / "home" / user
+            home.mkdir(parents=True)
+            os.chown(home, uid, uid)
+            home.chmod(0o700)
+            lines.append(f"{user}:{{PLAIN}}{PASSWORD}:{uid}:{uid}::{self.inside}/home/{user}::\n")
+        (self.folder / "users").write_text("".join(lines))
+
+    # -- what a test asks
+
+    def imap(self, user: str | None = None, timeout: float = 30.0) -> ImapClient:
+        """A connection to imap, logged in as `user` when one is given."""
+        client = ImapClient(self.imap_port, timeout)
+        return client.login(user, PASSWORD) if user else client
+
+    def home(self, user: str) -> Path:
+        """The user's home, as a path outside."""
+        return self.folder / "home" / user
+
+    def processes(self, title: str | None = None) -> list[processes.Process]:
+        """Its living processes; with `title`, those whose executable has this name."""
+        assert self._master
+        found = processes.of_session(self._master.pid)
+        return [process for process in found if title is None or executable_name(process.title) == title]
+
+    def deliver(self, user: str, name: str, write) -> None:
+        """Put a file that `write(binary file)` fills into the user's INBOX, as a local delivery does."""
+        folder = self.home(user) / "Maildir" / "new"
+        assert folder.is_dir(), "the user never logged in"
+        path = folder / f"{int(time.time())}.{name}.test"
+        with path.open("wb") as file:
+            write(file)
+        os.chown(path, self.users[user], self.users[user])
+
+    def doveadm(self, *words: str) -> str:
+        """The output of `doveadm` against this instance."""
+        command = self.version.command("/usr/bin/doveadm", "-c", self.inside / "dovecot.conf", *words)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def connect(self, name: str) -> socket.socket:
+        """A connection to the UNIX socket `name` below base_dir, as root."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(30)
+        # a tree's path may be longer than a socket's name can be
+        folder = os.open(self.folder / "run", os.O_PATH)
+        try:
+            connection.connect(f"/proc/self/fd/{folder}/{name}")
+        finally:
+            os.close(folder)
+        return connection
+
+    def _bound_sockets(self) -> list[str]:
+        lines = Path("/proc/net/unix").read_text().splitlines()
+        return [line for line in lines if f"{self.inside}/" in line]
+
+
+def executable_name(title: str) -> str:
+    """The executable that a process title shows: the title's own, or the script that an interpreter runs."""
+    for word in title.split()[:4]:
+        name = os.path.basename(word)
+        if not name.startswith(("python", "-")):
+            return name
+    return title
+
+
+def _free_ports(number: int) -> list[int]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [listener.getsockname()[1] for listener in held]
+    for listener in held:
+        listener.close()
+    return ports
+
+
+def _mounts() -> list[str]:
+    return Path("/proc/self/mountinfo").read_text().splitlines()

@@ -1,0 +1,68 @@
+"""Reading a Dovecot's log as it grows, and finding the lines that nobody announced."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: What makes a line one that an administrator would be called for.
+ALARMING = re.compile(r"(?:^|\s)(?:Warning|Error|Fatal|Panic): ")
+
+#: Lines that say nothing of the executables: a test may stop Dovecot or leave a session whenever it likes.
+HARMLESS = (
+    r"master: Warning: Killed with signal 15 \(by pid=\d+",
+    r"master: Warning: Sent SIGKILL to \d+ (?:imap|submission)-login processes",
+    # the machine's clock or a busy CPU
+    r"Warning: Time (?:just )?moved ",
+    # the trees have no procfs, on purpose
+    r"/proc/",
+)
+
+
+class Log:
+    """The log file of one instance; `lines` gives all, `take` those since the last `take`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._taken = 0
+
+    def lines(self) -> list[str]:
+        try:
+            return self._path.read_text(errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
+
+    def mark(self) -> int:
+        """How many lines there are now, for `since`."""
+        return len(self.lines())
+
+    def since(self, mark: int) -> list[str]:
+        return self.lines()[mark:]
+
+    def take(self) -> list[str]:
+        """The lines that came since the last call."""
+        new = self.lines()[self._taken :]
+        self._taken += len(new)
+        return new
+
+    def wait_for(self, pattern: str, since: int = 0, seconds: float = 5.0) -> str:
+        """The first line after `since` that matches `pattern`; fails the test when none comes in time."""
+        deadline = time.monotonic() + seconds
+        while True:
+            for line in self.since(since):
+                if re.search(pattern, line):
+                    return line
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no line matches {pattern!r} in:\n" + "\n".join(self.since(since)))
+            time.sleep(0.02)
+
+
+def unexpected(lines: list[str], expected: tuple[str, ...] = ()) -> list[str]:
+    """The alarming ones of `lines` that match none of `expected`."""
+    known = [re.compile(pattern) for pattern in (*HARMLESS, *expected)]
+    alarming = [line for line in lines if ALARMING.search(line)]
+    return [line for line in alarming if not any(pattern.search(line) for pattern in known)]
