@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import dataclasses
+import enum
+import subprocess
+import sys
+
+import pytest
+
+from dovecot_urlauth.wire.value import Enum, record
+
+
+@record(frozen=True, slots=True)
+class Point:
+    """A place."""
+
+    x: int
+    y: int = 0
+    name: bytes = b""
+
+    @property
+    def flipped(self) -> Point:
+        return Point(self.y, self.x)
+
+    def moved(self, dx: int) -> Point:
+        return Point(self.x + dx, self.y, self.name)
+
+
+@record(frozen=True, slots=True)
+class Marked(Point):
+    mark: bytes = b"!"
+
+
+@record(frozen=True, slots=True)
+class Nothing:
+    """No fields at all."""
+
+
+class Colour(Enum):
+    """Three of them."""
+
+    RED = 1
+    GREEN = 2
+    BLUE = "blue"
+
+    def shout(self) -> str:
+        return self.name + "!"
+
+
+REAL = dataclasses.make_dataclass(
+    "Point", [("x", int), ("y", int, 0), ("name", bytes, b"")], frozen=True, slots=True
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [((1,), {}), ((1, 2), {}), ((1, 2, b"n"), {}), ((1,), {"name": b"n"}), ((), {"x": 5})],
+)
+def test_record_is_built_as_a_dataclass_is(values: tuple[int, ...], named: dict[str, int]) -> None:
+    ours, real = Point(*values, **named), REAL(*values, **named)
+    assert (ours.x, ours.y, ours.name) == (real.x, real.y, real.name)
+    assert repr(ours) == repr(real)
+
+
+@pytest.mark.parametrize(("values", "named"), [((), {}), ((1, 2, b"", 4), {}), ((1,), {"z": 1})])
+def test_record_refuses_wrong_fields(values: tuple[int, ...], named: dict[str, int]) -> None:
+    with pytest.raises(TypeError):
+        REAL(*values, **named)
+    with pytest.raises(TypeError):
+        Point(*values, **named)
+
+
+def test_record_is_frozen_and_has_slots() -> None:
+    point = Point(1)
+    for name in ("x", "other"):
+        with pytest.raises(AttributeError):
+            setattr(point, name, 2)
+    with pytest.raises(AttributeError):
+        del point.x
+    assert not hasattr(point, "__dict__")
+
+
+def test_records_compare_by_class_and_values() -> None:
+    assert Point(1, 2) == Point(1, 2)
+    assert Point(1, 2) != Point(2, 1)
+    assert Point(1, 2) != (1, 2, b"")
+    assert Point(1, 2) != Marked(1, 2)
+    assert Nothing() == Nothing()
+    assert len({Point(1), Point(1), Point(2)}) == 2
+
+
+def test_record_keeps_methods_properties_and_docstring() -> None:
+    assert Point(1, 2).flipped == Point(2, 1)
+    assert Point(1).moved(3) == Point(4)
+    assert Point.__doc__ == "A place."
+    assert Point.__module__ == __name__
+
+
+def test_record_inherits_fields_first() -> None:
+    marked = Marked(1, 2, b"n")
+    assert (marked.x, marked.name, marked.mark) == (1, b"n", b"!")
+    assert isinstance(marked, Point)
+    assert repr(marked) == "Marked(x=1, y=2, name=b'n', mark=b'!')"
+
+
+def test_record_matches_by_position() -> None:
+    match Point(3, 4):
+        case Point(x, y):
+            assert (x, y) == (3, 4)
+
+
+def test_record_without_frozen_is_refused() -> None:
+    with pytest.raises(TypeError):
+        record(frozen=False, slots=True)
+
+
+def test_enum_members() -> None:
+    real = enum.Enum("Colour", {"RED": 1, "GREEN": 2, "BLUE": "blue"})
+    assert [(member.name, member.value) for member in Colour] == [(m.name, m.value) for m in real]
+    assert len(Colour) == len(real)
+    assert repr(Colour.RED) == repr(real.RED)
+    assert Colour("blue") is Colour.BLUE
+    assert Colour.RED is not Colour.GREEN
+    assert Colour.RED != Colour.GREEN
+    assert {Colour.RED: 1}[Colour(1)] == 1
+    assert isinstance(Colour.RED, Colour)
+    assert Colour.RED.shout() == "RED!"
+
+
+def test_enum_is_closed() -> None:
+    with pytest.raises(ValueError, match="3 is not a valid Colour"):
+        Colour(3)
+    with pytest.raises(AttributeError):
+        Colour.RED = 5
+
+
+def test_value_needs_no_module_of_the_library() -> None:
+    """dataclasses and enum would cost more than starting the interpreter does."""
+    program = "import sys; before = set(sys.modules); import dovecot_urlauth.wire.value; " + (
+        "print(sorted(name for name in set(sys.modules) - before if 'dovecot_urlauth' not in name))"
+    )
+    run = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "['__future__']\n"
