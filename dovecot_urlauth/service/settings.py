@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 UNLIMITED = (1 << 32) - 1
 """What ``unlimited`` stands for in a number (2.4; SET_UINT_UNLIMITED)."""
 
-ESCAPES = (("\\", "\\\\"), ("/", "\\s"), ("=", "\\e"), (" ", "\\_"))
+ESCAPED = {"s": "/", "e": "=", "_": " ", ".": ""}
+"""What stands for what behind a backslash; ``\\.`` is the empty name (settings_section_escape)."""
+
+SHORT_NAMES = {
+    "dict": ("dict_file_", "dict_proxy_", "dict_"),
+    "mailbox": ("mailbox_",),
+    "namespace": ("namespace_",),
+}
+"""Kinds of blocks in which 2.4 lets a setting's name be shortened, and what is left out."""
 
 
 class SettingsError(Exception):
@@ -61,6 +69,10 @@ class Settings:
         """The names of the blocks ``name x { }``, escaped as in keys, in the configuration's order."""
         return tuple(self._values.get(name, "").split())
 
+    def words(self, name: str) -> tuple[str, ...]:
+        """A list of words with its escapes undone, such as 2.4's ``valid_chroot_dirs``."""
+        return tuple(_unescape(word) for word in self.blocks(name))
+
     def merged(self, overrides: Mapping[str, str]) -> Settings:
         """These settings with ``overrides`` on top."""
         return Settings({**self._values, **overrides})
@@ -81,8 +93,19 @@ class Settings:
         return f"Settings({self._values!r})"
 
 
-def escape_block_name(name: str) -> str:
-    """A block's name as it is written inside a key (settings_section_escape in lib-settings)."""
-    for plain, escaped in ESCAPES:
-        name = name.replace(plain, escaped)
-    return name or "\\."
+def _unescape(word: str) -> str:
+    first, *rest = word.replace("\\\\", "\\\0").split("\\")
+    plain = first + "".join(ESCAPED.get(piece[:1], piece[:1]) + piece[1:] for piece in rest)
+    return plain.replace("\0", "\\")
+
+
+def short_name(path: str, name: str) -> str:
+    """The name of a setting as it is written inside the block ``path``.
+
+    >>> short_name("namespace/inbox", "namespace_prefix"), short_name("", "namespace_prefix")
+    ('prefix', 'namespace_prefix')
+    """
+    for prefix in SHORT_NAMES.get(path.rpartition("/")[0].rpartition("/")[2], ()):
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
+    return name

@@ -1,0 +1,237 @@
+"""From the userdb's answer to the person that the worker's child becomes.
+
+Who is it (uid, gid, groups), where does it live (home, chroot), and which settings did the userdb override?
+Nothing is changed here: privileges are dropped elsewhere, with the numbers found here.  The order of the
+checks and their texts are those of lib-storage/mail-storage-service.c and lib/restrict-access.c.
+"""
+
+from __future__ import annotations
+
+import os
+
+from dovecot_urlauth.service.settings import SettingsError
+from dovecot_urlauth.wire.value import record
+from dovecot_urlauth.worker.overrides import override_settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dovecot_urlauth.dialect.dialect import Dialect
+    from dovecot_urlauth.service.settings import Settings
+
+CHROOT_MARK = "/./"
+"""``/chroot/./home``: how a home says where its chroot ends."""
+
+DEFAULT_FIRST_VALID_UID = 500
+DEFAULT_FIRST_VALID_GID = 1
+
+
+class AccountRefused(Exception):
+    """The mail of this user may not be opened; ``text`` goes to the log, never to the client."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+@record(frozen=True, slots=True)
+class Account:
+    """The target user, as the system knows it."""
+
+    name: bytes
+    """The name that auth returned, which may be spelled otherwise than the one that was asked for."""
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    """Supplementary groups, the primary one first."""
+    home: bytes | None
+    """Absolute, inside the chroot if there is one."""
+    chroot: bytes | None
+    chdir: bytes | None
+    """Where the userdb wants the process to be, instead of home."""
+    nice: int | None
+    settings: Settings
+    """The settings with the userdb's overrides."""
+
+
+def resolve_account(
+    name: bytes,
+    fields: Mapping[bytes, bytes],
+    settings: Settings,
+    dialect: Dialect,
+    extra_groups: tuple[int, ...] = (),
+) -> Account:
+    """Turn the fields of a userdb reply into an account; needs the system's passwd and group files.
+
+    ``settings`` are the target user's before overrides, ``extra_groups`` those of RESTRICT_SETEXTRAGROUPS.
+    Raises :class:`AccountRefused`.
+    """
+    try:
+        return _Resolver(name, _decoded(fields), settings, dialect).account(extra_groups)
+    except SettingsError as error:
+        raise AccountRefused(f"Invalid settings (probably caused by userdb): {error.text}") from None
+
+
+def _decoded(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {os.fsdecode(key): os.fsdecode(value) for key, value in fields.items()}
+
+
+class _Resolver:
+    """One user's fields and settings, asked in Dovecot's order."""
+
+    def __init__(self, name: bytes, fields: dict[str, str], settings: Settings, dialect: Dialect) -> None:
+        self.name = name
+        self.fields = fields
+        self.dialect = dialect
+        self.settings = override_settings(fields, settings, dialect)
+
+    def account(self, extra_groups: tuple[int, ...]) -> Account:
+        if self._id_field("uid") == 0:
+            raise AccountRefused("userdb returned 0 as uid")
+        home, chroot = self._directories()
+        nice = self._nice()
+        uid = self._id("uid", _uid_of, DEFAULT_FIRST_VALID_UID)
+        gid = self._id("gid", _gid_of, DEFAULT_FIRST_VALID_GID)
+        if home and not home.startswith("/"):
+            raise AccountRefused(f"Relative home directory paths not supported: {home}")
+        uid, gid = _complete(uid, gid)
+        return Account(
+            name=self.name,
+            uid=uid,
+            gid=gid,
+            groups=self._groups(gid, extra_groups),
+            home=_path(home),
+            chroot=_path(chroot),
+            chdir=_path(self.fields.get("chdir", "")),
+            nice=nice,
+            settings=self.settings,
+        )
+
+    def _directories(self) -> tuple[str, str]:
+        """Home and chroot, either from the userdb or from mail_home and mail_chroot; "" is none."""
+        home = self.fields.get("home", "")
+        chroot = self.fields.get("chroot", "")
+        allowed = self._valid_chroot_dirs()
+        if not chroot and allowed and CHROOT_MARK in home:
+            chroot, _, rest = home.partition(CHROOT_MARK)
+            home = "/" + rest
+        if chroot and not any(chroot.startswith(directory) for directory in allowed):
+            raise AccountRefused(
+                f"userdb returned invalid chroot directory: {chroot} (see valid_chroot_dirs setting)"
+            )
+        home = home or self._expanded("mail_home")
+        chroot = chroot or self._expanded("mail_chroot")
+        if len(chroot) > len("/.") and chroot.endswith("/."):
+            chroot = chroot.removesuffix("/.")
+            home = home.removeprefix(chroot)
+        return home, chroot.rstrip("/")
+
+    def _valid_chroot_dirs(self) -> tuple[str, ...]:
+        if self.dialect.generation == "2.3":
+            directories = self.settings.get("valid_chroot_dirs").split(":")
+        else:
+            directories = list(self.settings.words("valid_chroot_dirs"))
+        return tuple(directory for directory in directories if directory)
+
+    def _expanded(self, setting: str) -> str:
+        template = self.settings.get(setting)
+        if "%" not in template:
+            return template
+        raise AccountRefused(f"Failed to expand {setting} '{template}'")
+
+    def _nice(self) -> int | None:
+        text = self.fields.get("nice")
+        if text is None:
+            return None
+        if not text.removeprefix("-").isdecimal():
+            raise AccountRefused(f"userdb returned invalid nice value {text}")
+        return int(text)
+
+    def _id_field(self, kind: str) -> int | None:
+        text = self.fields.get(kind)
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdigit()):
+            raise AccountRefused(f"Invalid userdb input '{kind}={text}': Not a valid number")
+        return int(text)
+
+    def _id(self, kind: str, look_up: Callable[[str], int], default_first: int) -> int | None:
+        """The uid or gid from the userdb, else from mail_uid or mail_gid; refused outside the valid range."""
+        found, source = self._id_field(kind), "userdb lookup"
+        if found is None:
+            text, source = self.settings.get(f"mail_{kind}"), f"mail_{kind} setting"
+            if not text:
+                return None
+            try:
+                found = int(text) if text.isascii() and text.isdigit() else look_up(text)
+            except KeyError:
+                what = "UID user" if kind == "uid" else "GID group"
+                raise AccountRefused(f"Unknown UNIX {what}: {text} (from {source})") from None
+        first = self.settings.number(f"first_valid_{kind}", default_first)
+        if not _within(found, first, self.settings.number(f"last_valid_{kind}", 0)):
+            raise AccountRefused(
+                f"Mail access for users with {kind.upper()} {found} not permitted "
+                f"(see first_valid_{kind} in config file, {kind} from {source})."
+            )
+        return found
+
+    def _groups(self, gid: int, extra_groups: tuple[int, ...]) -> tuple[int, ...]:
+        """The primary group, the system's for system_groups_user, and the configured extra ones.
+
+        Only the system's groups are held against first_valid_gid and last_valid_gid.
+        """
+        groups = [gid]
+        system_user = self.fields.get("system_groups_user")
+        if system_user:
+            first = self.settings.number("first_valid_gid", DEFAULT_FIRST_VALID_GID)
+            last = self.settings.number("last_valid_gid", 0)
+            groups += [each for each in os.getgrouplist(system_user, gid) if _within(each, first, last)]
+        groups += [self._access_group(word) for word in self._access_group_names()]
+        groups += extra_groups
+        return tuple(dict.fromkeys(groups))
+
+    def _access_group_names(self) -> tuple[str, ...]:
+        if self.dialect.generation == "2.3":
+            return tuple(self.settings.get("mail_access_groups").replace(",", " ").split())
+        return self.settings.words("mail_access_groups")
+
+    def _access_group(self, word: str) -> int:
+        try:
+            return int(word) if word.isascii() and word.isdigit() else _gid_of(word)
+        except KeyError:
+            raise AccountRefused(f"unknown group name in extra_groups: {word}") from None
+
+
+def _complete(uid: int | None, gid: int | None) -> tuple[int, int]:
+    """Check that root has somebody to become; a process that is not root stays who it is."""
+    if os.geteuid() != 0:
+        return (os.geteuid() if uid is None else uid), (os.getegid() if gid is None else gid)
+    if uid is None:
+        raise AccountRefused("Couldn't drop privileges: User is missing UID (see mail_uid setting)")
+    if gid is None:
+        raise AccountRefused("Couldn't drop privileges: User is missing GID (see mail_gid setting)")
+    if uid == 0:
+        raise AccountRefused("Couldn't drop privileges: Mail access not allowed for root")
+    return uid, gid
+
+
+def _within(number: int, first: int, last: int) -> bool:
+    """Whether an id is valid; a ``last`` of 0 sets no upper limit."""
+    return first <= number and (last == 0 or number <= last)
+
+
+def _path(text: str) -> bytes | None:
+    return os.fsencode(text) if text else None
+
+
+def _uid_of(user: str) -> int:
+    import pwd
+
+    return pwd.getpwnam(user).pw_uid
+
+
+def _gid_of(group: str) -> int:
+    import grp
+
+    return grp.getgrnam(group).gr_gid
