@@ -25,8 +25,8 @@ class URLRules:
     host_percent: str
     """The refusal of another encoded byte in a host name."""
 
-    ipv4_literal: bool
-    """Square brackets may also hold an IPv4 address, or the number of one."""
+    numeric_literal: bool
+    """Square brackets may hold whatever getaddrinfo(3) takes for numeric: IPv4 and IPv6 zones too."""
 
     asks_userdb: bool
     """A URL's user that differs from the target user is looked up, and may be another spelling of it."""
@@ -49,7 +49,7 @@ RULES_2_3 = URLRules(
     hides_control_bytes=False,
     strict_host_percent=False,
     host_percent="(null)",  # 2.3 prints an error text that it has forgotten to set
-    ipv4_literal=False,
+    numeric_literal=False,
     asks_userdb=False,
     other_user="Not permitted to fetch URLAUTH for user {user}",
     anonymous_target="Not permitted to fetch URLAUTH for user {user}",
@@ -60,7 +60,7 @@ RULES_2_4 = URLRules(
     hides_control_bytes=True,
     strict_host_percent=True,
     host_percent="Invalid percent encoding in hostname",
-    ipv4_literal=True,
+    numeric_literal=True,
     asks_userdb=True,
     other_user="Not permitted to fetch URLAUTH for other user {user}",
     anonymous_target="Anonymous logins not permitted to fetch URLAUTH",

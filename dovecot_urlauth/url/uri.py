@@ -200,14 +200,15 @@ def _parse_ip_literal(url: bytes, start: int, rules: URLRules) -> tuple[bytes, i
 
 def _is_address(address: bytes, rules: URLRules) -> bool:
     # Almost no URL has an IP literal, so the module that can read one is loaded here.
-    from _socket import AF_INET6, inet_aton, inet_pton
+    from _socket import AF_INET6, AI_NUMERICHOST, getaddrinfo, inet_pton
 
+    if b"\0" in address:
+        return False
     try:
-        text = address.decode("ascii")
-        if b":" in address or not rules.ipv4_literal:
-            inet_pton(AF_INET6, text)
-        else:
-            inet_aton(text)
+        if not rules.numeric_literal:
+            inet_pton(AF_INET6, address.decode("ascii"))
+        elif address.count(b".") != 3 or _ipv4_end(address, 0) != len(address):
+            getaddrinfo(address, None, 0, 0, 0, AI_NUMERICHOST)
     except (OSError, ValueError):
         return False
     return True

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dovecot_urlauth.url.imapurl import ImapURL, parse
 from dovecot_urlauth.url.rules import RULES_2_3, RULES_2_4
@@ -162,6 +166,7 @@ INVALID = [
     (SERVER + b"/%4/x", "Expecting hex digit after '%4', but found '/'"),
     (SERVER + b"/%x4", "Expecting hex digit after '%', but found 'x'"),
     (SERVER + b"/%00", "Percent encoding is not allowed to encode NUL character"),
+    (b"imap://alice@[::1\0]/", "Invalid IPv6 host address '::1\0'"),
     # mailboxes
     (SERVER + b"/a;b/;UID=1", "Encountered stray ';' in mailbox reference"),
     (SERVER + b"/a;UID=1", "Encountered stray ';' in mailbox reference"),
@@ -218,6 +223,7 @@ INVALID = [
     (SERVER + b"/a/;UID=1;URLAUTH=x:INTERNAL:" + b"g" * 32, "Invalid URLAUTH token"),
     (SERVER + b"/a/;UID=1;URLAUTH=x:INTERNAL:" + b"0" * 33, "Invalid URLAUTH token"),
     (SERVER + b"/a/;UID=1;URLAUTH=x:INTERNAL:" + TOKEN + b":x", "Invalid URLAUTH token"),
+    (SERVER + b"/a/;UID=1;URLAUTH=x:INTERNAL:" + TOKEN[:-1] + b"+", "Invalid URLAUTH token"),
     # query and fragment
     (SERVER + b"?x", "Search query part only valid for messagelist-type IMAP URL"),
     (SERVER + b"/a/;UID=1?x", "Search query part only valid for messagelist-type IMAP URL"),
@@ -234,6 +240,7 @@ BAD_BYTE = "{} component contains invalid character"
 CHANGED = [
     (b"/a b", BAD_BYTE.format("Path"), BAD_BYTE.format("Path") + " ' '"),
     (SERVER + b"/a b", BAD_BYTE.format("Path"), BAD_BYTE.format("Path") + " ' '"),
+    (SERVER + b"/a\0", BAD_BYTE.format("Path"), BAD_BYTE.format("Path") + " <0x00>"),
     (SERVER + b"/a\xe4", BAD_BYTE.format("Path"), BAD_BYTE.format("Path") + " <0xe4>"),
     (SERVER + b"/a?b^", BAD_BYTE.format("Query"), BAD_BYTE.format("Query") + " '^'"),
     (SERVER + b"/a#b#", BAD_BYTE.format("Fragment"), BAD_BYTE.format("Fragment") + " '#'"),
@@ -264,3 +271,81 @@ def test_words_changed_with_2_4(url, old, new):
         with pytest.raises(InvalidURL) as refused:
             parse(url, rules)
         assert refused.value.text == text
+
+
+NAMES = st.binary(min_size=1, max_size=20).filter(lambda name: b"\0" not in name)
+
+
+def encoded(name: bytes) -> bytes:
+    return b"".join(b"%%%02X" % byte for byte in name)
+
+
+@given(
+    user=NAMES,
+    mailbox=NAMES,
+    uidvalidity=st.integers(0, 2**32 - 1),
+    uid=st.integers(1, 2**32 - 1),
+    section=st.none() | NAMES,
+    partial=st.none() | st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1)),
+    access_user=st.none() | NAMES,
+    token=st.binary(min_size=16, max_size=40),
+    rules=st.sampled_from([RULES_2_3, RULES_2_4]),
+)
+def test_what_is_written_is_read(
+    user, mailbox, uidvalidity, uid, section, partial, access_user, token, rules
+):
+    """Any name, percent-encoded, and any number come back from a URL as they were put in."""
+    offset, size = partial or (0, 0)
+    rump = b"imap://%s@h/%s" % (encoded(user), encoded(mailbox))
+    rump += b";UIDVALIDITY=%d" % uidvalidity if uidvalidity else b""
+    rump += b"/;UID=%d" % uid
+    rump += b"/;SECTION=" + encoded(section) if section else b""
+    rump += (b"/;PARTIAL=%d" % offset + (b".%d" % size if size else b"")) if partial else b""
+    rump += b";URLAUTH=app" + (b"+" + encoded(access_user) if access_user else b"")
+    assert parse(rump + b":INTERNAL:" + token.hex().encode(), rules) == ImapURL(
+        user=user,
+        auth_type=None,
+        host=b"h",
+        port=0,
+        mailbox=mailbox,
+        uidvalidity=uidvalidity,
+        uid=uid,
+        section=section,
+        has_partial=partial is not None,
+        partial_offset=offset,
+        partial_size=size,
+        access_application=b"app",
+        access_user=access_user,
+        rump=rump,
+        mechanism=b"INTERNAL",
+        token=token,
+    )
+
+
+@given(
+    st.lists(
+        st.sampled_from([*b"imap:// /;UID=1 ;URLAUTH= /;SECTION= /;PARTIAL= %41 %".split(), b"?", b"#", b"@"])
+    )
+)
+def test_any_pieces_give_a_url_or_the_documented_error(pieces):
+    try:
+        assert isinstance(parse(b"".join(pieces), RULES_2_3), ImapURL)
+    except InvalidURL:
+        pass
+
+
+@pytest.mark.parametrize(
+    "piece", [b"%41", b"/", b"/..", b"a/", b"%", b";", b"/;UID=1", b".", b"1.", b"a.", b"@", b"["]
+)
+@pytest.mark.parametrize(
+    "head", [b"", b"imap://", b"imap://h/", b"imap://h/a/;UID=1/;SECTION=", b"imap://h/a?"]
+)
+def test_a_long_url_takes_no_time(head, piece):
+    """64 KiB of any piece is read in far less than the second that a quadratic step would take."""
+    url = head + piece * (65536 // len(piece))
+    start = time.process_time()
+    try:
+        parse(url, RULES_2_4)
+    except InvalidURL:
+        pass
+    assert time.process_time() - start < 0.5
