@@ -1,0 +1,340 @@
+"""What Dovecot's own ``imap`` says to us when it serves as the mail store's engine.
+
+A reader of IMAP responses (RFC 3501 section 7) that knows the four the engine's commands bring: status
+responses, ``METADATA`` (RFC 5464), and RFC 5524's ``URLFETCH`` as Dovecot 2.3 writes it,
+``(BODYPARTSTRUCTURE (...) BINARY ~{n}``, and as 2.4 does, ``(BODYPARTSTRUCTURE (...)) (BINARY {n}``.
+Every other response is skipped.  A URL's content is handed out in the pieces it arrives in, so that no mail
+is ever held; everything else is collected up to a limit.
+"""
+
+from __future__ import annotations
+
+from dovecot_urlauth.wire.lines import ProtocolError
+from dovecot_urlauth.wire.value import Enum, record
+
+RESPONSE_LIMIT = 16 * 1024 * 1024
+"""Bytes of one response apart from streamed content: the structure of 10 000 parts takes 2 MiB."""
+
+_CONDITIONS = frozenset((b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"))
+_CONTENT_ITEMS = frozenset((b"BODY", b"BINARY"))
+_ATOM_END = b" ()\r\n"
+
+
+@record(frozen=True, slots=True)
+class Status:
+    """``<tag> OK [CODE] text``; the tag is ``*`` for an untagged one, the code is empty if there is none."""
+
+    tag: bytes
+    condition: bytes
+    code: bytes
+    text: bytes
+
+
+@record(frozen=True, slots=True)
+class Metadata:
+    """One entry of one mailbox; the value is None for ``NIL``."""
+
+    mailbox: bytes
+    entry: bytes
+    value: bytes | None
+
+
+@record(frozen=True, slots=True)
+class UrlFetch:
+    """The answer to one URL.
+
+    ``found`` is false for a bare ``NIL``.  ``structure`` is the text between BODYPARTSTRUCTURE's outer
+    parentheses.  ``size`` counts the content's bytes, which follow as :class:`Piece` events; it is None when
+    there is no content.  ``literal8`` says that the content may hold NULs.
+    """
+
+    url: bytes
+    found: bool
+    structure: bytes | None
+    size: int | None
+    literal8: bool
+
+
+@record(frozen=True, slots=True)
+class Piece:
+    """The next bytes of the content announced by the last :class:`UrlFetch`; never empty."""
+
+    data: bytes
+
+
+Event = Status | Metadata | UrlFetch | Piece
+
+
+class _State(Enum):
+    LINE = 1
+    LITERAL = 2
+    CONTENT = 3
+    TAIL = 4
+
+
+class ImapDialogue:
+    """Eats the engine's output and yields events; after a ProtocolError it must not be used any more."""
+
+    def __init__(self, limit: int = RESPONSE_LIMIT) -> None:
+        self._limit = limit
+        self._input = b""
+        self._position = 0
+        self._state = _State.LINE
+        self._response = bytearray()
+        self._line_start = 0
+        self._left = 0
+        self._ready: Piece | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Adds output of the engine."""
+        self._input = self._input[self._position :] + data if self._position < len(self._input) else data
+        self._position = 0
+
+    def next_event(self) -> Event | None:
+        """The next event, or None when more input is needed; raises :class:`ProtocolError`."""
+        if self._ready is not None:
+            ready, self._ready = self._ready, None
+            return ready
+        while self._position < len(self._input):
+            if self._state is _State.CONTENT:
+                return Piece(self._take(self._left))
+            if self._state is _State.LITERAL:
+                self._response += self._take(self._left)
+                continue
+            if not self._take_line():
+                return None
+            if self._state is _State.TAIL:
+                self._end_of_content()
+            elif (event := self._end_of_line()) is not None:
+                return event
+        return None
+
+    def _take(self, most: int) -> bytes:
+        """Up to ``most`` bytes of a literal; the state after its last byte is set here."""
+        start = self._position
+        taken = self._input[start : start + most] if start or most < len(self._input) else self._input
+        self._position += len(taken)
+        self._left -= len(taken)
+        if self._left == 0:
+            self._state = _State.TAIL if self._state is _State.CONTENT else _State.LINE
+            self._line_start = len(self._response)
+        return taken
+
+    def _take_line(self) -> bool:
+        """Moves input up to and including LF to the response; false when there is no LF yet."""
+        end = self._input.find(b"\n", self._position) + 1
+        self._response += self._input[self._position : end or None]
+        self._position = end or len(self._input)
+        if len(self._response) > self._limit:
+            raise ProtocolError("IMAP response too long")
+        return bool(end)
+
+    def _end_of_line(self) -> Event | None:
+        line = bytes(self._response[self._line_start :]).removesuffix(b"\n").removesuffix(b"\r")
+        if self._line_start == 0 and (status := _status(line)) is not None:
+            self._restart()
+            return status
+        literal = _literal(line)
+        if literal is None:
+            response = bytes(self._response)
+            self._restart()
+            return self._parse(response)
+        size, start = literal
+        if _introduces_content(self._response, line[:start]):
+            return self._start_of_content(bytes(self._response), size)
+        if len(self._response) + size > self._limit:
+            raise ProtocolError("IMAP response too long")
+        self._left = size
+        self._line_start = len(self._response)
+        self._state = _State.LITERAL if size else _State.LINE
+        return None
+
+    def _start_of_content(self, response: bytes, size: int) -> UrlFetch:
+        event = _Scanner(response, streaming=True).urlfetch()
+        if event.size != size:
+            raise ProtocolError("Content literal in an unexpected place")
+        self._restart()
+        self._left = size
+        self._state = _State.CONTENT if size else _State.TAIL
+        return event
+
+    def _end_of_content(self) -> None:
+        if bytes(self._response).strip(b")\r\n"):
+            raise ProtocolError("Unexpected data after URLFETCH content")
+        self._restart()
+
+    def _restart(self) -> None:
+        self._state = _State.LINE
+        self._response = bytearray()
+        self._line_start = 0
+
+    def _parse(self, response: bytes) -> Event | None:
+        if response.startswith(b"* METADATA "):
+            return _Scanner(response).metadata()
+        if response.startswith(b"* URLFETCH "):
+            scanner = _Scanner(response)
+            event = scanner.urlfetch()
+            self._ready = Piece(scanner.content) if scanner.content else None
+            return event
+        if response.startswith(b"* "):
+            return None
+        raise ProtocolError("Unexpected IMAP response")
+
+
+def _status(line: bytes) -> Status | None:
+    tag, _, rest = line.partition(b" ")
+    condition, _, text = rest.partition(b" ")
+    if condition not in _CONDITIONS or not tag:
+        return None
+    code = b""
+    if text.startswith(b"[") and b"]" in text:
+        code, _, text = text[1:].partition(b"]")
+        text = text.removeprefix(b" ")
+    return Status(tag, condition, code, text)
+
+
+def _literal(line: bytes) -> tuple[int, int] | None:
+    """Size and start of the ``{n}`` or ``~{n}`` at the end of a line, if one is there."""
+    if not line.endswith(b"}"):
+        return None
+    start = line.rfind(b"{")
+    digits = line[start + 1 : -1]
+    if start < 0 or not digits.isdigit() or len(digits) > 18:
+        return None
+    return int(digits), start - (line[start - 1 : start] == b"~")
+
+
+def _introduces_content(response: bytearray, line: bytes) -> bool:
+    """Whether the literal after ``line`` is a URL's content: only items' names stand there unquoted."""
+    if not response.startswith(b"* URLFETCH "):
+        return False
+    return line.rstrip(b" ").replace(b"(", b" ").rsplit(b" ", 1)[-1] in _CONTENT_ITEMS
+
+
+class _Scanner:
+    """Takes one whole response apart, literals in place."""
+
+    def __init__(self, text: bytes, *, streaming: bool = False) -> None:
+        self._text = text
+        self._at = text.index(b" ", 2) + 1
+        self._streaming = streaming
+        self.content = b""
+
+    def metadata(self) -> Metadata:
+        mailbox = self._astring()
+        self._expect(b" (")
+        entry = self._astring()
+        self._expect(b" ")
+        value = self._nstring()
+        return Metadata(mailbox, entry, value)
+
+    def urlfetch(self) -> UrlFetch:
+        url = self._astring()
+        self._expect(b" ")
+        if self._peek() != b"(" and self._nstring() is None:
+            return UrlFetch(url, False, None, None, False)
+        structure: bytes | None = None
+        size, literal8 = None, False
+        while self._at < len(self._text) and self._peek() not in b"\r\n":
+            if self._peek() in b" ()":
+                self._at += 1
+                continue
+            item = self._atom().upper()
+            self._expect(b" ")
+            if item == b"BODYPARTSTRUCTURE":
+                structure = self._parenthesised()
+            elif item in _CONTENT_ITEMS:
+                size, literal8 = self._content()
+            else:
+                raise ProtocolError("Unknown URLFETCH item")
+        return UrlFetch(url, True, structure, size, literal8)
+
+    def _content(self) -> tuple[int | None, bool]:
+        """Size of the content here and whether it is a literal8; fills ``content`` if not streamed."""
+        literal8 = self._peek() == b"~"
+        if self._streaming and self._peek() in b"~{":
+            end = self._text.find(b"\n", self._at)
+            literal = _literal(self._text[self._at : end].removesuffix(b"\r"))
+            if literal is None or end + 1 != len(self._text):
+                raise ProtocolError("Content literal in an unexpected place")
+            self._at = end + 1
+            return literal[0], literal8
+        value = self._nstring()
+        if value is None:
+            return None, False
+        self.content = value
+        return len(value), literal8
+
+    def _peek(self) -> bytes:
+        return self._text[self._at : self._at + 1]
+
+    def _expect(self, text: bytes) -> None:
+        if not self._text.startswith(text, self._at):
+            raise ProtocolError("Malformed IMAP response")
+        self._at += len(text)
+
+    def _atom(self) -> bytes:
+        start = self._at
+        while self._at < len(self._text) and self._text[self._at] not in _ATOM_END:
+            self._at += 1
+        if start == self._at:
+            raise ProtocolError("Malformed IMAP response")
+        return self._text[start : self._at]
+
+    def _astring(self) -> bytes:
+        return self._string() if self._peek() in (b'"', b"{", b"~") else self._atom()
+
+    def _nstring(self) -> bytes | None:
+        if self._peek() in (b'"', b"{", b"~"):
+            return self._string()
+        if self._atom().upper() != b"NIL":
+            raise ProtocolError("Malformed IMAP response")
+        return None
+
+    def _string(self) -> bytes:
+        start = self._at
+        self._skip_string()
+        if self._text[start : start + 1] == b'"':
+            quoted = self._text[start + 1 : self._at - 1]
+            return _unescape(quoted) if b"\\" in quoted else quoted
+        return self._text[self._text.index(b"\n", start) + 1 : self._at]
+
+    def _skip_string(self) -> None:
+        """Moves behind the quoted string or literal that starts here."""
+        if self._peek() != b'"':
+            end = self._text.find(b"\n", self._at)
+            literal = _literal(self._text[self._at : max(end, 0)].removesuffix(b"\r"))
+            if literal is None or literal[1] != 0 or end + 1 + literal[0] > len(self._text):
+                raise ProtocolError("Malformed literal in an IMAP response")
+            self._at = end + 1 + literal[0]
+            return
+        at = self._at + 1
+        while True:
+            end, escape = self._text.find(b'"', at), self._text.find(b"\\", at)
+            if end < 0:
+                raise ProtocolError("Missing '\"' in an IMAP response")
+            if not 0 <= escape < end:
+                self._at = end + 1
+                return
+            at = escape + 2
+
+    def _parenthesised(self) -> bytes | None:
+        """The raw text between the parentheses that open here, or None for NIL."""
+        if self._peek() != b"(":
+            return self._nstring()
+        start, depth = self._at + 1, 0
+        while self._at < len(self._text):
+            byte = self._peek()
+            if byte in b'"{~':
+                self._skip_string()
+                continue
+            depth += (byte == b"(") - (byte == b")")
+            self._at += 1
+            if depth == 0:
+                return self._text[start : self._at - 1]
+        raise ProtocolError("Missing ')' in an IMAP response")
+
+
+def _unescape(quoted: bytes) -> bytes:
+    parts = quoted.split(b"\\\\")
+    return b"\\".join(part.replace(b"\\", b"") for part in parts)
