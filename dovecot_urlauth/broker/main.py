@@ -39,7 +39,7 @@ def serve(start: Start) -> int:
     if settings.flag("mail_debug"):
         start.log.pipe.debugging = True
     process = ServiceProcess(start.environment, start.dialect, start.log)
-    auth_path = options.get("a", AUTH_MASTER)
+    auth_path = options.last("a", AUTH_MASTER)
     if start.dialect.auth_master_path_setting:
         auth_path = settings.get("auth_master_socket_path", auth_path)
     try:

@@ -54,7 +54,7 @@ def serve(start: Start) -> int:
         log_format,
         directory=b"" if restrictions.chroot is not None else SOCKET_DIRECTORY,
         auth_socket=auth_socket.encode(),
-        handoff_socket=options.get("l", "").encode(),
+        handoff_socket=options.last("l", "").encode(),
     )
     stage.auth.connect()
     process.serve(stage)

@@ -85,16 +85,15 @@ class Loop:
         self._timers.clear()
 
     def _run_timers(self) -> float:
-        """Run what is due; return the seconds until the next timer, -1 if there is none."""
+        """Run what is due now; return the seconds until the next timer, -1 if there is none."""
         timers = self._timers
-        while timers:
-            if timers[0].callback is None:
-                heappop(timers)
-                continue
-            wait = timers[0].when - monotonic()
-            if wait > 0:
-                return 0 if self._stopped else wait
-            callback = heappop(timers).callback
-            if callback is not None:
-                callback()
-        return 0 if self._stopped else -1
+        now = monotonic()
+        due = []
+        while timers and (timers[0].callback is None or timers[0].when <= now):
+            due.append(heappop(timers))
+        for timer in due:
+            if timer.callback is not None:
+                timer.callback()
+        if self._stopped:
+            return 0
+        return max(0.0, timers[0].when - monotonic()) if timers else -1

@@ -12,13 +12,31 @@ if TYPE_CHECKING:
     from dovecot_urlauth.service.run import Start
 
 
-def parse_options(start: Start, known: str) -> tuple[dict[str, str], list[str]]:
-    """Return each option's last value (``"yes"`` for a flag) and the remaining arguments.
+class Options:
+    """What was given: each option's values in order."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[str]] = {}
+
+    def add(self, name: str, value: str) -> None:
+        self._values.setdefault(name, []).append(value)
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Every value of a repeatable option."""
+        return tuple(self._values.get(name, ()))
+
+    def last(self, name: str, default: str) -> str:
+        """The value that counts where only one can."""
+        return self._values.get(name, [default])[-1]
+
+
+def parse_options(start: Start, known: str) -> tuple[Options, list[str]]:
+    """Return the options (``"yes"`` for a flag) and the remaining arguments.
 
     ``known`` is getopt's option string.  ``--store=x`` style long options appear under their name.
     Raises Fatal for an unknown option.
     """
-    options: dict[str, str] = {}
+    options = Options()
     pending = list(start.arguments)
     while pending and pending[0].startswith("-") and pending[0] != "-":
         argument = pending.pop(0)
@@ -26,22 +44,22 @@ def parse_options(start: Start, known: str) -> tuple[dict[str, str], list[str]]:
             break
         if argument.startswith("--"):
             name, _, value = argument[2:].partition("=")
-            options[name] = value
+            options.add(name, value)
             continue
         _take_letters(argument[1:], known, options, pending)
     return options, pending
 
 
-def _take_letters(letters: str, known: str, options: dict[str, str], pending: list[str]) -> None:
+def _take_letters(letters: str, known: str, options: Options, pending: list[str]) -> None:
     while letters:
         letter, letters = letters[0], letters[1:]
         at = known.find(letter)
         if at < 0 or letter == ":":
             raise Fatal(f"Unknown argument: -{letter}", EXIT_FATAL)
         if known[at + 1 : at + 2] != ":":
-            options[letter] = "yes"
+            options.add(letter, "yes")
             continue
         if not letters and not pending:
             raise Fatal(f"Missing value for argument: -{letter}", EXIT_FATAL)
-        options[letter] = letters or pending.pop(0)
+        options.add(letter, letters or pending.pop(0))
         return

@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
 
 def serve(start: Start) -> int:
     options, arguments = parse_options(start, OPTIONS)
-    mode = options.get("store", STORE_MODES[0])
+    mode = options.last("store", STORE_MODES[0])
     if mode not in STORE_MODES:
         raise Fatal(f"Unknown argument: --store={mode}", EXIT_USAGE)
     config = _configure(start, mode)

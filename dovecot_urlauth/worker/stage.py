@@ -7,10 +7,10 @@ life) there is nothing left for a parent to do, and the process serves the conne
 from __future__ import annotations
 
 import os
-from _signal import SIGTERM
 
 from dovecot_urlauth.service.privileges import PrivilegesKept
 from dovecot_urlauth.service.run import EXIT_FATAL, EXIT_OK, describe
+from dovecot_urlauth.service.signals import SIGTERM
 from dovecot_urlauth.service.sockets import PeerCredentials, peer_credentials
 from dovecot_urlauth.worker.channel import ConnectionOver, Watch
 from dovecot_urlauth.worker.child import serve_connection, watch_master

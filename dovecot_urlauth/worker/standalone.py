@@ -17,14 +17,16 @@ from dovecot_urlauth.worker.target import WorkerConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from dovecot_urlauth.service.options import Options
 
 STDIN, STDOUT = 0, 1
 ANONYMOUS = "anonymous"
 
 
 def serve_standard_streams(
-    start: Start, config: WorkerConfig, options: Mapping[str, str], arguments: Sequence[str]
+    start: Start, config: WorkerConfig, options: Options, arguments: Sequence[str]
 ) -> int:
     """Serve until END or the end of input; return the exit status. Raises Fatal."""
     user = arguments[0] if arguments else os.environ.get("USER", "")
@@ -32,7 +34,7 @@ def serve_standard_streams(
         raise Fatal("USER environment missing")
     if "DEBUG" in os.environ:
         start.log.pipe.debugging = True
-    applications = tuple(os.fsencode(name) for name in options.get("a", "").split(",") if name)
+    applications = tuple(os.fsencode(name) for name in options.all("a"))
     access = Access(None if user == ANONYMOUS else os.fsencode(user), b"imap", applications, False)
     channel = ClientChannel(Watch(), STDIN, STDOUT, None)
     try:

@@ -1,0 +1,67 @@
+"""What auth says about a user against the kernel's word."""
+
+from __future__ import annotations
+
+import pytest
+
+from dovecot_urlauth.broker.identity import IdentityRefused, ServiceUsers, check_identity
+from dovecot_urlauth.service.sockets import PeerCredentials
+from dovecot_urlauth.wire.control import Access
+
+BOB = {b"uid": b"5002", b"gid": b"5002", b"home": b"/home/bob", b"client_service": b"imap"}
+BOBS_IMAP = PeerCredentials(pid=7, uid=5002, gid=5002)
+USERS = ServiceUsers(submit=b"submitsrv", stream=b"streamsrv")
+
+
+def identify(username=b"bob", fields=BOB, peer=BOBS_IMAP, users=USERS):
+    return check_identity(username, fields, peer, users, debug=False)
+
+
+@pytest.mark.parametrize(
+    ("username", "fields", "access"),
+    [
+        (b"bob", BOB, Access(b"bob", b"imap")),
+        (b"bob", {**BOB, b"client_service": b"submission"}, Access(b"bob", b"submission")),
+        (b"submitsrv", BOB, Access(b"submitsrv", b"imap", (b"submit+",))),
+        (b"streamsrv", BOB, Access(b"streamsrv", b"imap", (b"stream",))),
+        (b"SUBMITSRV", BOB, Access(b"SUBMITSRV", b"imap")),
+        (b"anonymous", {**BOB, b"anonymous": b""}, Access(None, b"imap")),
+        (b"submitsrv", {**BOB, b"anonymous": b""}, Access(None, b"imap")),
+    ],
+)
+def test_access(username, fields, access):
+    assert identify(username, fields) == access
+
+
+def test_no_user_has_the_applications_of_an_unset_setting():
+    assert identify(b"bob", users=ServiceUsers(b"", b"")).applications == ()
+
+
+def test_a_userdb_without_uid_cannot_be_compared():
+    fields = {name: value for name, value in BOB.items() if name not in (b"uid", b"gid")}
+    assert identify(fields=fields, peer=PeerCredentials(7, 1, 1)) == Access(b"bob", b"imap")
+
+
+@pytest.mark.parametrize(
+    ("fields", "peer", "text"),
+    [
+        (
+            BOB,
+            PeerCredentials(7, 5003, 5003),
+            "Peer's credentials (uid=5003) do not match the user that logged in (uid=5002).",
+        ),
+        (BOB, None, "Peer's credentials are missing."),
+        (
+            {k: v for k, v in BOB.items() if k != b"client_service"},
+            BOBS_IMAP,
+            "Auth did not yield required client_service field (BUG).",
+        ),
+        ({**BOB, b"uid": b"bob"}, BOBS_IMAP, "Invalid settings in userdb: Invalid uid in reply"),
+        ({**BOB, b"uid": b"4294967295"}, BOBS_IMAP, "Invalid settings in userdb: Invalid uid in reply"),
+        ({**BOB, b"gid": b"-1"}, BOBS_IMAP, "Invalid settings in userdb: Invalid gid in reply"),
+    ],
+)
+def test_refusals(fields, peer, text):
+    with pytest.raises(IdentityRefused) as refused:
+        identify(fields=fields, peer=peer)
+    assert str(refused.value) == text

@@ -1,0 +1,119 @@
+"""Giving root up, for real, in a forked child; needs root."""
+
+from __future__ import annotations
+
+import os
+import pickle
+
+import pytest
+
+from dovecot_urlauth.service import privileges
+from dovecot_urlauth.service.environment import Restrictions
+from dovecot_urlauth.service.privileges import (
+    Identity,
+    PrivilegesKept,
+    drop_privileges,
+    drop_to_restrictions,
+    forbid_new_privileges,
+)
+
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root has privileges to give up")
+
+ALICE = Identity(uid=5001, gid=5001, groups=(5001, 5100))
+
+
+def in_child(action):
+    """What ``action()`` returns or raises, run in a forked child."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            result = action()
+        except BaseException as error:
+            result = error
+        os.write(writer, pickle.dumps(result))
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        result = pickle.loads(pipe.read())
+    os.waitpid(pid, 0)
+    return result
+
+
+def status(*names: str) -> dict[str, list[str]]:
+    with open("/proc/self/status") as file:
+        lines = dict(line.rstrip("\n").split(":", 1) for line in file if ":" in line)
+    return {name: lines[name].split() for name in names}
+
+
+def test_the_kernel_sees_four_equal_ids_and_no_capability():
+    def action():
+        drop_privileges(ALICE)
+        forbid_new_privileges()
+        return status("Uid", "Gid", "Groups", "CapEff", "CapPrm", "NoNewPrivs")
+
+    seen = in_child(action)
+    assert seen["Uid"] == ["5001"] * 4
+    assert seen["Gid"] == ["5001"] * 4
+    assert set(seen["Groups"]) == {"5001", "5100"}
+    assert int(seen["CapEff"][0], 16) == int(seen["CapPrm"][0], 16) == 0
+    assert seen["NoNewPrivs"] == ["1"]
+
+
+@pytest.mark.parametrize("regain", [lambda: os.setuid(0), lambda: os.setgid(0), lambda: os.setgroups([0])])
+def test_there_is_no_way_back(regain):
+    def action():
+        drop_privileges(ALICE)
+        regain()
+
+    assert isinstance(in_child(action), PermissionError)
+
+
+def test_chroot(tmp_path):
+    (tmp_path / "inside").touch()
+
+    def action():
+        drop_privileges(Identity(5001, 5001, (5001,), os.fsencode(tmp_path)))
+        return os.listdir("/"), os.getcwd()
+
+    tmp_path.chmod(0o755)
+    assert in_child(action) == (["inside"], "/")
+
+
+def test_root_is_nobody_to_become():
+    assert isinstance(in_child(lambda: drop_privileges(Identity(0, 0, (0,)))), PrivilegesKept)
+
+
+@pytest.mark.parametrize("skipped", ["setgroups", "setresgid", "setresuid"])
+def test_a_step_left_out_is_noticed(monkeypatch, skipped):
+    """The self-check, not the order of calls, is what holds."""
+    monkeypatch.setattr(privileges.os, skipped, lambda *ids: None)
+    os_groups = os.getgroups()
+    if skipped == "setgroups" and set(os_groups) <= {0}:
+        monkeypatch.setattr(privileges.os, "getgroups", lambda: [0, 27])
+    assert isinstance(in_child(lambda: drop_privileges(ALICE)), PrivilegesKept)
+
+
+def test_without_root_only_who_one_is_already():
+    def action():
+        os.setresgid(5001, 5001, 5001)
+        os.setgroups([5001])
+        os.setresuid(5001, 5001, 5001)
+        drop_privileges(ALICE)
+        drop_privileges(Identity(5002, 5001, (5001,)))
+
+    assert isinstance(in_child(action), PrivilegesKept)
+
+
+def test_masters_restrictions(tmp_path):
+    tmp_path.chmod(0o755)
+
+    def action():
+        drop_to_restrictions(Restrictions(uid=5003, gid=5004, extra_groups=(5100,), chroot=os.fsencode(tmp_path)))
+        return os.getresuid(), os.getresgid(), set(os.getgroups()), os.listdir("/")
+
+    assert in_child(action) == ((5003,) * 3, (5004,) * 3, {5004, 5100}, [])
+
+
+def test_no_restriction_changes_nothing():
+    assert in_child(lambda: (drop_to_restrictions(Restrictions()), os.getuid())[1]) == 0
