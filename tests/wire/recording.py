@@ -2,7 +2,7 @@ r"""Recorded conversations of real Dovecots, as straces of one cross-user URLFET
 
 A line of a recording is a system call on a descriptor whose meaning is written beside it::
 
-    +31.4 ms  imap-urlauth-login[13405]  fd12 to tokenlogin   write(12, "AUTH\t1\tDOVECOT-TOKEN...", 177) = 177
+    +31.4 ms  imap-urlauth-login[13405]  fd12 to tokenlogin  write(12, "AUTH\t1\tDOVECOT-TOKEN...", 177) = 177
 
 Here the calls on one descriptor of one process, from its connect or accept to its close, are one
 conversation: a row of messages that this process said or heard.

@@ -291,13 +291,10 @@ def test_client(version: Version) -> None:
         answers, error = outcome(replies.feed, replies.next_reply, [b""])
         assert error is None
         seen += answers
-    for reply in [
-        Accepted(Expect.AUTH),
-        Accepted(Expect.USER),
-        Refused(Expect.USER, None),
-        Accepted(Expect.END),
-    ]:
-        assert reply in seen
+    expected = [Accepted(Expect.AUTH), Accepted(Expect.USER), Refused(Expect.USER, None)]
+    if not version.greeting:  # 2.4's stock worker shuts imap's socket down at END
+        expected.append(Accepted(Expect.END))
+    assert [reply for reply in expected if reply not in seen] == []
 
 
 def test_wrong_order_is_refused(version: Version) -> None:
