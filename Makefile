@@ -3,7 +3,7 @@ PYTHON = /usr/bin/python3
 PREFIX = /usr/local
 DESTDIR =
 
-DEBIAN_PACKAGES = dovecot-core dovecot-imapd dovecot-submissiond python3-venv procps
+DEBIAN_PACKAGES = dovecot-core dovecot-imapd dovecot-submissiond python3-venv python3-setproctitle procps
 PIP = .venv/bin/pip install --quiet --disable-pip-version-check
 TOX = .venv/bin/tox run
 
@@ -19,8 +19,8 @@ help:
 install:
 	$(PYTHON) -IB install.py --prefix '$(PREFIX)' --destdir '$(DESTDIR)'
 
-demo: compiled
-	$(PYTHON) -IB demo/demo.py
+demo: debian
+	$(PYTHON) -B demo.py
 
 dev: .venv/tools compiled
 

@@ -1,0 +1,129 @@
+"""install.py: what an installation holds, whom it admits, and what it refuses to do."""
+
+from __future__ import annotations
+
+import re
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import install
+from tests.packaging.conftest import CHECKOUT, run_install
+
+STARTERS = {
+    "libexec/dovecot-urlauth/imap-urlauth-login",
+    "libexec/dovecot-urlauth/imap-urlauth",
+    "libexec/dovecot-urlauth/imap-urlauth-worker",
+    "bin/dovecot-urlauth",
+}
+SNIPPETS = {
+    f"share/dovecot-urlauth/conf.d/{language}/{name}"
+    for language in ("2.3", "2.4")
+    for name in ("90-urlauth.conf", "90-urlauth-executables.conf")
+}
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_holds_the_executables_the_library_and_the_snippets(prefix: Path) -> None:
+    outside_the_library = {name for name in files(prefix) if not name.startswith("lib/dovecot-urlauth/")}
+    assert outside_the_library == STARTERS | SNIPPETS
+    packages = {path.name for path in (prefix / "lib/dovecot-urlauth").iterdir() if path.suffix == ""}
+    assert packages == {"dovecot_urlauth", "setproctitle"}
+
+
+def test_every_user_may_read_it_and_only_the_owner_write(prefix: Path) -> None:
+    for path in (prefix, *prefix.rglob("*")):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        runs = path.is_dir() or str(path.relative_to(prefix)) in STARTERS
+        assert mode & 0o055 == (0o055 if runs else 0o044), f"{path} has mode {mode:o}"
+        assert not mode & 0o022
+
+
+def test_every_module_has_byte_code_that_needs_no_look_at_its_source(prefix: Path) -> None:
+    sources = list((prefix / "lib/dovecot-urlauth/dovecot_urlauth").rglob("*.py"))
+    assert len(sources) > 20
+    for source in sources:
+        [compiled] = (source.parent / "__pycache__").glob(f"{source.stem}.*.pyc")
+        assert compiled.read_bytes()[4:8] == b"\1\0\0\0"  # PEP 552: by hash, unchecked
+
+
+@pytest.mark.parametrize("name", sorted(SNIPPETS))
+def test_a_snippet_names_executables_that_are_there(prefix: Path, name: str) -> None:
+    text = (prefix / name).read_text()
+    assert "@" not in text
+    named = re.findall(r"^ *executable = (\S+)$", text, re.MULTILINE)
+    assert {Path(path) for path in named} == set((prefix / "libexec/dovecot-urlauth").iterdir())
+    included = re.findall(r"!include (\S+)", text)
+    assert included == [str(prefix / name)]
+
+
+def test_an_update_leaves_nothing_of_the_old_library(open_folder: Path) -> None:
+    prefix = open_folder / "updated"
+    assert run_install("--prefix", str(prefix)).returncode == 0
+    before = files(prefix)
+    (prefix / "lib/dovecot-urlauth/dovecot_urlauth/gone.py").write_text("")
+    assert run_install("--prefix", str(prefix)).returncode == 0
+    assert files(prefix) == before
+
+
+def test_destdir_is_written_to_and_never_named(tmp_path: Path) -> None:
+    done = run_install("--prefix", "/opt/urlauth", "--destdir", str(tmp_path / "staged"))
+    assert done.returncode == 0, done.stderr
+    installed = tmp_path / "staged/opt/urlauth"
+    for name in STARTERS | SNIPPETS:
+        text = (installed / name).read_text()
+        assert "/opt/urlauth/" in text
+        assert str(tmp_path) not in text
+    for compiled in installed.rglob("*.pyc"):
+        assert bytes(tmp_path) not in compiled.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [("some/dir", "absolute path"), ("/opt/our dovecot", "splits a service's executable at spaces")],
+)
+def test_refuses_a_prefix_that_dovecot_could_not_use(given: str, reason: str) -> None:
+    done = run_install("--prefix", given)
+    assert done.returncode == 1
+    assert reason in done.stderr
+
+
+def test_refuses_a_prefix_in_a_folder_closed_to_others(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    done = run_install("--prefix", str(tmp_path / "prefix"))
+    assert done.returncode == 1
+    assert "is closed to other users" in done.stderr
+    assert not (tmp_path / "prefix").exists()
+
+
+def test_says_which_package_helps_when_a_requirement_cannot_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise subprocess.CalledProcessError(1, "pip", b"", b"no network\n")
+
+    monkeypatch.setattr(install.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(install, "_pip_install", offline)
+    with pytest.raises(install.InstallError, match=r"(?s)no network.*apt-get install python3-setproctitle"):
+        install.install(tmp_path, "")
+    assert not files(tmp_path)
+
+
+def test_a_starter_without_its_two_lines_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "compat").mkdir()
+    (tmp_path / "compat/imap-urlauth").write_text("#!/usr/bin/python3\n")
+    monkeypatch.setattr(install, "STARTERS", {"libexec": tmp_path / "compat"})
+    with pytest.raises(install.InstallError, match="has no line #!/usr/bin/python3 -IBS"):
+        install.install(tmp_path / "prefix", "")
+
+
+def test_the_source_is_left_as_it_was(prefix: Path) -> None:
+    assert prefix.exists()
+    assert not list((CHECKOUT / "compat").glob("__pycache__"))
