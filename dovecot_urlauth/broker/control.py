@@ -16,7 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
     from collections.abc import Callable
-
     from typing import Protocol
 
     from dovecot_urlauth.dialect.dialect import Dialect
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
         loop: Loop
         dialect: Dialect
+
 
 CONNECT_PATIENCE = 1.0
 CONNECT_PAUSE = 0.01

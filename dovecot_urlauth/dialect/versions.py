@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from dovecot_urlauth.dialect.dialect import STATUS_NEVER_AGAIN, ConfigSource, Dialect, LoginDetails, LoginTexts
+from dovecot_urlauth.dialect.dialect import (
+    STATUS_NEVER_AGAIN,
+    ConfigSource,
+    Dialect,
+    LoginDetails,
+    LoginTexts,
+)
 from dovecot_urlauth.wire.control import ControlOrder
 from dovecot_urlauth.wire.handoff import LAYOUT_2_3, LAYOUT_2_4
 

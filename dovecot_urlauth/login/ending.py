@@ -1,4 +1,4 @@
-"""How a connection ended before its hand-off, in the words of the running version (login-common/client-common.c)."""
+"""How a connection ended before its hand-off, in the running version's words (login-common/client-common.c)."""
 
 from __future__ import annotations
 
@@ -37,11 +37,23 @@ class Ending:
 
 
 FAILURES = {
-    b"authz_fail": ("authorization failed, 1 attempts in {secs} secs", "authz_failed", "authorization failed"),
-    b"temp_fail": ("auth service reported temporary failure", "temp_failed", "auth service reported temporary failure"),
+    b"authz_fail": (
+        "authorization failed, 1 attempts in {secs} secs",
+        "authz_failed",
+        "authorization failed",
+    ),
+    b"temp_fail": (
+        "auth service reported temporary failure",
+        "temp_failed",
+        "auth service reported temporary failure",
+    ),
     b"user_disabled": ("user disabled", "user_disabled", "user disabled"),
     b"pass_expired": ("password expired", "pass_expired", "password expired"),
-    b"invalid_base64": ("sent invalid base64 in response", "invalid_base64", "sent invalid base64 in response"),
+    b"invalid_base64": (
+        "sent invalid base64 in response",
+        "invalid_base64",
+        "sent invalid base64 in response",
+    ),
     b"login_disabled": ("login disabled", "login_disabled", "login disabled"),
     b"auth_mech_invalid": (
         "tried to use unsupported auth mechanism",
@@ -61,7 +73,10 @@ TEXT_2_3 = {
 }
 
 TEXT_2_4 = {
-    Progress.AUTH_NOT_READY: ("disconnected before auth was ready, waited {connected} secs", "auth_process_not_ready"),
+    Progress.AUTH_NOT_READY: (
+        "disconnected before auth was ready, waited {connected} secs",
+        "auth_process_not_ready",
+    ),
     Progress.NO_ATTEMPT: ("no auth attempts in {connected} secs", "no_auth_attempts"),
     Progress.AUTHENTICATING: ("auth failed, 1 attempts in {secs} secs", "auth_failed"),
     Progress.AUTH_UNREACHABLE: (
@@ -70,7 +85,10 @@ TEXT_2_4 = {
     ),
     Progress.HANDING_OFF: ("internal failure, 1/1 successful auths in {secs} secs", "internal_failure"),
     Progress.HANDOFF_FAILED: ("internal failure, 1/1 successful auths in {secs} secs", "internal_failure"),
-    Progress.CROWDED_OUT: ("client_limit and process_limit was hit and this login session was killed.", "process_full"),
+    Progress.CROWDED_OUT: (
+        "client_limit and process_limit was hit and this login session was killed.",
+        "process_full",
+    ),
     Progress.SHUTTING_DOWN: ("The process is shutting down so the login is aborted.", "shutting_down"),
 }
 

@@ -26,7 +26,9 @@ REPLY_TIMEOUT = 90.0
 CONNECT_PATIENCE = 0.5
 CONNECT_PAUSE = 0.02
 
-PROCESS_LIMIT_HINT = "read() failed: Remote closed connection (destination service { process_limit } reached?)"
+PROCESS_LIMIT_HINT = (
+    "read() failed: Remote closed connection (destination service { process_limit } reached?)"
+)
 TIMEOUT_TEXTS = {"2.3": "Auth request timed out", "2.4": "Login request timed out"}
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import os
 
 from dovecot_urlauth.service import master
 from dovecot_urlauth.service.environment import LAST_INHERITED_FD, Environment
@@ -133,7 +132,9 @@ class ServiceProcess:
         self._listeners = [from_fd(fd) for fd in range(first, first + self.environment.listener_count)]
 
     def _accepted_client(self) -> bool:
-        return self.environment.accepted_listener_fd is not None and self.dialect.accepted_client_fd is not None
+        return (
+            self.environment.accepted_listener_fd is not None and self.dialect.accepted_client_fd is not None
+        )
 
     def _report(self) -> None:
         self._status.report(self.slots.status, self.dialect.status_when_exhausted)

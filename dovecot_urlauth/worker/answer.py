@@ -86,10 +86,14 @@ class Answerer:
         try:
             parse_section(url.section or b"")
         except InvalidSection as error:
-            self._log.debug(f'Failed to fetch URLAUTH "{os.fsdecode(command.url)}": Invalid URLAUTH: {error.text}')
+            self._log.debug(
+                f'Failed to fetch URLAUTH "{os.fsdecode(command.url)}": Invalid URLAUTH: {error.text}'
+            )
             return Reply(no_line())
         if not self._open(url):
-            self._log.debug(f'Failed to fetch URLAUTH "{os.fsdecode(command.url)}": URLAUTH verification failed')
+            self._log.debug(
+                f'Failed to fetch URLAUTH "{os.fsdecode(command.url)}": URLAUTH verification failed'
+            )
             return Reply(no_line())
         return self._read(url, command)
 
@@ -121,7 +125,9 @@ class Answerer:
             # imap forgets the line end behind a literal of no bytes, and its client waits for ever.
             self._log.debug("Fetched URLAUTH yielded empty result")
             return Reply(no_line())
-        self._log.debug(f"Fetched URLAUTH yielded {content.size} bytes of {'binary ' * command.binary}message data")
+        self._log.debug(
+            f"Fetched URLAUTH yielded {content.size} bytes of {'binary ' * command.binary}message data"
+        )
         line = ok_line(content.size, has_nuls=content.has_nuls, structure=content.structure)
         return Reply(line, _with_end(content.chunks)) if content.size else Reply(line)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import select
-from _socket import AF_UNIX, SOCK_STREAM, SOL_SOCKET, SO_DOMAIN, socket
+from _socket import AF_UNIX, SO_DOMAIN, SOCK_STREAM, SOL_SOCKET, socket
 
 from dovecot_urlauth.service.environment import DEAD_PIPE_FD
 from dovecot_urlauth.service.privileges import PrivilegesKept

@@ -65,6 +65,7 @@ def _configure(start: Start, mode: str) -> WorkerConfig:
         settings=settings,
         engine=prepare_engine(start.dialect.generation, settings, libexec_dir, config_fd),
         store_mode=mode,
+        extra_groups=start.environment.restrictions.extra_groups,
         base_dir=os.fsencode(base_dir),
         userdb_path=os.fsencode(os.path.join(base_dir, settings.get("auth_socket_path", AUTH_SOCKET))),
     )

@@ -38,6 +38,8 @@ class WorkerConfig:
     settings: Settings
     engine: EngineStart
     store_mode: str
+    extra_groups: tuple[int, ...]
+    """RESTRICT_SETEXTRAGROUPS: groups that every target user gets on top of its own."""
     base_dir: bytes
     userdb_path: bytes
 
@@ -71,7 +73,9 @@ def select_target(name: bytes, config: WorkerConfig, userdb: UserdbConnection, l
         log.debug(f"User {text} doesn't exist")
         return _nobody(name, config)
     try:
-        account = resolve_account(reply.name, reply.fields, config.settings, config.dialect)
+        account = resolve_account(
+            reply.name, reply.fields, config.settings, config.dialect, config.extra_groups
+        )
     except (AccountRefused, SettingsError) as error:
         log.error(f"Failed to lookup user {text}: {error.text}")
         return _nobody(name, config)

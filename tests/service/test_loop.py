@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import _socket
 import socket
 
-import _socket
 import pytest
 
 from dovecot_urlauth.service.loop import Loop
@@ -69,7 +69,7 @@ def collect(loop, connection, **options):
 
 
 def test_stream_reads_until_the_end(loop, pair):
-    stream, got, ends = collect(loop, pair[0])
+    _stream, got, ends = collect(loop, pair[0])
     pair[1].sendall(b"some lines\n")
     pair[1].shutdown(socket.SHUT_WR)
     loop.run()
@@ -95,7 +95,7 @@ def test_stream_keeps_what_the_peer_does_not_take(loop, pair):
 
 
 def test_stream_that_does_not_read_notices_a_hangup_but_leaves_the_bytes(loop, pair):
-    stream, got, ends = collect(loop, pair[0], reading=False)
+    _stream, got, ends = collect(loop, pair[0], reading=False)
     pair[1].close()
     loop.run()
     assert got == []
@@ -103,7 +103,7 @@ def test_stream_that_does_not_read_notices_a_hangup_but_leaves_the_bytes(loop, p
 
 
 def test_stream_reads_no_more_at_once_than_it_was_told(loop, pair):
-    stream, got, _ = collect(loop, pair[0], read_size=4)
+    _stream, got, _ = collect(loop, pair[0], read_size=4)
     pair[1].sendall(b"123456")
     loop.after(0.05, loop.stop)
     loop.run()

@@ -16,7 +16,13 @@ def test_the_sender_is_known():
         reader = SignalReader()
         os.kill(os.getpid(), signal.SIGTERM)
         (arrived,) = reader.read()
-        return arrived.number, arrived.pid == os.getpid(), arrived.uid == os.getuid(), arrived.code, reader.read()
+        return (
+            arrived.number,
+            arrived.pid == os.getpid(),
+            arrived.uid == os.getuid(),
+            arrived.code,
+            reader.read(),
+        )
 
     assert in_child(action) == (SIGTERM, True, True, "kill", [])
 

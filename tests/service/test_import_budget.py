@@ -1,0 +1,42 @@
+"""What starting costs: under stock service settings three interpreters start for each request (DESIGN 4.3)."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = "/usr/bin/python3"
+
+EXPENSIVE = {
+    "argparse", "asyncio", "base64", "collections.abc", "contextlib", "ctypes", "dataclasses", "datetime", "email",
+    "enum", "functools", "hashlib", "hmac", "inspect", "json", "logging", "pathlib", "re", "selectors", "shutil",
+    "signal", "socket", "subprocess", "tempfile", "threading", "traceback", "typing",
+}  # fmt: skip
+"""Each of these takes between 1 and 35 ms."""
+
+MOST_MODULES = {"login": 90, "broker": 90, "worker": 105}
+"""Modules of any origin, the interpreter's own included, that a stage may have loaded when its main is."""
+
+
+def modules_after(statement: str) -> set[str]:
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); {statement}; print(*sys.modules)"
+    done = subprocess.run([PYTHON, "-IBS", "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("stage", ["login", "broker", "worker"])
+def test_starting_a_stage_imports_nothing_expensive(stage):
+    loaded = modules_after(f"import dovecot_urlauth.{stage}.main")
+    assert loaded & EXPENSIVE == set()
+    assert len(loaded) <= MOST_MODULES[stage]
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["worker.session", "worker.answer", "worker.target", "store.choose", "store.engine", "message.fetch"],
+)
+def test_serving_a_url_imports_nothing_expensive(module):
+    assert modules_after(f"import dovecot_urlauth.{module}") & EXPENSIVE == set()
