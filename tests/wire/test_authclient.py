@@ -18,9 +18,7 @@ from tests.wire.feeding import same_in_pieces
 COOKIE = "957fa8fd44d2bcaa4e79fb08d01f0278"
 READY = Ready(7255, bytes.fromhex(COOKIE))
 HELLO_2_3 = f"VERSION\t1\t2\nMECH\tDOVECOT-TOKEN\nSPID\t7255\nCUID\t2\nCOOKIE\t{COOKIE}\nDONE\n".encode()
-HELLO_2_4 = (
-    f"VERSION\t1\t4\nMECH\tDOVECOT-TOKEN\tprivate\nSPID\t7255\nCUID\t3\nCOOKIE\t{COOKIE}\nDONE\n".encode()
-)
+HELLO_2_4 = f"VERSION\t1\t4\nMECH\tDOVECOT-TOKEN\tprivate\nSPID\t7255\nCUID\t3\nCOOKIE\t{COOKIE}\nDONE\n".encode()
 PARAMETERS = (b"protocol=imap-urlauth", b"final-resp-ok", b"secured")
 
 
@@ -54,7 +52,7 @@ def test_what_we_say() -> None:
 
 @pytest.mark.parametrize("hello", [HELLO_2_3, HELLO_2_4])
 def test_recorded_handshakes(hello: bytes) -> None:
-    """2.3 does not say that the mechanism is private, over which the stock login panics (B1)."""
+    """2.3 does not say that the mechanism is private, over which the stock login panics."""
     assert same_in_pieces(_client(), hello) == ([READY], None)
 
 
