@@ -1,0 +1,154 @@
+"""Answers that need more than the whole message's bytes: sections, decoding, structure.
+
+The way from a section to a part is ``imap_msgpart_find``'s of lib-imap-storage/imap-msgpart.c.
+"""
+
+from __future__ import annotations
+
+from dovecot_urlauth.message.body import Span, count, partial, partial_size, without_nul
+from dovecot_urlauth.message.errors import PartMissing
+from dovecot_urlauth.message.fetch import Content
+from dovecot_urlauth.message.header import header_end
+from dovecot_urlauth.message.section import Text, parse_section
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dovecot_urlauth.message.fetch import Request
+    from dovecot_urlauth.message.part import Part
+    from dovecot_urlauth.message.rules import MessageRules
+    from dovecot_urlauth.message.section import Section
+    from dovecot_urlauth.message.source import Source
+
+#: Sections whose bytes BINARY decodes; of the others it gives the text as it is.
+_DECODED = (Text.WHOLE, Text.PART, Text.TEXT)
+#: Sections that are about the message inside a message/rfc822 part.
+_INNER = (Text.TEXT, Text.HEADER, Text.FIELDS, Text.FIELDS_NOT)
+
+_EMPTY = Content(0, False, None, iter(()))
+
+
+def answer(source: Source, request: Request, rules: MessageRules) -> Content:
+    """Answer a request for anything but the plain whole message; raises what ``fetch`` raises."""
+    section = parse_section(request.section)
+    work = _Work(source, request, rules, section)
+    structure = work.structure() if request.structure else None
+    content = work.content() if request.body or request.binary else _EMPTY
+    return Content(content.size, content.has_nuls, structure, content.chunks)
+
+
+class _Work:
+    """One request and the message's tree, which is made when it is first needed."""
+
+    def __init__(self, source: Source, request: Request, rules: MessageRules, section: Section) -> None:
+        self._source = source
+        self._request = request
+        self._rules = rules
+        self._section = section
+        self._parsed: Part | None = None
+
+    def structure(self) -> bytes:
+        """The BODYPARTSTRUCTURE; raises PartMissing."""
+        from dovecot_urlauth.message.structure import StructureWriter
+
+        part = self._part()
+        if part is None:
+            raise PartMissing
+        writer = StructureWriter(self._rules)
+        if self._request.binary:
+            from dovecot_urlauth.message.binary import decoded_sizes
+
+            writer.decoded = decoded_sizes(self._source, self._root, self._rules)
+        return writer.write(part)
+
+    def content(self) -> Content:
+        """The section's bytes."""
+        text = self._section.text
+        if self._request.binary and text in _DECODED:
+            part = self._part()
+            return _EMPTY if part is None else self._decoded(part, with_header=text is Text.WHOLE)
+        if text in (Text.FIELDS, Text.FIELDS_NOT):
+            return self._fields()
+        span = self._part_span() if self._section.path else self._message_span()
+        if span is None:
+            return _EMPTY
+        offset = self._request.partial_offset
+        size = partial_size(span.size, offset, self._request.partial_size)
+        return Content(size, False, None, span.read(self._source, offset, size))
+
+    @property
+    def _root(self) -> Part:
+        if self._parsed is None:
+            from dovecot_urlauth.message.tree import parse
+
+            self._parsed = parse(self._source, self._rules, fields=self._request.structure)
+        return self._parsed
+
+    def _part(self) -> Part | None:
+        """The part that the section's number names, or the message inside it; None if there is none."""
+        part = find(self._root, self._section.path)
+        if part is not None and self._section.path and self._section.text in _INNER:
+            return part.children[0] if part.rfc822 else None
+        return part
+
+    def _message_span(self) -> Span:
+        """A section of the message itself, for which no tree is needed."""
+        if self._section.text is Text.WHOLE:
+            return Span(0, self._source.size, count(self._source, 0, self._source.size))
+        end = header_end(self._source, self._rules)
+        if self._section.text is Text.HEADER:
+            return Span(0, end.offset, end.offset + end.bare)
+        return Span(end.offset, self._source.size, count(self._source, end.offset, self._source.size))
+
+    def _part_span(self) -> Span | None:
+        part = self._part()
+        if part is None:
+            return None
+        if self._section.text in (Text.MIME, Text.HEADER):
+            return Span(part.start.offset, part.body.offset, part.header_size.virtual)
+        return Span(part.body.offset, part.body_end, part.body_size.virtual)
+
+    def _fields(self) -> Content:
+        """HEADER.FIELDS and HEADER.FIELDS.NOT."""
+        from dovecot_urlauth.message.fields import FieldFilter
+
+        section = self._section
+        start = 0
+        if section.path:
+            part = self._part()
+            if part is None:
+                return _EMPTY
+            start = part.start.offset
+        keep = section.text is Text.FIELDS
+        wanted = FieldFilter(section.fields, keep=keep, complete=keep and not section.path)
+        offset = self._request.partial_offset
+        size = sum(map(len, wanted.read(self._source, start, self._rules)))
+        size = partial_size(size, offset, self._request.partial_size)
+        chunks = without_nul(wanted.read(self._source, start, self._rules))
+        return Content(size, False, None, partial(chunks, offset, size))
+
+    def _decoded(self, part: Part, *, with_header: bool) -> Content:
+        from dovecot_urlauth.message.binary import decode
+
+        decoded = decode(self._source, part, self._rules, with_header=with_header)
+        return decoded.content(self._request.partial_offset, self._request.partial_size)
+
+
+def find(root: Part, path: tuple[int, ...]) -> Part | None:
+    """Follow a section's numbers from the root part; None if they lead nowhere.
+
+    In a multipart 0 means 1; of anything else there is only part 1, which is the part itself, and what follows
+    is looked for in the message inside if the part is one.
+    """
+    part = root
+    for position, number in enumerate(path):
+        more = position + 1 < len(path)
+        if part.multipart:
+            index = max(number, 1) - 1
+            if index >= len(part.children):
+                return None
+            part = part.children[index]
+        elif number != 1 or (more and not part.rfc822):
+            return None
+        if more and part.rfc822:
+            part = part.children[0]
+    return part

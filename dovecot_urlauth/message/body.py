@@ -1,0 +1,111 @@
+"""Bytes of a message as IMAP sends them: every line end CRLF, partial ranges counted in such bytes, no NUL.
+
+The rules of RFC 3501's BODY[...]<partial> as Dovecot applies them (istream-crlf.c, istream-nonuls.c): an LF
+gets a CR unless one stands before it, and NUL becomes 0x80 because an IMAP literal must not hold it.
+"""
+
+from __future__ import annotations
+
+from dovecot_urlauth.message.errors import ReadError
+from dovecot_urlauth.message.source import CHUNK
+from dovecot_urlauth.wire.value import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from dovecot_urlauth.message.source import Source
+
+
+def raw(source: Source, start: int, end: int) -> Iterator[bytes]:
+    """Yield the stored bytes from ``start`` up to ``end``, or up to the end of the message."""
+    while start < end:
+        chunk = source.read(start, min(CHUNK, end - start))
+        if not chunk:
+            return
+        start += len(chunk)
+        yield chunk
+
+
+def crlf(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Complete every bare LF to CRLF."""
+    after_cr = False
+    for chunk in chunks:
+        ends_in_cr = chunk.endswith(b"\r")
+        missing = chunk.count(b"\n") - _pairs(chunk)
+        if after_cr and chunk.startswith(b"\n"):
+            missing -= 1
+            if missing:
+                yield b"\n"
+                chunk = chunk[1:]
+        after_cr = ends_in_cr
+        yield _complete(chunk) if missing else chunk
+
+
+def _pairs(chunk: bytes) -> int:
+    return chunk.count(b"\r\n") if b"\r" in chunk else 0
+
+
+def _complete(chunk: bytes) -> bytes:
+    if b"\r" in chunk:
+        chunk = chunk.replace(b"\r\n", b"\n")
+    return chunk.replace(b"\n", b"\r\n")
+
+
+def without_nul(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Turn NUL into 0x80."""
+    for chunk in chunks:
+        yield chunk.replace(b"\0", b"\x80") if b"\0" in chunk else chunk
+
+
+def partial(chunks: Iterable[bytes], offset: int, size: int) -> Iterator[bytes]:
+    """Leave out ``offset`` bytes and yield exactly ``size``; raises ReadError if there are fewer."""
+    if not size:
+        return
+    for chunk in chunks:
+        if offset >= len(chunk):
+            offset -= len(chunk)
+            continue
+        if offset or len(chunk) - offset > size:
+            chunk = chunk[offset : offset + size]
+            offset = 0
+        size -= len(chunk)
+        yield chunk
+        if not size:
+            return
+    if size:
+        raise ReadError("Message is shorter than expected")
+
+
+def count(source: Source, start: int, end: int) -> int:
+    """Size of a range with every line end CRLF; reads it all."""
+    size = 0
+    after_cr = False
+    for chunk in raw(source, start, end):
+        size += len(chunk) + chunk.count(b"\n") - _pairs(chunk)
+        if after_cr and chunk.startswith(b"\n"):
+            size -= 1
+        after_cr = chunk.endswith(b"\r")
+    return size
+
+
+def partial_size(size: int, offset: int, limit: int | None) -> int:
+    """How much of ``size`` bytes is left behind ``offset``, at most ``limit``."""
+    left = max(size - offset, 0)
+    return left if limit is None else min(left, limit)
+
+
+@record(frozen=True, slots=True)
+class Span:
+    """A range of a message, ``size`` bytes long when every line end is CRLF."""
+
+    start: int
+    end: int
+    size: int
+
+    def read(self, source: Source, offset: int, size: int) -> Iterator[bytes]:
+        """Yield ``size`` bytes from ``offset`` on, both counted in CRLF line ends."""
+        if self.size == self.end - self.start:
+            chunks = raw(source, self.start + offset, self.end)
+            return partial(without_nul(chunks), 0, size)
+        return partial(without_nul(crlf(raw(source, self.start, self.end))), offset, size)

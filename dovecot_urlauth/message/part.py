@@ -1,0 +1,61 @@
+"""A part of a message: where it lies and what it is."""
+
+from __future__ import annotations
+
+from dovecot_urlauth.message.window import Mark
+from dovecot_urlauth.wire.value import record
+
+
+@record(frozen=True, slots=True)
+class Size:
+    """Size of a range: bytes as stored, bytes with every line end CRLF, and line ends."""
+
+    physical: int
+    virtual: int
+    lines: int
+
+
+def size_between(first: Mark, behind: Mark) -> Size:
+    """The size of what lies between two marks."""
+    physical = behind.offset - first.offset
+    return Size(physical, physical + behind.bare - first.bare, behind.lines - first.lines)
+
+
+class Part:
+    """A node of the MIME tree.
+
+    ``start``, ``body`` and ``end`` are the places where its header begins, its body begins and its body ends;
+    a part's body includes its children's headers and bodies, and the delimiter lines between them.
+    """
+
+    __slots__ = (
+        "body", "children", "digest", "end", "fields", "is_mime", "multipart", "parent", "rfc822", "start",
+        "text",
+    )  # fmt: skip
+
+    def __init__(self, parent: Part | None, start: Mark) -> None:
+        self.parent = parent
+        self.children: list[Part] = []
+        self.start = self.body = start
+        #: None as long as the part is open.
+        self.end: Mark | None = None
+        self.multipart = self.digest = self.rfc822 = self.text = False
+        #: The Content-* fields count: there is a MIME-Version or Content-Type, or the part is of a multipart.
+        self.is_mime = False
+        #: The fields that a structure shows, as (lower-case name, value).
+        self.fields: list[tuple[bytes, bytes]] = []
+
+    @property
+    def header_size(self) -> Size:
+        """Size of the header block, with the empty line if there is one."""
+        return size_between(self.start, self.body)
+
+    @property
+    def body_size(self) -> Size:
+        """Size of the body."""
+        return size_between(self.body, self.end or self.body)
+
+    @property
+    def body_end(self) -> int:
+        """Offset behind the body."""
+        return (self.end or self.body).offset

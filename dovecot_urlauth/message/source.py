@@ -1,0 +1,39 @@
+"""Where a message's bytes come from: the one thing the stores and this room agree on."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object
+
+#: How much is read at once: large enough that Python's own cost per chunk does not show, small to keep.
+CHUNK = 256 * 1024
+
+
+class Source(Protocol):
+    """Random access to a message as it is stored (plain text, neither compressed nor encrypted)."""
+
+    @property
+    def size(self) -> int:
+        """Bytes stored, before any line end is completed to CRLF."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return ``length`` bytes from ``offset``; fewer only at the end of the message."""
+
+
+class BytesSource:
+    """A message that is in memory already: tests, and text that a store had to assemble."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @property
+    def size(self) -> int:
+        """Number of bytes."""
+        return len(self._data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return a slice of the bytes."""
+        return self._data[offset : offset + length]

@@ -1,0 +1,318 @@
+"""The MIME tree of a message, found in one pass from front to back with bounded memory.
+
+RFC 2046 as lib-mail/message-parser.c reads it.  What differs from the letter of the RFC:
+
+* a delimiter line needs only to begin with ``--boundary``; of the open boundaries the longest that fits wins,
+* a delimiter of an enclosing multipart ends a header block too, and gets the line end before it,
+* MIME-Version is not needed once there is a Content-Type; a multipart without boundary is not divided,
+* parts nested more than 100 deep or behind the 10 000th are not divided any more.
+"""
+
+from __future__ import annotations
+
+from dovecot_urlauth.message.errors import TooLarge
+from dovecot_urlauth.message.header import HeaderReader
+from dovecot_urlauth.message.parameters import content_type, parameters
+from dovecot_urlauth.message.part import Part
+from dovecot_urlauth.message.tokens import Tokenizer
+from dovecot_urlauth.message.window import Mark, Window
+from dovecot_urlauth.wire.value import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dovecot_urlauth.message.header import Field
+    from dovecot_urlauth.message.rules import MessageRules
+    from dovecot_urlauth.message.source import Source
+
+MAX_NESTED = 100
+MAX_PARTS = 10_000
+BOUNDARY_LIMIT = 80
+
+#: What may be kept of fields for a structure, counted with what Python needs to keep each.
+KEPT_LIMIT = 48 * 1024 * 1024
+_FIELD_COST = 200
+
+#: A delimiter line is compared as far as its boundary can be long, with ``--`` behind it and the line's end.
+_LINE_SHOWN = BOUNDARY_LIMIT + 6
+
+_ENVELOPE_FIELDS = frozenset(
+    b"date subject from sender reply-to to cc bcc in-reply-to message-id".split()
+)
+
+
+@record(frozen=True, slots=True)
+class _Boundary:
+    """The boundary of an open multipart."""
+
+    text: bytes
+    part: Part
+
+
+@record(frozen=True, slots=True)
+class _Delimiter:
+    """A delimiter line: its offset and the boundary it belongs to."""
+
+    offset: int
+    boundary: _Boundary
+    closing: bool
+
+    @property
+    def end(self) -> int:
+        """Offset behind the boundary, and behind ``--`` if the line closes the multipart."""
+        return self.offset + 2 + len(self.boundary.text) + (2 if self.closing else 0)
+
+
+def parse(source: Source, rules: MessageRules, *, fields: bool = False) -> Part:
+    """Parse a message into its root part; ``fields`` keeps the header fields that a structure shows.
+
+    Raises TooLarge if these fields would take too much memory.
+    """
+    return _TreeParser(Window(source), rules, fields).parse()
+
+
+class _TreeParser:
+    """The parser's state: the open part, the open boundaries and the position."""
+
+    def __init__(self, window: Window, rules: MessageRules, fields: bool) -> None:
+        self._window = window
+        self._rules = rules
+        self._room = KEPT_LIMIT if fields else 0
+        self._keep_fields = fields
+        self._position = 0
+        self._boundaries: list[_Boundary] = []
+        self._needle = b""
+        self._root = self._part = Part(None, Mark(0, 0, 0))
+        self._depth = 0
+        self._parts = 1
+        #: The boundary that the open part's Content-Type announced, until its header ends.
+        self._announced: bytes | None = None
+
+    def parse(self) -> Part:
+        delimiter = self._header()
+        while True:
+            if self._part.rfc822 and not self._part.children:
+                self._open_part(self._part.body)
+                delimiter = self._header()
+                continue
+            if delimiter is None:
+                delimiter = self._find_delimiter()
+            if delimiter is None:
+                break
+            delimiter = self._pass_delimiter(delimiter)
+        self._close_until(None, self._window.mark(self._position))
+        return self._root
+
+    def _open_part(self, start: Mark) -> None:
+        part = Part(self._part, start)
+        part.is_mime = self._part.multipart
+        self._part.children.append(part)
+        self._part = part
+        self._depth += 1
+        self._parts += 1
+
+    def _close_until(self, ancestor: Part | None, end: Mark) -> None:
+        """Close the open part and its ancestors below ``ancestor``."""
+        part: Part | None = self._part
+        while part is not None and part is not ancestor:
+            if part.end is None:
+                part.end = end
+            part = part.parent
+            self._depth -= 1
+        if part is not None:
+            self._part = part
+
+    # --- header
+
+    def _header(self) -> _Delimiter | None:
+        """Read the open part's header block; gives the delimiter line that cut it or follows it at once."""
+        part = self._part
+        reader = HeaderReader(self._window, self._rules)
+        self._announced = None
+        typed = False
+        newline = 0
+        while True:
+            delimiter = self._delimiter_at(self._position)
+            if delimiter and delimiter.boundary.part is not part:
+                self._cut_header(delimiter, newline)
+                break
+            field = reader.field(self._position)
+            if field is None:
+                delimiter = self._end_header(part, reader)
+                break
+            typed = self._take_field(part, field, typed) or typed
+            self._position = field.end
+            newline = field.newline
+        self._settle_type(part, typed)
+        return delimiter
+
+    def _end_header(self, part: Part, reader: HeaderReader) -> _Delimiter | None:
+        """Pass the empty line, if there is one, and look at the line behind it."""
+        newline = reader.blank_line(self._position)
+        if newline:
+            self._announce_boundary(part)
+            self._position += newline
+            delimiter = self._delimiter_at(self._position)
+            if delimiter and delimiter.boundary.part is not part:
+                self._cut_header(delimiter, newline)
+                return delimiter
+        part.body = self._window.mark(self._position)
+        return None
+
+    def _cut_header(self, delimiter: _Delimiter, newline: int) -> None:
+        """A delimiter of an enclosing multipart ends header and part, and takes the line end before it."""
+        if newline:
+            self._part.body = self._window.mark(delimiter.offset - newline)
+        else:
+            self._part.body = self._part.start
+        self._part.end = self._part.body
+
+    def _announce_boundary(self, part: Part) -> None:
+        """The header of a multipart ends: from here on its boundary counts, unless it is nested too deep."""
+        if self._announced is None or not part.is_mime:
+            return
+        if self._depth + 1 >= MAX_NESTED:
+            part.multipart = False
+            return
+        self._boundaries.append(_Boundary(self._announced, part))
+        self._boundaries_changed()
+
+    def _take_field(self, part: Part, field: Field, typed: bool) -> bool:
+        """Note what a field says of the part; tells whether it is a Content-Type."""
+        name = field.name.lower()
+        if name == b"mime-version":
+            part.is_mime = True
+        elif name == b"content-type":
+            part.is_mime = True
+            if not typed:
+                self._take_type(part, field.value)
+        if self._keep_fields and (
+            name.startswith(b"content-")
+            or (name in _ENVELOPE_FIELDS and part.parent is not None and part.parent.rfc822)
+        ):
+            self._keep(part, name, field.value)
+        return name == b"content-type"
+
+    def _keep(self, part: Part, name: bytes, value: bytes) -> None:
+        self._room -= len(value) + _FIELD_COST
+        if self._room < 0:
+            raise TooLarge("Message header is too large")
+        part.fields.append((name, value))
+
+    def _take_type(self, part: Part, value: bytes) -> None:
+        tokens = Tokenizer(value)
+        tokens.skip()
+        text, sound = content_type(tokens, self._rules)
+        main, _, subtype = text.lower().partition(b"/")
+        if text.lower() == b"message/rfc822":
+            part.rfc822 = True
+        elif main == b"text":
+            part.text = True
+        elif main == b"multipart" and b"/" in text:
+            part.multipart = True
+            part.digest = subtype == b"digest"
+        if sound and part.multipart:
+            for name, boundary in parameters(tokens, self._rules):
+                if name.lower() == b"boundary":
+                    self._announced = boundary[:BOUNDARY_LIMIT]
+                    break
+
+    def _settle_type(self, part: Part, typed: bool) -> None:
+        """The header is over: apply defaults and limits."""
+        if not typed or not part.is_mime:
+            part.multipart = part.rfc822 = part.text = part.digest = False
+            if part.parent is not None and part.parent.digest:
+                part.rfc822 = True
+            else:
+                part.text = True
+        if part.rfc822 and (self._depth + 1 >= MAX_NESTED or self._parts >= MAX_PARTS):
+            part.rfc822 = False
+
+    # --- body
+
+    def _boundaries_changed(self) -> None:
+        """What every delimiter line begins with, so that bodies can be searched for it."""
+        texts = [boundary.text for boundary in self._boundaries]
+        common = min(texts, default=b"")
+        while not all(text.startswith(common) for text in texts):
+            common = common[:-1]
+        self._needle = b"\n--" + common
+
+    def _find_delimiter(self) -> _Delimiter | None:
+        """Go through the open part's body to the next delimiter line; None at the end of the message."""
+        window = self._window
+        if not self._boundaries or self._parts >= MAX_PARTS:
+            self._skip_to_end()
+            return None
+        delimiter = self._delimiter_at(self._position)
+        if delimiter:
+            self._close_until(delimiter.boundary.part, window.mark(delimiter.offset))
+            return delimiter
+        needle = self._needle
+        search = self._position
+        while True:
+            found = window.data.find(needle, search - window.start)
+            if found < 0:
+                search = max(window.end - len(needle) + 1, search)
+                if not window.more(max(search - 1, self._position)):
+                    self._position = window.end
+                    return None
+                continue
+            newline = window.start + found
+            delimiter = self._delimiter_at(newline + 1)
+            if delimiter:
+                break
+            search = newline + 1
+        if newline > self._position and window.data[newline - window.start - 1] == 0x0D:
+            newline -= 1
+        self._close_until(delimiter.boundary.part, window.mark(newline))
+        return delimiter
+
+    def _skip_to_end(self) -> None:
+        window = self._window
+        while window.more(window.end):
+            pass
+        self._position = window.end
+
+    def _delimiter_at(self, offset: int) -> _Delimiter | None:
+        """The delimiter line at ``offset``, where a line begins."""
+        if not self._boundaries or self._parts >= MAX_PARTS or self._window.peek(offset, 2) != b"--":
+            return None
+        shown = self._window.peek(offset + 2, _LINE_SHOWN)
+        line, ended, _ = shown.partition(b"\n")
+        dashes = False
+        if ended:
+            line = line.removesuffix(b"\r")
+            dashes = len(line) > 2 and line.endswith(b"--")
+        boundary = self._longest(line, dashes)
+        if boundary is None:
+            return None
+        return _Delimiter(offset, boundary, shown.startswith(b"--", len(boundary.text)))
+
+    def _longest(self, line: bytes, dashes: bool) -> _Boundary | None:
+        """The open boundary that fits a line best: the longest, of equals the innermost."""
+        best: _Boundary | None = None
+        for boundary in reversed(self._boundaries):
+            length = len(boundary.text)
+            if line.startswith(boundary.text) and (best is None or length > len(best.text)):
+                best = boundary
+                if length == len(line) or (dashes and length + 2 == len(line)):
+                    break
+        return best
+
+    def _pass_delimiter(self, delimiter: _Delimiter) -> _Delimiter | None:
+        """Go behind a delimiter line; either a part begins there, whose header is read, or an epilogue."""
+        window = self._window
+        parent = delimiter.boundary.part
+        self._close_until(parent, window.mark(delimiter.offset))
+        while self._boundaries[-1] is not delimiter.boundary:
+            self._boundaries.pop()
+        if delimiter.closing:
+            self._boundaries.pop()
+        self._boundaries_changed()
+        self._position = window.line_end(delimiter.end)
+        if delimiter.closing:
+            return None
+        if window.data[self._position - window.start - 1 : self._position - window.start] != b"\n":
+            return None
+        self._open_part(window.mark(self._position))
+        return self._header()
