@@ -1,0 +1,102 @@
+"""Mailbox names: from the URL's UTF-8 name to the name that the mail store uses.
+
+Matches lib-storage: mailbox_verify_name in mail-storage.c for what is refused (the texts are shown to clients),
+mailbox_list_default_get_storage_name in mailbox-list.c for the conversion, lib-imap/imap-utf7.c for mUTF-7
+(RFC 3501 section 5.1.3).
+"""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+
+from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused
+from dovecot_urlauth.wire.value import record
+
+NAME_LIMIT = 4096
+"""Bytes; longer names cannot be paths (PATH_MAX)."""
+
+
+@record(frozen=True, slots=True)
+class NameRules:
+    """How one namespace's mail store writes names."""
+
+    separator: bytes
+    """Between the parts of names in URLs: the namespace's separator."""
+    storage_separator: bytes
+    """Between the parts of names in the store: ``.`` for Maildir++, ``/`` for fs."""
+    utf8: bool = False
+    """Whether the store has UTF-8 names instead of mUTF-7."""
+    reserved: tuple[bytes, ...] = ()
+    """Parts that the store uses for itself: DIRNAME, or a maildir's own directories below ``/``."""
+
+
+def check_utf8(name: bytes) -> None:
+    """Raise MailboxMissing for a name that cannot be a mailbox; Dovecot's own worker dies of some."""
+    if len(name) > NAME_LIMIT or b"\0" in name:
+        raise MailboxMissing("name is no path")
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        raise MailboxMissing("name is not UTF-8") from None
+
+
+def normalize(name: bytes) -> bytes:
+    """The name in Unicode normalization form C (mailbox_list_normalize_names_to_nfc of Dovecot 2.4.4)."""
+    if name.isascii():
+        return name
+    from unicodedata import normalize as to_form
+
+    return to_form("NFC", name.decode()).encode()
+
+
+def storage_name(name: bytes, rules: NameRules) -> bytes:
+    """Turn ``name``, without the namespace's prefix, into the store's name.  Raises MailboxRefused."""
+    _check_visible(name, rules)
+    parts = name.split(rules.separator)
+    stored = rules.storage_separator.join(part if rules.utf8 else to_mutf7(part.decode()) for part in parts)
+    _check_path(stored, rules)
+    return stored
+
+
+def to_mutf7(text: str) -> bytes:
+    """Modified UTF-7: printable ASCII as it is, ``&`` as ``&-``, runs of others as ``&<base64 of UTF-16>-``."""
+    result = []
+    run = ""
+    for character in text + "&":
+        if not " " <= character <= "~":
+            run += character
+            continue
+        if run:
+            result.append(b"&" + _modified_base64(run) + b"-")
+            run = ""
+        result.append(b"&-" if character == "&" else character.encode())
+    return b"".join(result[:-1])
+
+
+def _modified_base64(text: str) -> bytes:
+    return b2a_base64(text.encode("utf-16-be"), newline=False).rstrip(b"=").replace(b"/", b",")
+
+
+def _check_visible(name: bytes, rules: NameRules) -> None:
+    if rules.separator != rules.storage_separator and rules.storage_separator in name:
+        raise MailboxRefused(f"Character not allowed in mailbox name: '{rules.storage_separator.decode()}'")
+    if name.startswith(rules.separator):
+        raise MailboxRefused("Invalid mailbox name: Begins with hierarchy separator")
+    if 2 * rules.separator in name:
+        raise MailboxRefused("Invalid mailbox name: Has adjacent hierarchy separators")
+    if name.endswith(rules.separator):
+        raise MailboxRefused("Invalid mailbox name: Ends with hierarchy separator")
+
+
+def _check_path(name: bytes, rules: NameRules) -> None:
+    """What would leave the mail root, or name a part of a mailbox (mailbox_list_is_valid_fs_name)."""
+    if rules.storage_separator != b"/" and b"/" in name:
+        raise MailboxRefused("Invalid mailbox name: Name must not have '/' characters")
+    for start in (b"/", b"~"):
+        if name.startswith(start):
+            raise MailboxRefused(f"Invalid mailbox name: Begins with '{start.decode()}'")
+    faults = {b"": "Has adjacent '/' chars", b".": "Contains '.' part", b"..": "Contains '..' part"}
+    for part in name.split(b"/"):
+        fault = "Contains reserved name" if part in rules.reserved else faults.get(part)
+        if fault:
+            raise MailboxRefused(f"Invalid mailbox name: {fault}")

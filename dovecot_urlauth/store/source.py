@@ -1,0 +1,52 @@
+"""A regular file, open for reading at any offset."""
+
+from __future__ import annotations
+
+import os
+
+from dovecot_urlauth.store.errors import StoreFailure
+
+
+class FileSource:
+    """Reads with ``pread``; fulfils the message room's ``Source``.
+
+    ``size`` is the size in bytes when the file was opened: a mail never changes, and of a log that grows only
+    the part that was there counts.
+    """
+
+    __slots__ = ("fd", "identity", "path", "size")
+
+    def __init__(self, fd: int, path: bytes) -> None:
+        status = os.fstat(fd)
+        self.fd = fd
+        self.path = path
+        """For log texts only."""
+        self.size = status.st_size
+        self.identity = (status.st_dev, status.st_ino)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """At most ``length`` bytes from ``offset``; fewer only at the end.  Raises StoreFailure."""
+        pieces = []
+        try:
+            while length > 0:
+                piece = os.pread(self.fd, length, offset)
+                if not piece:
+                    break
+                pieces.append(piece)
+                offset += len(piece)
+                length -= len(piece)
+        except (OSError, OverflowError, ValueError) as error:
+            raise StoreFailure(f"read({os.fsdecode(self.path)}) failed: {error}") from None
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> FileSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
