@@ -222,9 +222,7 @@ def _build_ok(request_id: int, values: list[bytes]) -> AuthOk | AuthFail:
 
 def _build_fail(request_id: int, values: list[bytes]) -> AuthFail:
     named = _named(values)
-    return AuthFail(
-        request_id, named.get(b"user", b""), named.get(b"code", b""), named.get(b"reason", b""), named
-    )
+    return AuthFail(request_id, named.get(b"user", b""), named.get(b"code", b""), named.get(b"reason", b""), named)
 
 
 def _build_continuation(request_id: int, values: list[bytes]) -> AuthFail:

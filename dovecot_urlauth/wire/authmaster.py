@@ -91,9 +91,7 @@ class AuthMaster:
         """What to send on connect; the first command may follow in the same write."""
         return b"VERSION\t%d\t%d\n" % (MAJOR, self._minor)
 
-    def request(
-        self, request_id: int, client_pid: int, auth_id: int, cookie: bytes, session_pid: int
-    ) -> bytes:
+    def request(self, request_id: int, client_pid: int, auth_id: int, cookie: bytes, session_pid: int) -> bytes:
         """Redeem a login: ``client_pid``, ``auth_id`` and ``cookie`` of the hand-off, our own pid."""
         return _line(
             b"REQUEST",

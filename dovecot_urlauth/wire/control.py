@@ -310,9 +310,7 @@ _FIRST_STATE = {
     ControlOrder.FD_FIRST: ClientState.INACTIVE,
     ControlOrder.VERSION_FIRST: ClientState.VERSION,
 }
-_EXPECTED: Mapping[
-    tuple[ClientState, bytes], tuple[ClientState, Active | Finished | Disconnected | None]
-] = {
+_EXPECTED: Mapping[tuple[ClientState, bytes], tuple[ClientState, Active | Finished | Disconnected | None]] = {
     (ClientState.INACTIVE, b"OK"): (ClientState.CONNECTED, None),
     (ClientState.CONNECTED, b"OK"): (ClientState.ACTIVE, Active()),
     (ClientState.ACTIVE, b"FINISHED"): (ClientState.CLOSED, Finished()),
@@ -333,9 +331,7 @@ class ControlClient:
     about the disconnect.
     """
 
-    def __init__(
-        self, order: ControlOrder, access: Access, peer: str, line_limit: int = LINE_LIMIT
-    ) -> None:
+    def __init__(self, order: ControlOrder, access: Access, peer: str, line_limit: int = LINE_LIMIT) -> None:
         self._order = order
         self._access = access
         self._peer = peer

@@ -100,8 +100,7 @@ class LoginProtocol:
 def _read_version(line: bytes) -> VersionReceived:
     if not is_version(line, PROTOCOL, MAJOR):
         raise LoginRejected(
-            "IMAP URLAUTH client not compatible with this server (mixed old and new binaries?) "
-            + shown(line),
+            "IMAP URLAUTH client not compatible with this server (mixed old and new binaries?) " + shown(line),
             reason="Version mismatch",
         )
     return VersionReceived()

@@ -41,10 +41,7 @@ def version_fault(line: bytes, name: bytes, major: int) -> str | None:
     if theirs is None or minor is None:
         return f"didn't reply with a valid VERSION line: {shown(line)}"
     if theirs != major:
-        return (
-            f"Socket supports major version {theirs}, but we support only {major} "
-            "(mixed old and new binaries?)"
-        )
+        return f"Socket supports major version {theirs}, but we support only {major} (mixed old and new binaries?)"
     return None
 
 
