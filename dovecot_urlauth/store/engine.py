@@ -14,7 +14,7 @@ from __future__ import annotations
 from binascii import Error as NotHex
 from binascii import unhexlify
 
-from dovecot_urlauth.message.errors import PartMissing, Undecodable
+from dovecot_urlauth.message.errors import InvalidSection, PartMissing, Undecodable
 from dovecot_urlauth.message.fetch import Content, Request
 from dovecot_urlauth.store.engine_process import EngineGone
 from dovecot_urlauth.store.engine_session import Answer, EngineSession
@@ -26,6 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dovecot_urlauth.service.settings import Settings
     from dovecot_urlauth.store.engine_start import EngineStart
 
 KEY_ENTRY = b"/private/vendor/vendor.dovecot/imap-urlauth"
@@ -34,6 +35,7 @@ NAME_LIMIT = 4096
 """Bytes; no longer name can exist (PATH_MAX)."""
 NO_MESSAGE = 0xFFFFFFFF
 """A UID that no message has."""
+INVALID_SECTION = "Invalid section"
 NOTHING = Request(b"", 0, None, True, False, False)
 
 UNDECODABLE = {
@@ -47,18 +49,29 @@ TEMPORARY = frozenset((b"SERVERBUG", b"INUSE", b"UNAVAILABLE", b"CORRUPTION", b"
 
 
 class EngineStore:
-    """One target user's mail; the engine starts with the first mailbox, or with ``start``."""
+    """One target user's mail; the engine starts with the first mailbox, or with ``start``.
 
-    def __init__(self, start: EngineStart, account_name: bytes, log: Callable[[str], None]) -> None:
+    It is meant to be used with the user's rights, root given up for good.  For a user with a chroot, call
+    ``start`` as root before: Dovecot then changes root and user itself, and there is no second engine.
+    ``settings`` are the user's.  ``log`` gets the engine's own complaints, one line each.
+    """
+
+    def __init__(
+        self,
+        start: EngineStart,
+        account_name: bytes,
+        log: Callable[[str], None],
+        settings: Settings | None = None,
+    ) -> None:
         self.user = account_name
-        self._start = start
+        self._command = start.command(account_name, settings)
         self._log = log
         self._session: EngineSession | None = None
 
     def start(self) -> None:
         """Starts the engine now, without waiting for it: it gets ready while the client sends its URL."""
         if self._session is None:
-            self._session = EngineSession(self._start.command(self.user), self._log)
+            self._session = EngineSession(self._command, self._log)
 
     def open(self, mailbox: bytes, uidvalidity: int) -> EngineMailbox:
         """The mailbox with a name as in the URL, in UTF-8.
@@ -162,7 +175,7 @@ class EngineMailbox:
             event = session.next_event()
             if isinstance(event, UrlFetch):
                 reply = event
-                if reply.size is not None:
+                if reply.size:
                     chunks = session.content(reply.size)
                     return Content(reply.size, reply.literal8, reply.structure, chunks)
             elif isinstance(event, Status):
@@ -171,7 +184,7 @@ class EngineMailbox:
                 said = event.text if event.condition == b"NO" else said
         if event.condition != b"OK" or reply is None:
             raise StoreFailure(f"imap: {_text(event.text)}")
-        if reply.structure is None:
+        if reply.structure is None and reply.size is None:
             raise self._why_not_fetched(url, said)
         return Content(0, False, reply.structure, iter(()))
 
@@ -184,7 +197,8 @@ class EngineMailbox:
         verb, _, reason = said.removesuffix(b".").partition(b' URLAUTH "%s": ' % url)
         text = _text(reason)
         if verb != b"Failed to read":
-            return MailboxMissing(text)
+            bad_section = text.endswith(INVALID_SECTION)
+            return InvalidSection(INVALID_SECTION) if bad_section else MailboxMissing(text)
         if text == "Message part not found":
             return PartMissing(text)
         if any(text.startswith(known.removesuffix(".")) for known in UNDECODABLE.values()):

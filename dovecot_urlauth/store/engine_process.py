@@ -13,6 +13,7 @@ import os
 from select import POLLIN, poll
 from time import monotonic, sleep
 
+from dovecot_urlauth.store.engine_program import path_of, unreadable_copy
 from dovecot_urlauth.store.errors import StoreFailure
 from dovecot_urlauth.wire.value import record
 
@@ -202,7 +203,7 @@ class EngineProcess:
 
 
 def _spawn(command: Command, child_in: int, child_out: int, child_err: int) -> int:
-    # posix_spawn shares our memory until the exec, where fork would copy the page tables first.
+    copy = unreadable_copy(command.program)
     actions = [
         (os.POSIX_SPAWN_DUP2, child_in, 0),
         (os.POSIX_SPAWN_DUP2, child_out, 1),
@@ -210,11 +211,16 @@ def _spawn(command: Command, child_in: int, child_out: int, child_err: int) -> i
     ]
     if command.config_fd is not None:
         actions.append((os.POSIX_SPAWN_DUP2, command.config_fd, CONFIG_FD))
-    return os.posix_spawn(
-        command.program,
-        command.arguments,
-        command.environment,
-        file_actions=actions,
-        setsigmask=(),
-        setsigdef=(SIGPIPE,),
-    )
+    try:
+        # This shares our memory until the exec, where a fork would copy the page tables first.
+        return os.posix_spawn(
+            command.program if copy is None else path_of(copy),
+            command.arguments,
+            command.environment,
+            file_actions=actions,
+            setsigmask=(),
+            setsigdef=(SIGPIPE,),
+        )
+    finally:
+        if copy is not None:
+            os.close(copy)

@@ -53,8 +53,17 @@ def quoted_mailbox(name: str) -> bytes:
 def _shifted(run: str) -> bytes:
     if not run:
         return b""
-    base64 = b2a_base64(run.encode("utf-16-be"), newline=False)
+    # Not by the utf-16 codec: it is loaded on first use, from files that a chroot may have taken away.
+    base64 = b2a_base64(b"".join(map(_utf16, run)), newline=False)
     return b"&" + base64.rstrip(b"=").replace(b"/", b",") + b"-"
+
+
+def _utf16(character: str) -> bytes:
+    code = ord(character)
+    if code < 0x10000:
+        return code.to_bytes(2, "big")
+    high, low = divmod(code - 0x10000, 0x400)
+    return (0xD800 + high).to_bytes(2, "big") + (0xDC00 + low).to_bytes(2, "big")
 
 
 def _encode(text: bytes) -> bytes:
