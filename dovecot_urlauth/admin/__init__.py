@@ -1,0 +1,3 @@
+"""The ``dovecot-urlauth`` command: what a mail administrator wants to know before and after swapping."""
+
+VERSION = "0.1.0"

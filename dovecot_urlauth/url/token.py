@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 VERSION = b"\x01"  # IMAP_URLAUTH_MECH_INTERNAL_VERSION
 KEY_SIZE = 64  # IMAP_URLAUTH_KEY_LEN; also SHA-1's block size, so HMAC uses the key as it is
+TOKEN_SIZE = 21  # the version and 20 bytes of SHA-1
 
 INNER_PAD = bytes(byte ^ 0x36 for byte in range(256))
 OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))
@@ -22,7 +23,7 @@ def random_key() -> bytes:
 
 
 def mint(key: bytes, rump: bytes) -> bytes:
-    """The 21 bytes that authorise the rump URL: a version byte and the HMAC."""
+    """The token of the rump URL, :data:`TOKEN_SIZE` bytes: a version byte and the HMAC."""
     # hmac and hashlib load OpenSSL, 6 ms in a process that lives for one request; the interpreter's
     # own SHA-1 takes 0.06 ms.
     from _sha1 import sha1  # type: ignore[import-not-found]

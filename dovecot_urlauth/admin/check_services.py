@@ -1,0 +1,173 @@
+"""Can the three services run: their programs, users, limits, and who may connect to their sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dovecot_urlauth.admin.doveconf import Block, Configuration
+from dovecot_urlauth.admin.executables import (
+    Executable,
+    Maker,
+    file_faults,
+    find_executable,
+    interpreter_faults,
+    python_version,
+    starts,
+)
+from dovecot_urlauth.admin.findings import Finding, Level, fail, note, ok
+
+LOGIN, BROKER, WORKER = "imap-urlauth-login", "imap-urlauth", "imap-urlauth-worker"
+SERVICES = (LOGIN, BROKER, WORKER)
+
+LIBEXEC_DIR = "/usr/lib/dovecot"
+UNSET_SIZE = 2**64 - 1
+ENOUGH_MEMORY = 128 * 1024 * 1024
+UNITS = {"B": 1, "k": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+@dataclass(frozen=True)
+class Defect:
+    """What Dovecot's own program does wrong before the version that mends it (None: in every one so far)."""
+
+    since: tuple[int, ...]
+    mended: tuple[int, ...] | None
+    level: Level
+    text: str
+
+
+STOCK_DEFECTS = {
+    LOGIN: [
+        Defect((2, 3, 9), (2, 4), Level.FAIL, "it ends at every request, at an assertion about DOVECOT-TOKEN")
+    ],
+    BROKER: [
+        Defect((2, 3), None, Level.NOTE, "it keeps root's rights"),
+        Defect((2, 4), None, Level.NOTE, "a process stays behind for every session"),
+    ],
+    WORKER: [
+        Defect((2, 3), (2, 4, 3), Level.NOTE, "user+bob in a URL lets any user in who is logged in"),
+        Defect((2, 4), None, Level.NOTE, "a change of the target user breaks the connection for two seconds"),
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Socket:
+    """A listener of a service: open to all local users, or private."""
+
+    service: str
+    path: str
+    is_open: bool
+    purpose: str
+
+
+SOCKETS = (
+    Socket(LOGIN, "imap-urlauth", True, "imap connects to it as the mail user"),
+    Socket(BROKER, "token-login/imap-urlauth", True, "imap-urlauth-login connects to it as its own user"),
+    Socket("auth", "token-login/tokenlogin", True, "imap-urlauth-login connects to it as its own user"),
+    Socket("auth", "auth-master", False, "it tells who is logged in and gives out users' data"),
+    Socket(WORKER, "imap-urlauth-worker", False, "it reads any user's mail for whoever connects"),
+)
+
+
+def check_services(configuration: Configuration) -> Iterator[Finding]:
+    """The three services' programs and limits, then their sockets."""
+    for name in SERVICES:
+        yield from _check_service(configuration, name)
+    for socket in SOCKETS:
+        yield from _check_socket(configuration, socket)
+    yield from _check_worker_owner(configuration)
+
+
+def _check_service(configuration: Configuration, name: str) -> Iterator[Finding]:
+    service = configuration.service(name)
+    libexec_dir = configuration.everything.get("libexec_dir", LIBEXEC_DIR)
+    try:
+        executable = find_executable(service.get("executable", name), libexec_dir)
+        faults = file_faults(executable.path)
+    except OSError as error:
+        yield fail(f"{name}: {error.filename}: {error.strerror}")
+        return
+    yield from (fail(f"{name}: {executable.path} {fault}") for fault in faults)
+    if executable.maker is Maker.OURS:
+        yield from _check_ours(name, executable)
+        yield from _check_limits(configuration, name, service)
+    else:
+        yield from _check_other(configuration, name, executable)
+    if name == WORKER and service.get("user", "root") != "root":
+        yield fail(f"{name} runs as {service.get('user')}, and only root can become the users whose mail is read")
+
+
+def _check_ours(name: str, executable: Executable) -> Iterator[Finding]:
+    faults = interpreter_faults(executable.interpreter)
+    if faults:
+        yield from (fail(f"{name}: {fault}") for fault in faults)
+    elif not starts(executable.path):
+        yield fail(f"{name}: {executable.path} does not start; run it by hand to see why")
+    else:
+        version = python_version(executable.interpreter[0])
+        yield ok(f"{name} is {executable.maker.value}: {executable.path} (Python {version})")
+
+
+def _check_other(configuration: Configuration, name: str, executable: Executable) -> Iterator[Finding]:
+    if executable.maker is Maker.UNKNOWN:
+        yield note(f"{name} is {executable.maker.value}: {executable.path}")
+        return
+    yield ok(f"{name} is {executable.maker.value}: {executable.path}")
+    for defect in STOCK_DEFECTS[name]:
+        if configuration.numbers >= defect.since and not (
+            defect.mended and configuration.numbers >= defect.mended
+        ):
+            yield Finding(defect.level, f"{name} of Dovecot {configuration.version}: {defect.text}")
+
+
+def _check_limits(configuration: Configuration, name: str, service: Block) -> Iterator[Finding]:
+    defaults = configuration.everything
+    count = service.get("service_count" if configuration.is_2_3 else "restart_request_count")
+    clients = _number(service.get("client_limit"), defaults.get("default_client_limit", "1000"))
+    processes = _number(service.get("process_limit"), defaults.get("default_process_limit", "100"))
+    if count == "1":
+        yield note(f"{name} starts anew for each session; conf.d/90-urlauth.conf has limits that suit it better")
+    else:
+        yield ok(f"{name}: up to {processes} processes, each for up to {clients} sessions at once")
+    if service.get("drop_priv_before_exec") == "yes":
+        yield fail(f"{name}: with drop_priv_before_exec = yes the interpreter cannot be started")
+    memory = _size(service.get("vsz_limit")) or _size(defaults.get("default_vsz_limit", "256 M"))
+    if 0 < memory < ENOUGH_MEMORY:
+        yield note(f"{name}: vsz_limit is {memory // UNITS['M']} MB; Python may not find that enough")
+
+
+def _check_socket(configuration: Configuration, socket: Socket) -> Iterator[Finding]:
+    listener = configuration.service(socket.service).block(f"unix_listener {socket.path}")
+    mode = int(listener.get("mode", "0600"), 8)
+    if listener.is_empty:
+        yield fail(f"service {socket.service} has no unix_listener {socket.path}: {socket.purpose}")
+    elif mode == 0:
+        yield fail(f"socket {socket.path} is switched off: {socket.purpose}")
+    elif socket.is_open and mode & 0o666 != 0o666:
+        yield note(f"socket {socket.path} has mode {mode:04o}, not 0666: {socket.purpose}")
+    elif not socket.is_open and mode & 0o006:
+        yield fail(f"socket {socket.path} is open to every local user (mode {mode:04o}): {socket.purpose}")
+    else:
+        yield ok(f"socket {socket.path} has mode {mode:04o}")
+
+
+def _check_worker_owner(configuration: Configuration) -> Iterator[Finding]:
+    listener = configuration.service(WORKER).block(f"unix_listener {WORKER}")
+    owner = configuration.value_of(listener.get("user", "root"))
+    user = configuration.value_of(configuration.service(BROKER).get("user", "root"))
+    shared = listener.get("group") and int(listener.get("mode", "0600"), 8) & 0o060 == 0o060
+    if user not in ("root", owner) and not shared:
+        yield fail(f"socket {WORKER} belongs to {owner}, and {BROKER}, which runs as {user}, cannot connect to it")
+
+
+def _number(text: str, default: str) -> int:
+    """A limit; 0 and nothing mean the default."""
+    return int(text) if text.isdigit() and int(text) else int(default)
+
+
+def _size(text: str) -> int:
+    """Bytes of ``256 M`` or ``64M``; 0 for no limit of its own."""
+    digits = text.rstrip("BkMGT ")
+    size = int(digits) * UNITS[text[len(digits) :].strip() or "B"] if digits.isdigit() else 0
+    return 0 if size == UNSET_SIZE else size

@@ -1,0 +1,95 @@
+"""Which program stands behind a service, and whether it can run: the file, its maker, its interpreter."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from dataclasses import dataclass
+from enum import Enum
+
+HEAD_SIZE = 4096
+OLDEST_PYTHON = (3, 11)
+ASK_VERSION = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
+
+
+class Maker(Enum):
+    """Whose program it is."""
+
+    OURS = "dovecot-urlauth's"
+    DOVECOT = "Dovecot's own"
+    UNKNOWN = "neither Dovecot's own nor dovecot-urlauth's"
+
+
+@dataclass(frozen=True)
+class Executable:
+    """The program of a service's ``executable`` setting."""
+
+    path: str
+    maker: Maker
+    interpreter: tuple[str, ...] = ()
+
+
+def find_executable(setting: str, libexec_dir: str) -> Executable:
+    """The program that master would start; raises OSError if it cannot be read.
+
+    Master splits the setting at spaces and looks for a relative name in ``libexec_dir``.
+    """
+    path = os.path.join(libexec_dir, setting.split(" ")[0])
+    with open(path, "rb") as file:
+        head = file.read(HEAD_SIZE)
+    if head.startswith(b"#!"):
+        interpreter = tuple(os.fsdecode(head[2:].partition(b"\n")[0]).split())
+        maker = Maker.OURS if b"dovecot_urlauth" in head else Maker.UNKNOWN
+        return Executable(path, maker, interpreter)
+    is_binary = head.startswith(b"\x7fELF")
+    in_place = os.path.dirname(os.path.realpath(path)) == os.path.realpath(libexec_dir)
+    return Executable(path, Maker.DOVECOT if is_binary and in_place else Maker.UNKNOWN)
+
+
+def file_faults(path: str) -> list[str]:
+    """What is wrong with the file of a program that root will run."""
+    found = os.stat(path)
+    faults = []
+    if not found.st_mode & stat.S_IXUSR:
+        faults.append("is not executable")
+    if found.st_uid != 0:
+        faults.append("does not belong to root")
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        faults.append("may be changed by others than root")
+    return faults
+
+
+def interpreter_faults(interpreter: tuple[str, ...]) -> list[str]:
+    """What is wrong with the words behind a program's ``#!``."""
+    path, *options = interpreter or ("",)
+    if not os.path.isabs(path):
+        return [f"{path or 'nothing'} is no absolute path, and Dovecot's services have no PATH"]
+    faults = []
+    if not any(option.startswith("-") and "I" in option for option in options):
+        faults.append(f"{path} is started without -I, so that others could make it import their files")
+    version = python_version(path)
+    if version is None:
+        faults.append(f"{path} does not run as Python")
+    elif tuple(map(int, version.split("."))) < OLDEST_PYTHON:
+        faults.append(f"{path} is Python {version}; {'.'.join(map(str, OLDEST_PYTHON))} or newer is needed")
+    return faults
+
+
+def starts(path: str) -> bool:
+    """Whether one of our programs gets so far as to refuse an option that none of them has."""
+    try:
+        done = subprocess.run([path, "-?"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.stderr.rstrip().endswith("Unknown argument: -?")
+
+
+def python_version(path: str) -> str | None:
+    """The version of this Python, None if it is none."""
+    try:
+        done = subprocess.run([path, "-ISc", ASK_VERSION], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    version = done.stdout.strip()
+    return version if done.returncode == 0 and version.replace(".", "").isdigit() else None

@@ -1,0 +1,91 @@
+"""The command line of ``dovecot-urlauth``.
+
+    dovecot-urlauth check [-c FILE]            will URLAUTH across users work here?
+    dovecot-urlauth status [--base-dir DIR]    which imap-urlauth processes run
+    dovecot-urlauth url URL                    what a URL means
+
+Exit status: 0 if all is well, 1 if something is not, 2 for wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+
+from dovecot_urlauth.admin import VERSION
+from dovecot_urlauth.admin.check_services import check_services
+from dovecot_urlauth.admin.check_settings import check_settings
+from dovecot_urlauth.admin.doveconf import DoveconfError, read_configuration
+from dovecot_urlauth.admin.explain import explain
+from dovecot_urlauth.admin.findings import Level
+from dovecot_urlauth.admin.processes import NoMaster, find_processes
+from dovecot_urlauth.url.uri import InvalidURL
+
+MEGABYTE = 1024 * 1024
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command with these words (the first is its name); returns the exit status."""
+    given = _parser().parse_args((sys.argv if argv is None else argv)[1:])
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        return int(given.run(given))
+    except (DoveconfError, NoMaster) as error:
+        print(f"dovecot-urlauth: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dovecot-urlauth", description="Look at URLAUTH (RFC 4467) on this machine's Dovecot."
+    )
+    parser.add_argument("--version", action="version", version=f"dovecot-urlauth {VERSION}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    check = commands.add_parser("check", help="say whether URLAUTH across users will work, and what hinders it")
+    check.add_argument("-c", dest="file", metavar="FILE", help="the configuration file, instead of doveconf's own")
+    check.set_defaults(run=_run_check)
+    status = commands.add_parser("status", help="list the running imap-urlauth processes")
+    status.add_argument("--base-dir", metavar="DIR", help="only those of the Dovecot with this base_dir")
+    status.set_defaults(run=_run_status)
+    url = commands.add_parser("url", help="explain a URL")
+    url.add_argument("url", type=os.fsencode)
+    url.set_defaults(run=_run_url)
+    return parser
+
+
+def _run_check(given: argparse.Namespace) -> int:
+    configuration = read_configuration(given.file)
+    print(f"Dovecot {configuration.version}, {configuration.file}")
+    failed = 0
+    for check in (check_settings, check_services):
+        for finding in check(configuration):
+            print(finding)
+            failed += finding.level is Level.FAIL
+    if failed:
+        print(f"URLAUTH across users will not work as it should: see the {failed} marked {Level.FAIL.value}.")
+        return 1
+    print("URLAUTH across users will work.")
+    return 0
+
+
+def _run_status(given: argparse.Namespace) -> int:
+    processes = find_processes(given.base_dir)
+    print(f"{'PID':>8} {'USER':12} {'PSS':>9}  TITLE")
+    for process in processes:
+        pss = "-" if process.pss is None else f"{process.pss / MEGABYTE:.1f} MB"
+        print(f"{process.pid:8} {process.user:12} {pss:>9}  {process.title}")
+    known = [process.pss for process in processes if process.pss is not None]
+    print(f"{len(processes)} processes, {sum(known) / MEGABYTE:.1f} MB")
+    return 0
+
+
+def _run_url(given: argparse.Namespace) -> int:
+    try:
+        for name, value in explain(given.url, int(time.time())):
+            print(f"{name:12} {value}")
+    except InvalidURL as error:
+        print(f"dovecot-urlauth: not an IMAP URL: {error.text}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,102 @@
+"""The running imap-urlauth processes, from /proc."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from dataclasses import dataclass
+from pathlib import Path
+
+from dovecot_urlauth.admin.check_services import SERVICES
+
+PROC = Path("/proc")
+MASTER_PID = "master.pid"
+
+
+class NoMaster(Exception):
+    """There is no running Dovecot with this base_dir; the text says why."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process; ``pss`` is its proportional share of memory in bytes, None if it may not be read."""
+
+    pid: int
+    parent: int
+    user: str
+    pss: int | None
+    service: str
+    title: str
+
+
+def find_processes(base_dir: str | None) -> list[Process]:
+    """The imap-urlauth processes, by service and number; with ``base_dir`` only those of that Dovecot.
+
+    Raises :class:`NoMaster`.
+    """
+    found = {}
+    for folder in PROC.iterdir():
+        if folder.name.isdigit():
+            process = _read_process(folder)
+            if process is not None:
+                found[process.pid] = process
+    if base_dir is not None:
+        master = _master_of(base_dir)
+        found = {pid: process for pid, process in found.items() if _descends(process, master, found)}
+    return sorted(found.values(), key=lambda process: (SERVICES.index(process.service), process.pid))
+
+
+def _read_process(folder: Path) -> Process | None:
+    try:
+        words = (folder / "cmdline").read_bytes().rstrip(b"\0").decode(errors="replace").split("\0")
+        title = " ".join(words)
+        service = service_of(title)
+        if service is None:
+            return None
+        parent = int((folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+        return Process(int(folder.name), parent, _user(folder.stat().st_uid), _pss(folder), service, title)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def service_of(title: str) -> str | None:
+    """The service that a process title names: its own name, or the script that an interpreter runs."""
+    for word in title.split()[:4]:
+        name = os.path.basename(word)
+        if name in SERVICES:
+            return name
+        if not name.startswith(("python", "-")):
+            return None
+    return None
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _pss(folder: Path) -> int | None:
+    try:
+        lines = (folder / "smaps_rollup").read_text().splitlines()
+    except PermissionError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), None)
+
+
+def _master_of(base_dir: str) -> int:
+    path = Path(base_dir) / MASTER_PID
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError) as error:
+        raise NoMaster(f"no Dovecot runs with base_dir {base_dir}: {error}") from error
+
+
+def _descends(process: Process, master: int, found: dict[int, Process]) -> bool:
+    """Whether master started it, or a worker that master started (ours fork)."""
+    while process.parent != master:
+        if process.parent not in found:
+            return False
+        process = found[process.parent]
+    return True

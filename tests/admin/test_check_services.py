@@ -1,0 +1,187 @@
+"""Services as an administrator may have set them: what the report says of each."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from dovecot_urlauth.admin.check_services import SERVICES, check_services
+from dovecot_urlauth.admin.doveconf import Configuration, parse
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the programs belong to root")
+
+PROGRAM = f"""#!{sys.executable} -IBS
+import sys  # in the place of dovecot_urlauth
+sys.exit("Fatal: Unknown argument: -?")
+"""
+
+SERVICES_TEXT = """\
+libexec_dir = {folder}
+default_internal_user = dovecot
+default_client_limit = 1000
+default_process_limit = 100
+default_vsz_limit = 256 M
+service imap-urlauth-login {{
+  executable = ours
+  {count} = 0
+  client_limit = 0
+  process_limit = 5
+  user = $default_login_user
+  vsz_limit = 18446744073709551615 B
+  unix_listener imap-urlauth {{
+    mode = 0666
+  }}
+}}
+service imap-urlauth {{
+  executable = {folder}/ours
+  {count} = unlimited
+  client_limit = 500
+  process_limit = 0
+  user = $default_internal_user
+  unix_listener token-login/imap-urlauth {{
+    mode = 0666
+  }}
+}}
+service imap-urlauth-worker {{
+  executable = ours --store=auto
+  {count} = 0
+  client_limit = 200
+  process_limit = 5
+  user =
+  unix_listener imap-urlauth-worker {{
+    mode = 0600
+    user = $default_internal_user
+  }}
+}}
+service auth {{
+  unix_listener auth-master {{
+    mode = 0600
+  }}
+  unix_listener token-login/tokenlogin {{
+    mode = 0666
+  }}
+}}
+"""
+
+
+@pytest.fixture
+def report(tmp_path):
+    """Makes the report's lines, after replacements in the configuration."""
+    (tmp_path / "ours").write_text(PROGRAM)
+    (tmp_path / "ours").chmod(0o755)
+    for name in SERVICES:
+        (tmp_path / name).write_bytes(b"\x7fELF")
+        (tmp_path / name).chmod(0o755)
+
+    def make(*changes, version="2.3.19.1"):
+        count = "service_count" if version.startswith("2.3") else "restart_request_count"
+        text = SERVICES_TEXT.format(folder=tmp_path, count=count)
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        configuration = Configuration(version, "file", parse(text), parse(""), parse(""))
+        return [str(finding) for finding in check_services(configuration)]
+
+    return make
+
+
+PYTHON = ".".join(map(str, sys.version_info[:3]))
+
+
+@pytest.mark.parametrize("version", ["2.3.19.1", "2.4.5"])
+def test_all_is_well(report, tmp_path, version):
+    assert report(version=version) == [
+        f"ok    imap-urlauth-login is dovecot-urlauth's: {tmp_path}/ours (Python {PYTHON})",
+        "ok    imap-urlauth-login: up to 5 processes, each for up to 1000 sessions at once",
+        f"ok    imap-urlauth is dovecot-urlauth's: {tmp_path}/ours (Python {PYTHON})",
+        "ok    imap-urlauth: up to 100 processes, each for up to 500 sessions at once",
+        f"ok    imap-urlauth-worker is dovecot-urlauth's: {tmp_path}/ours (Python {PYTHON})",
+        "ok    imap-urlauth-worker: up to 5 processes, each for up to 200 sessions at once",
+        "ok    socket imap-urlauth has mode 0666",
+        "ok    socket token-login/imap-urlauth has mode 0666",
+        "ok    socket token-login/tokenlogin has mode 0666",
+        "ok    socket auth-master has mode 0600",
+        "ok    socket imap-urlauth-worker has mode 0600",
+    ]
+
+
+LOGIN = "imap-urlauth-login"
+WORKER_SOCKET = "unix_listener imap-urlauth-worker {\n    mode = 0600\n    user = $default_internal_user\n  }"
+READS = "it reads any user's mail for whoever connects"
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (("service_count = unlimited", "service_count = 1"), "note  imap-urlauth starts anew for each session; "),
+        (
+            ("client_limit = 200", "drop_priv_before_exec = yes"),
+            "FAIL  imap-urlauth-worker: with drop_priv_before",
+        ),
+        (("256 M", "64M"), "note  imap-urlauth: vsz_limit is 64 MB; Python may not find that enough"),
+        (("18446744073709551615 B", "100 M"), "note  imap-urlauth-login: vsz_limit is 100 MB; Python may not"),
+        (("user =\n", "user = vmail\n"), "FAIL  imap-urlauth-worker runs as vmail, and only root can become"),
+        (
+            ("unix_listener auth-master", "unix_listener x"),
+            "FAIL  service auth has no unix_listener auth-master: ",
+        ),
+        (
+            ("imap-urlauth {\n    mode = 0666", "imap-urlauth {\n    mode = 0"),
+            "FAIL  socket imap-urlauth is switched",
+        ),
+        (
+            ("imap-urlauth {\n    mode = 0666", "imap-urlauth {\n    mode = 0660"),
+            "note  socket imap-urlauth has mode 0660",
+        ),
+        (
+            ("mode = 0600\n    user", "mode = 0666\n    user"),
+            f"FAIL  socket imap-urlauth-worker is open to every local user (mode 0666): {READS}",
+        ),
+        (
+            (WORKER_SOCKET, WORKER_SOCKET.replace("$default_internal_user", "root")),
+            "FAIL  socket imap-urlauth-worker belongs to root, and imap-urlauth, which runs as dovecot, cannot",
+        ),
+        (("executable = ours --", "executable = missing --"), "FAIL  imap-urlauth-worker: /"),
+    ],
+)
+def test_what_the_report_says(report, change, line):
+    assert any(each.startswith(line) for each in report(change)), report(change)
+
+
+def test_the_workers_socket_may_be_shared_with_a_group(report):
+    shared = WORKER_SOCKET.replace("0600", "0660").replace("user = $default_internal_user", "group = dovecot")
+    assert not [line for line in report((WORKER_SOCKET, shared)) if line.startswith("FAIL")]
+
+
+@pytest.mark.parametrize(
+    ("version", "levels"),
+    [
+        ("2.3.8", {"imap-urlauth-login": [], "imap-urlauth": ["note"], "imap-urlauth-worker": ["note"]}),
+        ("2.3.19.1", {"imap-urlauth-login": ["FAIL"], "imap-urlauth": ["note"], "imap-urlauth-worker": ["note"]}),
+        ("2.4.1-4", {"imap-urlauth-login": [], "imap-urlauth": ["note"] * 2, "imap-urlauth-worker": ["note"] * 2}),
+        ("2.4.5", {"imap-urlauth-login": [], "imap-urlauth": ["note"] * 2, "imap-urlauth-worker": ["note"]}),
+    ],
+)
+def test_dovecots_own_programs(report, version, levels):
+    own = [("executable = ours --store=auto", "executable = imap-urlauth-worker"), ("/ours\n", "/imap-urlauth\n")]
+    lines = report(*own, ("executable = ours\n", "executable = imap-urlauth-login\n"), version=version)
+    said = {name: [line.split()[0] for line in lines if f" {name} of Dovecot" in line] for name in levels}
+    assert said == levels
+    assert sum("is Dovecot's own" in line for line in lines) == 3
+
+
+def test_an_unknown_program(report, tmp_path):
+    (tmp_path / "other").write_text("#!/bin/sh\n")
+    (tmp_path / "other").chmod(0o757)
+    lines = report(("executable = ours\n", "executable = other\n"))
+    assert f"FAIL  imap-urlauth-login: {tmp_path}/other may be changed by others than root" in lines
+    assert f"note  imap-urlauth-login is neither Dovecot's own nor dovecot-urlauth's: {tmp_path}/other" in lines
+
+
+def test_a_broken_installation(report, tmp_path):
+    (tmp_path / "ours").write_text(PROGRAM.replace("sys.exit(", "import nothing_of_that_name; ("))
+    assert f"FAIL  imap-urlauth: {tmp_path}/ours does not start; run it by hand to see why" in report()
+    (tmp_path / "ours").write_text(PROGRAM.replace(" -IBS", ""))
+    assert any("without -I" in line for line in report())

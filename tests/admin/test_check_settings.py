@@ -1,0 +1,116 @@
+"""Settings that make URLAUTH work, and each way in which they fail to."""
+
+from __future__ import annotations
+
+import pytest
+
+from dovecot_urlauth.admin.check_settings import check_settings
+from dovecot_urlauth.admin.doveconf import Configuration, parse
+
+VIEW_2_3 = (
+    "imap_urlauth_host = h\nimap_urlauth_port = 143\nmail_attribute_dict = file:%h/keys\nimap_capability =\n"
+)
+VIEW_2_4 = """\
+imap_urlauth_host = h
+imap_urlauth_port = 143
+mail_attribute {
+  dict file {
+  }
+}
+imap_capability {
+  URLAUTH = yes
+  "URLAUTH=BINARY" = yes
+}
+"""
+VIEWS = {"2.3.19.1": VIEW_2_3, "2.4.1-4": VIEW_2_4}
+
+
+def lines(version, *, protocols="imap submission", both=("", ""), imap=("", ""), worker=("", "")):
+    """The report, after one replacement in both views, in imap's, in the worker's."""
+    view = VIEWS[version].replace(*both)
+    everything = parse(f"protocols = {protocols}\n")
+    configuration = Configuration(
+        version, "file", everything, parse(view.replace(*imap)), parse(view.replace(*worker))
+    )
+    return [str(finding) for finding in check_settings(configuration)]
+
+
+@pytest.mark.parametrize(("version", "dictionary"), [("2.3.19.1", "file:%h/keys"), ("2.4.1-4", "dict file")])
+def test_all_is_well(version, dictionary):
+    assert lines(version) == [
+        "ok    imap_urlauth_host = h",
+        f"ok    mailbox keys are in the attribute dictionary {dictionary}",
+    ]
+
+
+NO_HOST = ("imap_urlauth_host = h", "imap_urlauth_host =")
+OTHER_HOST = ("imap_urlauth_host = h", "imap_urlauth_host = i")
+ANY_HOST = ("imap_urlauth_host = h", "imap_urlauth_host = *")
+OTHER_PORT = ("_port = 143", "_port = 993")
+
+
+@pytest.mark.parametrize("version", VIEWS)
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"protocols": "submission"}, "FAIL  protocols has no imap, so that none of the three services runs"),
+        (
+            {"both": NO_HOST},
+            "FAIL  imap_urlauth_host is not set: URLAUTH is off; set it to the host that URLs are to name",
+        ),
+        ({"worker": NO_HOST}, "FAIL  imap_urlauth_host = h holds for imap only, and the worker refuses every URL"),
+        ({"imap": NO_HOST}, "FAIL  imap_urlauth_host = h holds for the worker only, and imap makes no URLs"),
+        ({"worker": OTHER_HOST}, "FAIL  imap_urlauth_host is h for imap and i for the worker: no URL fits both"),
+        ({"worker": ANY_HOST}, "ok    imap_urlauth_host = *"),
+        ({"both": OTHER_PORT}, "note  imap_urlauth_port = 993: URLs must name this port behind the host"),
+        ({"worker": OTHER_PORT}, "FAIL  imap_urlauth_port differs between imap and the worker"),
+    ],
+)
+def test_hosts_and_ports(version, change, line):
+    assert line in lines(version, **change)
+
+
+@pytest.mark.parametrize(
+    ("version", "change", "line"),
+    [
+        (
+            "2.3.19.1",
+            {"both": ("file:%h/keys", "")},
+            "FAIL  there is no attribute dictionary, so that no mailbox can have a key; for example: "
+            "mail_attribute_dict = file:%h/dovecot-attributes",
+        ),
+        (
+            "2.4.1-4",
+            {"both": ("dict file {\n  }", "")},
+            "FAIL  there is no attribute dictionary, so that no mailbox can have a key; for example: "
+            "mail_attribute { dict file { path = %{home}/dovecot-attributes } }",
+        ),
+        (
+            "2.3.19.1",
+            {"worker": ("file:%h/keys", "")},
+            "FAIL  imap and the worker look for mailbox keys in different attribute dictionaries: "
+            "imap's is file:%h/keys, the worker's is none",
+        ),
+        (
+            "2.3.19.1",
+            {"imap": ("capability =", "capability = IMAP4rev1 URLAUTH IDLE")},
+            "note  imap_capability has no URLAUTH=BINARY: it works, but clients are not told",
+        ),
+        (
+            "2.4.1-4",
+            {"imap": ("URLAUTH = yes", "URLAUTH = no")},
+            "note  imap_capability has no URLAUTH: it works, but clients are not told",
+        ),
+        (
+            "2.4.1-4",
+            {"imap": (VIEW_2_4[VIEW_2_4.index("imap_cap") :], "")},
+            "note  imap_capability has no URLAUTH and no URLAUTH=BINARY: it works, but clients are not told",
+        ),
+    ],
+)
+def test_dictionaries_and_capabilities(version, change, line):
+    assert line in lines(version, **change)
+
+
+def test_2_3_announces_by_itself_beside_what_is_added():
+    assert lines("2.3.19.1", imap=("capability =", "capability = +XFOO")) == lines("2.3.19.1")

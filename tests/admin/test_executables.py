@@ -1,0 +1,123 @@
+"""Whose program a file is, and what would keep it from running."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+import pytest
+
+from dovecot_urlauth.admin.executables import (
+    Executable,
+    Maker,
+    file_faults,
+    find_executable,
+    interpreter_faults,
+    python_version,
+    starts,
+)
+
+OURS = b"#!/usr/bin/python3 -IBS\nfrom dovecot_urlauth.worker.main import main\n"
+
+
+@pytest.fixture
+def libexec(tmp_path):
+    folder = tmp_path / "libexec"
+    folder.mkdir()
+    (folder / "own").write_bytes(b"\x7fELF...")
+    (tmp_path / "elsewhere").write_bytes(b"\x7fELF...")
+    (folder / "ours").write_bytes(OURS)
+    (folder / "script").write_bytes(b"#!/bin/sh\n")
+    (folder / "text").write_bytes(b"")
+    (tmp_path / "linked").symlink_to(folder / "own")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("setting", "maker", "interpreter"),
+    [
+        ("own", Maker.DOVECOT, ()),
+        ("../linked", Maker.DOVECOT, ()),
+        ("../elsewhere", Maker.UNKNOWN, ()),
+        ("ours", Maker.OURS, ("/usr/bin/python3", "-IBS")),
+        ("ours --store=native -a x", Maker.OURS, ("/usr/bin/python3", "-IBS")),
+        ("script", Maker.UNKNOWN, ("/bin/sh",)),
+        ("text", Maker.UNKNOWN, ()),
+    ],
+)
+def test_makers(libexec, setting, maker, interpreter):
+    path = f"{libexec}/{setting.split(' ')[0]}"
+    assert find_executable(setting, str(libexec)) == Executable(path, maker, interpreter)
+
+
+def test_an_absolute_path_stands_alone(libexec):
+    assert find_executable(f"{libexec}/ours", "/nowhere").maker is Maker.OURS
+
+
+def test_a_missing_program(libexec):
+    with pytest.raises(FileNotFoundError):
+        find_executable("missing", str(libexec))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes files of root's")
+def test_file_faults(libexec):
+    path = libexec / "ours"
+    path.chmod(0o755)
+    assert file_faults(str(path)) == []
+    path.chmod(0o664)
+    os.chown(path, 65534, 65534)
+    assert file_faults(str(path)) == [
+        "is not executable",
+        "does not belong to root",
+        "may be changed by others than root",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("interpreter", "faults"),
+    [
+        ((sys.executable, "-IBS"), []),
+        ((sys.executable, "-E", "-I"), []),
+        (("python3", "-I"), ["python3 is no absolute path, and Dovecot's services have no PATH"]),
+        ((), ["nothing is no absolute path, and Dovecot's services have no PATH"]),
+        (("/nowhere/python3", "-I"), ["/nowhere/python3 does not run as Python"]),
+        (("/bin/cat", "-I"), ["/bin/cat does not run as Python"]),
+        (
+            (sys.executable, "-B"),
+            [f"{sys.executable} is started without -I, so that others could make it import their files"],
+        ),
+    ],
+)
+def test_interpreter_faults(interpreter, faults):
+    assert interpreter_faults(interpreter) == faults
+
+
+def test_an_old_interpreter(tmp_path):
+    path = tmp_path / "python"
+    path.write_text("#!/bin/sh\necho 3.9.2\n")
+    path.chmod(0o755)
+    assert interpreter_faults((str(path), "-I")) == [f"{path} is Python 3.9.2; 3.11 or newer is needed"]
+
+
+def test_python_version():
+    assert python_version(sys.executable) == ".".join(map(str, sys.version_info[:3]))
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("echo 'x: Fatal: Unknown argument: -?' >&2; exit 89", True),
+        ("echo 'ModuleNotFoundError' >&2; exit 1", False),
+        ("exit 0", False),
+    ],
+)
+def test_starts(tmp_path, body, expected):
+    path = tmp_path / "program"
+    path.write_text(f"#!{shutil.which('sh')}\n{body}\n")
+    path.chmod(0o755)
+    assert starts(str(path)) is expected
+
+
+def test_a_program_that_cannot_start(tmp_path):
+    assert not starts(str(tmp_path / "missing"))

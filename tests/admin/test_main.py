@@ -1,0 +1,77 @@
+"""The command line: exit statuses, and that what it prints is complete."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dovecot_urlauth.admin import VERSION, main
+from dovecot_urlauth.admin.doveconf import Configuration, DoveconfError, parse
+
+ROOT = Path(__file__).parents[2]
+GOOD_URL = "imap://alice@h/INBOX/;UID=1"
+
+
+def run(*words: str) -> int:
+    return main.main(["dovecot-urlauth", *words])
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        run("--version")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"dovecot-urlauth {VERSION}\n"
+
+
+def test_the_package_has_the_same_version():
+    assert f'version="{VERSION}"' in (ROOT / "setup.py").read_text()
+
+
+@pytest.mark.parametrize("words", [[], ["nothing"], ["url"], ["check", "x"]])
+def test_wrong_usage(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run(*words)
+    assert ended.value.code == 2
+    assert "usage: dovecot-urlauth" in capsys.readouterr().err
+
+
+def test_url(capsys):
+    assert run("url", GOOD_URL) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == ["user         alice", "host         h"]
+    assert run("url", "http://h/") == 1
+    assert capsys.readouterr().err == "dovecot-urlauth: not an IMAP URL: Not an IMAP URL\n"
+
+
+def test_status(capsys, tmp_path):
+    assert run("status") == 0
+    assert capsys.readouterr().out.startswith("     PID USER")
+    assert run("status", "--base-dir", str(tmp_path)) == 1
+    assert "no Dovecot runs with base_dir" in capsys.readouterr().err
+
+
+def test_check_without_dovecot(capsys, monkeypatch):
+    def refuse(file):
+        raise DoveconfError(f"cannot read {file}")
+
+    monkeypatch.setattr(main, "read_configuration", refuse)
+    assert run("check", "-c", "/x") == 1
+    assert capsys.readouterr().err == "dovecot-urlauth: cannot read /x\n"
+
+
+def test_check_counts_what_fails(capsys, monkeypatch):
+    configuration = Configuration("2.4.1", "/x", parse(""), parse(""), parse(""))
+    monkeypatch.setattr(main, "read_configuration", lambda file: configuration)
+    assert run("check") == 1
+    out = capsys.readouterr().out.splitlines()
+    failed = sum(line.startswith("FAIL") for line in out)
+    assert out[0] == "Dovecot 2.4.1, /x"
+    assert out[-1] == f"URLAUTH across users will not work as it should: see the {failed} marked FAIL."
+
+
+def test_as_a_module():
+    command = [sys.executable, "-m", "dovecot_urlauth.admin", "url", GOOD_URL]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "mailbox      INBOX" in done.stdout

@@ -1,0 +1,83 @@
+"""Processes found by their titles, and by the master that they descend from."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+
+import pytest
+
+from dovecot_urlauth.admin.processes import NoMaster, find_processes, service_of
+
+TITLES = {
+    "dovecot/imap-urlauth": "imap-urlauth",
+    "dovecot/imap-urlauth [bob]": "imap-urlauth",
+    "dovecot-du/imap-urlauth-login [1 pre-login + 0 proxies]": "imap-urlauth-login",
+    "dovecot/imap-urlauth-worker [bob->alice]": "imap-urlauth-worker",
+    "dovecot/python3 -IBS /opt/x/libexec/imap-urlauth-worker --store=auto": "imap-urlauth-worker",
+    "/usr/bin/python3 /opt/imap-urlauth-login": "imap-urlauth-login",
+    "dovecot/imap [alice]": None,
+    "dovecot/imap-urlauth-extra": None,
+    "grep imap-urlauth": None,
+    "vi /opt/x/libexec/imap-urlauth-worker": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize("title", TITLES)
+def test_service_of(title):
+    assert service_of(title) == TITLES[title]
+
+
+@pytest.fixture
+def sleeper():
+    """A process that is called like a worker."""
+    title = ["dovecot-test/imap-urlauth-worker", "60"]
+    with subprocess.Popen(title, executable="/bin/sleep") as process:
+        yield process
+        process.kill()
+
+
+def test_a_process_is_found(sleeper):
+    found = {process.pid: process for process in find_processes(None)}[sleeper.pid]
+    assert found.title == "dovecot-test/imap-urlauth-worker 60"
+    assert (found.service, found.parent) == ("imap-urlauth-worker", os.getpid())
+    assert found.user == pwd.getpwuid(os.getuid()).pw_name
+    assert found.pss is not None
+    assert 0 < found.pss < 100_000_000
+
+
+def test_only_those_of_one_master(sleeper, tmp_path):
+    (tmp_path / "master.pid").write_text(f"{os.getpid()}\n")
+    assert sleeper.pid in [process.pid for process in find_processes(str(tmp_path))]
+    (tmp_path / "master.pid").write_text("1\n")
+    assert sleeper.pid not in [process.pid for process in find_processes(str(tmp_path))]
+
+
+def test_a_workers_child_belongs_to_its_master(tmp_path):
+    """Ours fork: the child's parent is the worker that master started."""
+    fork = "import os, time; os.fork(); print(flush=True); time.sleep(60)"
+    title = ["dovecot-test/python3", "-c", fork, "imap-urlauth-worker"]
+    assert service_of(" ".join(title)) is None
+    script = tmp_path / "imap-urlauth-worker"
+    script.write_text(fork)
+    (tmp_path / "master.pid").write_text(str(os.getpid()))
+    command = ["dovecot-test/python3", str(script)]
+    with subprocess.Popen(command, executable=sys.executable, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout
+        parent.stdout.readline()
+        parent.stdout.readline()
+        found = [process for process in find_processes(str(tmp_path)) if process.title == " ".join(command)]
+        for process in sorted(found, key=lambda process: process.pid == parent.pid):
+            os.kill(process.pid, 9)
+    assert sorted(process.parent for process in found) == sorted([os.getpid(), parent.pid])
+
+
+@pytest.mark.parametrize("text", [None, "", "x"])
+def test_no_master(tmp_path, text):
+    if text is not None:
+        (tmp_path / "master.pid").write_text(text)
+    with pytest.raises(NoMaster, match="no Dovecot runs with base_dir"):
+        find_processes(str(tmp_path))
