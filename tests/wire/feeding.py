@@ -27,9 +27,7 @@ def bytewise(data: bytes) -> list[bytes]:
     return [data[i : i + 1] for i in range(len(data))]
 
 
-def same_in_pieces(
-    make: Callable[[], tuple[Callable[[bytes], None], Callable[[], Any]]], data: bytes
-) -> Outcome:
+def same_in_pieces(make: Callable[[], tuple[Callable[[bytes], None], Callable[[], Any]]], data: bytes) -> Outcome:
     """The outcome of the data fed whole, after checking that byte by byte gives the same."""
     whole = outcome(*make(), [data])
     pieces = outcome(*make(), bytewise(data))

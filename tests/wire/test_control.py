@@ -64,9 +64,7 @@ def opening(order: ControlOrder, fds: tuple[int, ...] = (9,)) -> list[Piece]:
 
 def split(pieces: list[Piece]) -> list[Piece]:
     """The same byte by byte; descriptors stay with the last byte of their piece."""
-    return [
-        (data[i : i + 1], fds if i == len(data) - 1 else []) for data, fds in pieces for i in range(len(data))
-    ]
+    return [(data[i : i + 1], fds if i == len(data) - 1 else []) for data, fds in pieces for i in range(len(data))]
 
 
 def greeting(order: ControlOrder) -> bytes:
@@ -255,9 +253,7 @@ def test_every_message_in_every_state(order: ControlOrder) -> None:
 
 PIECES = st.lists(
     st.tuples(
-        st.one_of(
-            st.sampled_from([b"0", b"1", VERSION, ACCESS_LINE, b"ACCESS\t", b"\n"]), st.binary(max_size=9)
-        ),
+        st.one_of(st.sampled_from([b"0", b"1", VERSION, ACCESS_LINE, b"ACCESS\t", b"\n"]), st.binary(max_size=9)),
         st.booleans(),
     ),
     max_size=8,

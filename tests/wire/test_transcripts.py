@@ -170,8 +170,7 @@ def test_authmaster(version: Version) -> None:
         request_id, client_pid, auth_id = (int(part) for part in parts[:3])
         assert word == b"REQUEST"
         assert (
-            master.request(request_id, client_pid, auth_id, bytes.fromhex(parts[3].decode()), talk.pid)
-            == request
+            master.request(request_id, client_pid, auth_id, bytes.fromhex(parts[3].decode()), talk.pid) == request
         )
         events, error = outcome(master.feed, master.next_event, bytewise(talk.heard()))
         assert error is None
@@ -189,9 +188,7 @@ def test_userdb(version: Version) -> None:
         assert master.hello() == hello
         _, request_id, name, *_ = fields(lookup)
         # 2.4.5 ends this one line with CR LF, which auth reads as LF.
-        assert master.user_lookup(int(request_id), name, version.userdb_parameter) == lookup.replace(
-            b"\r", b""
-        )
+        assert master.user_lookup(int(request_id), name, version.userdb_parameter) == lookup.replace(b"\r", b"")
         events, error = outcome(master.feed, master.next_event, bytewise(talk.heard()))
         assert error is None
         outcomes |= {type(event) for event in events[1:]}
