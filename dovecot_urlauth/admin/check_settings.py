@@ -70,7 +70,7 @@ def _check_dictionary(configuration: Configuration) -> Iterator[Finding]:
 def _dictionary(configuration: Configuration, view: Block) -> str:
     if configuration.is_2_3:
         return view.get("mail_attribute_dict")
-    return ", ".join(view.block("mail_attribute").blocks)
+    return ", ".join(header.removeprefix("dict ") for header in view.block("mail_attribute").blocks)
 
 
 def _check_capability(configuration: Configuration) -> Iterator[Finding]:

@@ -15,8 +15,8 @@ from dovecot_urlauth.url.uri import (
     InvalidURL,
     check_percent,
     decode,
+    has_fragment,
     parse_authority,
-    parse_fragment,
     parse_path,
     parse_query,
     show,
@@ -72,7 +72,7 @@ def parse(url: bytes, rules: URLRules) -> ImapURL:
     search, start = parse_query(url, start, rules)
     if search is not None:
         _check_search(search, is_message_list=bool(segments) and not location.uid)
-    if parse_fragment(url, start, rules) is not None:
+    if has_fragment(url, start, rules):
         raise InvalidURL("Fragment component not allowed in IMAP URL")
     partial = location.partial or Partial(0, 0)
     verifier = urlauth.verifier

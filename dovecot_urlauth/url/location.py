@@ -29,12 +29,12 @@ class Partial:
 class Location:
     """What a path names; names are decoded, absent numbers are 0."""
 
-    mailbox: bytes | None = None
-    uidvalidity: int = 0
-    uid: int = 0
-    section: bytes | None = None
-    partial: Partial | None = None
-    extension: bytes | None = None
+    mailbox: bytes | None
+    uidvalidity: int
+    uid: int
+    section: bytes | None
+    partial: Partial | None
+    extension: bytes | None
 
 
 class _Segments:

@@ -149,12 +149,12 @@ def parse_query(url: bytes, start: int, rules: URLRules) -> tuple[bytes | None, 
     return url[start + 1 : end], end
 
 
-def parse_fragment(url: bytes, start: int, rules: URLRules) -> bytes | None:
-    """Read ``#fragment`` at ``start``; None if there is none."""
+def has_fragment(url: bytes, start: int, rules: URLRules) -> bool:
+    """Whether a ``#fragment`` is at ``start``."""
     if url[start : start + 1] != b"#":
-        return None
-    end = _component_end(url, start + 1, QUERY, b"", "Fragment", rules)
-    return url[start + 1 : end]
+        return False
+    _component_end(url, start + 1, QUERY, b"", "Fragment", rules)
+    return True
 
 
 def _component_end(url: bytes, start: int, allowed: bytes, stops: bytes, name: str, rules: URLRules) -> int:

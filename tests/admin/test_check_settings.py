@@ -35,7 +35,7 @@ def lines(version, *, protocols="imap submission", both=("", ""), imap=("", ""),
     return [str(finding) for finding in check_settings(configuration)]
 
 
-@pytest.mark.parametrize(("version", "dictionary"), [("2.3.19.1", "file:%h/keys"), ("2.4.1-4", "dict file")])
+@pytest.mark.parametrize(("version", "dictionary"), [("2.3.19.1", "file:%h/keys"), ("2.4.1-4", "file")])
 def test_all_is_well(version, dictionary):
     assert lines(version) == [
         "ok    imap_urlauth_host = h",

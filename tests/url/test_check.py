@@ -130,9 +130,7 @@ def test_another_spelling_of_the_target_user():
 
     ask(url, same_user=same_user)
     assert asked == [b"ALICE"]
-    assert (
-        refusal(url, rules=RULES_2_3, same_user=same_user) == "Not permitted to fetch URLAUTH for user ALICE"
-    )
+    assert refusal(url, rules=RULES_2_3, same_user=same_user) == "Not permitted to fetch URLAUTH for user ALICE"
     ask(GOOD, same_user=same_user)
     assert asked == [b"ALICE"], "the userdb is asked only by 2.4, and only if the names differ"
 

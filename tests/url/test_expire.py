@@ -81,8 +81,7 @@ def test_invalid(text):
 def test_agrees_with_the_standard_library(moment, minutes):
     moment = moment.replace(microsecond=0, tzinfo=timezone(timedelta(minutes=minutes)))
     assert (
-        parse_date_time(moment.isoformat().encode())
-        == (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+        parse_date_time(moment.isoformat().encode()) == (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
     )
 
 

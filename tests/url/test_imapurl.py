@@ -141,6 +141,7 @@ INVALID = [
     (b"imap://a%@h", "Unexpected URI boundary after '%'"),
     (b"imap://a%4@h", "Unexpected URI boundary after '%'"),
     (b"imap://a%4;AUTH=x@h", "Expecting hex digit after '%4', but found ';'"),
+    (b"imap://%g0@h", "Expecting hex digit after '%', but found 'g'"),
     (b"imap://a;AUTH=%g0@h", "Expecting hex digit after '%', but found 'g'"),
     (b"imap://a%00@h", "Percent encoding is not allowed to encode NUL character"),
     (b"imap://-h/", "Invalid host identifier"),
@@ -148,6 +149,7 @@ INVALID = [
     (b"imap://a..b/", "Invalid host identifier"),
     (b"imap://1.2.3.4.example/", "Invalid host identifier"),
     (b"imap://h\xff/", "Invalid host identifier"),
+    (b"imap://h-", "Invalid domain label in hostname"),
     (b"imap://h-/", "Invalid domain label in hostname"),
     (b"imap://h-.x/", "Invalid domain label in hostname"),
     (b"imap://%68.x/", "Invalid domain label in hostname"),
@@ -273,6 +275,23 @@ def test_words_changed_with_2_4(url, old, new):
         assert refused.value.text == text
 
 
+@pytest.mark.parametrize(
+    ("url", "host"), [(b"imap://a%5f/", b"a%5f"), (b"imap://a%2eb/", b"a%2e.b"), (b"imap://a%2e", b"a%2e")]
+)
+def test_2_3_takes_other_encoded_bytes_in_a_host_as_they_are(url, host):
+    assert parse(url, RULES_2_3).host == host
+    with pytest.raises(InvalidURL, match="Invalid percent encoding in hostname"):
+        parse(url, RULES_2_4)
+
+
+@pytest.mark.parametrize("address", [b"1.2.3.4", b"08.1.1.1", b"1", b"0x7f.1", b"fe80::1%25"])
+def test_2_4_takes_any_numeric_address_in_brackets(address):
+    url = b"imap://[%s]/" % address
+    assert parse(url, RULES_2_4).host == b"[%s]" % address
+    with pytest.raises(InvalidURL, match="Invalid IPv6 host address"):
+        parse(url, RULES_2_3)
+
+
 NAMES = st.binary(min_size=1, max_size=20).filter(lambda name: b"\0" not in name)
 
 
@@ -291,9 +310,7 @@ def encoded(name: bytes) -> bytes:
     token=st.binary(min_size=16, max_size=40),
     rules=st.sampled_from([RULES_2_3, RULES_2_4]),
 )
-def test_what_is_written_is_read(
-    user, mailbox, uidvalidity, uid, section, partial, access_user, token, rules
-):
+def test_what_is_written_is_read(user, mailbox, uidvalidity, uid, section, partial, access_user, token, rules):
     """Any name, percent-encoded, and any number come back from a URL as they were put in."""
     offset, size = partial or (0, 0)
     rump = b"imap://%s@h/%s" % (encoded(user), encoded(mailbox))
@@ -337,9 +354,7 @@ def test_any_pieces_give_a_url_or_the_documented_error(pieces):
 @pytest.mark.parametrize(
     "piece", [b"%41", b"/", b"/..", b"a/", b"%", b";", b"/;UID=1", b".", b"1.", b"a.", b"@", b"["]
 )
-@pytest.mark.parametrize(
-    "head", [b"", b"imap://", b"imap://h/", b"imap://h/a/;UID=1/;SECTION=", b"imap://h/a?"]
-)
+@pytest.mark.parametrize("head", [b"", b"imap://", b"imap://h/", b"imap://h/a/;UID=1/;SECTION=", b"imap://h/a?"])
 def test_a_long_url_takes_no_time(head, piece):
     """64 KiB of any piece is read in far less than the second that a quadratic step would take."""
     url = head + piece * (65536 // len(piece))

@@ -88,9 +88,7 @@ def test_every_changed_byte_is_noticed(at, byte):
 def test_every_other_spelling_of_the_rump_is_noticed(at, how):
     """The token signs the text as received: no normal form is the same URL."""
     byte = RUMP[at : at + 1]
-    spelled = {"delete": b"", "double": byte * 2, "percent": b"%%%02x" % byte[0], "case": byte.swapcase()}[
-        how
-    ]
+    spelled = {"delete": b"", "double": byte * 2, "percent": b"%%%02x" % byte[0], "case": byte.swapcase()}[how]
     other = RUMP[:at] + spelled + RUMP[at + 1 :]
     if other == RUMP:
         return
