@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dovecot_urlauth.message.body import Span, count, partial, partial_size, without_nul
 from dovecot_urlauth.message.errors import PartMissing
-from dovecot_urlauth.message.fetch import Content
 from dovecot_urlauth.message.header import header_end
+from dovecot_urlauth.message.request import Content
 from dovecot_urlauth.message.section import Text, parse_section
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from dovecot_urlauth.message.fetch import Request
     from dovecot_urlauth.message.part import Part
+    from dovecot_urlauth.message.request import Request
     from dovecot_urlauth.message.rules import MessageRules
     from dovecot_urlauth.message.section import Section
     from dovecot_urlauth.message.source import Source
@@ -55,9 +55,9 @@ class _Work:
             raise PartMissing
         writer = StructureWriter(self._rules)
         if self._request.binary:
-            from dovecot_urlauth.message.binary import decoded_sizes
+            from dovecot_urlauth.message.decodedsizes import DecodedSizes
 
-            writer.decoded = decoded_sizes(self._source, self._root, self._rules)
+            writer.decoded = DecodedSizes(self._source, self._root, self._rules)
         return writer.write(part)
 
     def content(self) -> Content:

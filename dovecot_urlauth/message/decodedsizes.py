@@ -1,0 +1,82 @@
+"""Body sizes after decoding, for BODYPARTSTRUCTURE together with BINARY.
+
+lib-storage/index/index-mail-binary.c works a part's size out from its stored size and the changes inside it; it
+compares stored offsets with sizes in CRLF line ends, and lets differences wrap around.  So do we.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from itertools import accumulate
+
+from dovecot_urlauth.message.binary import BlockKind, Conversion
+from dovecot_urlauth.message.transfer import Encoding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dovecot_urlauth.message.part import Part
+    from dovecot_urlauth.message.rules import MessageRules
+    from dovecot_urlauth.message.source import Source
+
+_SIZE_MASK = (1 << 64) - 1
+_LINES_MASK = (1 << 32) - 1
+
+
+class DecodedSizes:
+    """Sizes of the parts of one message."""
+
+    def __init__(self, source: Source, root: Part, rules: MessageRules) -> None:
+        conversion = Conversion(source, rules)
+        conversion.add(root, with_header=True)
+        headers, bodies = _converted_sizes(conversion)
+        self._header_sizes = headers
+        changes = sorted(_changes(root, headers, bodies))
+        self._offsets = [offset for offset, _, _ in changes]
+        self._sizes = [0, *accumulate(size for _, size, _ in changes)]
+        self._lines = [0, *accumulate(lines for _, _, lines in changes)]
+        #: Something is decoded, or there are NULs.
+        self.binary = conversion.converted or conversion.has_nuls
+
+    def body(self, part: Part) -> tuple[int, int]:
+        """Size and number of lines of a part's body."""
+        start, header, body = part.start.offset, part.header_size, part.body_size
+        size = header.virtual + body.virtual
+        first, behind = bisect_left(self._offsets, start), bisect_left(self._offsets, start + size)
+        size += self._sizes[behind] - self._sizes[first] - self._header_sizes.get(start, header.virtual)
+        lines = body.lines + self._lines[behind] - self._lines[first]
+        return size & _SIZE_MASK, lines & _LINES_MASK
+
+
+def _converted_sizes(conversion: Conversion) -> tuple[dict[int, int], dict[int, int]]:
+    """Sizes of the rewritten headers and decoded bodies, by their parts' offsets; decodes everything."""
+    headers: dict[int, int] = {}
+    bodies: dict[int, int] = {}
+    for block in conversion.blocks:
+        if block.encoding is not Encoding.IDENTITY:
+            sizes = headers if block.kind is BlockKind.HEADER else bodies
+            sizes[block.part] = sum(map(len, conversion.read(block)))
+    return headers, bodies
+
+
+def _changes(
+    root: Part, headers: dict[int, int], bodies: dict[int, int]
+) -> Iterator[tuple[int, int, int]]:
+    """By how much each changed part's size and number of lines change, with its offset."""
+    first_at: dict[int, Part] = {}
+    for part in _walk(root):
+        offset = part.start.offset
+        named = first_at.setdefault(offset, part)
+        if offset in headers or offset in bodies:
+            before = named.header_size.virtual + named.body_size.virtual
+            after = headers.get(offset, part.header_size.virtual) + bodies.get(offset, 0)
+            yield offset, after - before, -named.body_size.lines
+
+
+def _walk(root: Part) -> Iterator[Part]:
+    waiting = [root]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        waiting += reversed(part.children)

@@ -1,0 +1,113 @@
+"""BODYPARTSTRUCTURE (RFC 5524): a part's extended BODYSTRUCTURE as lib-imap/imap-bodystructure.c writes it."""
+
+from __future__ import annotations
+
+from dovecot_urlauth.message.content import PartContent
+from dovecot_urlauth.message.envelope import STRUCTURE_LIMIT, write_envelope
+from dovecot_urlauth.message.errors import TooLarge
+from dovecot_urlauth.message.quote import string, unfolded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dovecot_urlauth.message.decodedsizes import DecodedSizes
+    from dovecot_urlauth.message.parameters import Parameters
+    from dovecot_urlauth.message.part import Part
+    from dovecot_urlauth.message.rules import MessageRules
+
+#: A multipart without parts is not allowed by RFC 3501, so it is given one.
+_NO_PARTS = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL NIL NIL)'
+
+
+class StructureWriter:
+    """Writes parts of one message; ``decoded`` replaces the stored sizes by those after decoding."""
+
+    def __init__(self, rules: MessageRules) -> None:
+        self._rules = rules
+        self._written = 0
+        self.decoded: DecodedSizes | None = None
+
+    def write(self, part: Part) -> bytes:
+        """The structure of a part without its outer parentheses; raises TooLarge."""
+        content = PartContent(part, self._rules)
+        text = self._multipart(part, content) if part.multipart else self._single(part, content)
+        self._written += len(text)
+        if self._written > STRUCTURE_LIMIT:
+            raise TooLarge("Message structure is too large")
+        return text
+
+    def _children(self, part: Part) -> bytes:
+        texts = []
+        for child in part.children:
+            text = self.write(child)
+            self._written -= len(text)
+            texts.append(b"(%s)" % text)
+        return b"".join(texts)
+
+    def _multipart(self, part: Part, content: PartContent) -> bytes:
+        return b"%s %s %s %s" % (
+            self._children(part) or _NO_PARTS,
+            string(content.subtype or b""),
+            _parameters(content.parameters),
+            _about(content),
+        )
+
+    def _single(self, part: Part, content: PartContent) -> bytes:
+        kind, text = _kind(part, content)
+        size, lines = self._size(part)
+        encoding = content.encoding or b"7bit"
+        if self.decoded is not None and self.decoded.binary and self._rules.binary_encoding_shown:
+            encoding = b"binary"
+        fields = [
+            kind,
+            _parameters(content.parameters, charset=text),
+            unfolded(content.id),
+            unfolded(content.description),
+            string(encoding),
+            b"%d" % size,
+        ]
+        if text:
+            fields.append(b"%d" % lines)
+        elif part.rfc822:
+            envelope = write_envelope(part.children[0].fields, self._rules)
+            fields += [b"(%s)" % envelope, self._children(part), b"%d" % lines]
+        fields += [unfolded(content.md5), _about(content)]
+        return b" ".join(fields)
+
+    def _size(self, part: Part) -> tuple[int, int]:
+        if self.decoded is not None:
+            return self.decoded.body(part)
+        size = part.body_size
+        return size.virtual, size.lines
+
+
+def _kind(part: Part, content: PartContent) -> tuple[bytes, bool]:
+    """Type and subtype, and whether the part is a text."""
+    if part.rfc822:
+        return b'"message" "rfc822"', False
+    if content.type is None:
+        if part.parent is not None and part.parent.digest:
+            return b'"application" "octet-stream"', False
+        return b'"text" "plain"', True
+    main, subtype = content.type.lower(), (content.subtype or b"").lower()
+    if main == b"multipart" or (main, subtype) == (b"message", b"rfc822"):
+        return b'"application" "octet-stream"', False
+    return b"%s %s" % (string(content.type), string(content.subtype or b"")), main == b"text"
+
+
+def _parameters(parameters: Parameters, *, charset: bool = False) -> bytes:
+    """A list of names and values; with ``charset`` one that has a charset, us-ascii if need be."""
+    words = [b"%s %s" % (string(name), string(value)) for name, value in parameters]
+    if charset and not any(name.lower() == b"charset" for name, _ in parameters):
+        words.append(b'"charset" "us-ascii"')
+    return b"(%s)" % b" ".join(words) if words else b"NIL"
+
+
+def _about(content: PartContent) -> bytes:
+    """Disposition, language and location."""
+    disposition = b"NIL"
+    if content.disposition is not None:
+        disposition = b"(%s %s)" % (string(content.disposition), _parameters(content.disposition_parameters))
+    language = b"(%s)" % b" ".join(map(string, content.languages)) if content.languages else b"NIL"
+    return b"%s %s %s" % (disposition, language, unfolded(content.location))
+
+
