@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from dovecot_urlauth.store.source import FileSource
 
 BLOCK = 256 * 1024
+LIMIT_SIZE = 256 * 1024 * 1024
+"""Bytes of a dictionary that are searched."""
 LIMIT_PAIR = 16 * 1024 * 1024
 """Bytes of one key and value; attributes hold annotations and small scripts."""
 
@@ -42,6 +44,8 @@ class FileDict:
 
 def search(file: FileSource, key: bytes) -> bytes | None:
     """The last value of ``key`` in ``file``.  Raises StoreFailure for a pair that is beyond any attribute."""
+    if file.size > LIMIT_SIZE:
+        raise StoreFailure("attribute dictionary is very long")
     wanted = escape(key)
     value = None
     held = b""

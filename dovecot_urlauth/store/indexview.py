@@ -39,6 +39,8 @@ LOG_NAME = b"dovecot.index.log"
 OLD_LOG_NAME = b"dovecot.index.log.2"
 
 ATTEMPTS = 3
+LIMIT_EVENTS = 100_000
+"""Records that are kept for playing; Dovecot's log at its largest has less than half of it."""
 
 UID_VALIDITY_OFFSET = 24
 HEADER_FIELD = Struct("<HH")
@@ -58,13 +60,13 @@ class IndexView:
     """
 
     def __init__(self, directory: Directory) -> None:
+        """Keeps ``directory``, closes it with itself; nothing is read before the first :meth:`refresh`."""
         self._directory = directory
         self._main: FileSource | None = None
         self._log: FileSource | None = None
         self._version: object = None
         self._index: MainIndex | None = None
         self._changes = Changes()
-        self.refresh()
 
     @property
     def uid_validity(self) -> int:
@@ -88,24 +90,28 @@ class IndexView:
             try:
                 self._load()
                 break
-            except RotatedMeanwhile as race:
+            except RotatedMeanwhile:
                 if attempt == ATTEMPTS - 1:
-                    raise Unsupported(race.text) from None
+                    raise
         self._version = version
         if self._changes.deleted:
             raise MailboxMissing("index is marked deleted")
 
     def close(self) -> None:
-        """Close all files."""
-        close_all((self._main, self._log))
-        self._main = self._log = None
+        """Close the directory and all files."""
+        self._close_files()
+        self._directory.close()
 
     def _stat(self) -> object:
         found = [self._directory.status(name) for name in (INDEX_NAME, LOG_NAME)]
         return [item and (item.st_dev, item.st_ino, item.st_size, item.st_mtime_ns) for item in found]
 
+    def _close_files(self) -> None:
+        close_all((self._main, self._log))
+        self._main = self._log = None
+
     def _load(self) -> None:
-        self.close()
+        self._close_files()
         try:
             self._log = self._directory.file(LOG_NAME)
         except FileNotFoundError:
@@ -220,6 +226,8 @@ class Changes:
     def _add_event(self, what: int, layout: Struct, data: bytes, lowest: int = 0) -> None:
         count = len(data) // layout.size
         if count:
+            if len(self._events) >= LIMIT_EVENTS:
+                raise Unsupported("transaction log has very many records")
             first, last = layout.unpack_from(data), layout.unpack_from(data, (count - 1) * layout.size)
             self._events.append((what, max(first[0], lowest), _last_uid(layout, last), layout, data))
 

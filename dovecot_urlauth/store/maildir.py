@@ -30,9 +30,17 @@ INFO = b":2,"
 class Maildir:
     """The directories ``cur`` and ``new`` of one mailbox."""
 
-    def __init__(self, cur: Directory, new: Directory | None) -> None:
-        self._cur = cur
-        self._new = new
+    def __init__(self, mailbox: Directory) -> None:
+        """Raises FileNotFoundError when there is no ``cur``: then it is no maildir.  StoreFailure, Unsupported."""
+        self._cur = mailbox.directory(b"cur")
+        self._new: Directory | None = None
+        try:
+            self._new = mailbox.directory(b"new")
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            self._cur.close()
+            raise
 
     def open(self, name: bytes, flags: int, keywords: bytes = b"") -> FileSource:
         """The mail whose file the uidlist calls ``name``, with ``flags`` and keyword letters as in the index.

@@ -11,7 +11,7 @@ from binascii import unhexlify
 
 from dovecot_urlauth.message.fetch import fetch
 from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, StoreFailure, Unsupported
-from dovecot_urlauth.store.files import Directory, close_all
+from dovecot_urlauth.store.files import Directory
 from dovecot_urlauth.store.indexview import IndexView
 from dovecot_urlauth.store.layout import name_rules, places
 from dovecot_urlauth.store.maildir import Maildir, size_in_name
@@ -101,7 +101,6 @@ class NativeMailbox:
         self._name = name
         self._maildir: Maildir | None = None
         self._control: Directory | None = None
-        self._index_directory: Directory | None = None
         self._index: IndexView | None = None
         self._mail: FileSource | None = None
 
@@ -114,20 +113,15 @@ class NativeMailbox:
         """Open the directories and the index.  Raises MailboxMissing, StoreFailure or Unsupported."""
         try:
             with self._directory(self._where.mail) as mail:
-                cur = mail.directory(b"cur")
-                try:
-                    new: Directory | None = mail.directory(b"new")
-                except FileNotFoundError:
-                    new = None
-                self._maildir = Maildir(cur, new)
+                self._maildir = Maildir(mail)
         except FileNotFoundError:
             raise MailboxMissing("there is no such maildir") from None
         try:
-            self._index_directory = self._directory(self._where.index)
+            self._index = IndexView(self._directory(self._where.index))
             self._control = self._directory(self._where.control)
         except FileNotFoundError:
             raise Unsupported("mailbox has no index yet") from None
-        self._index = IndexView(self._index_directory)
+        self._index.refresh()
         if not self.uid_validity:
             raise Unsupported("mailbox was never opened")
 
@@ -173,11 +167,9 @@ class NativeMailbox:
     def close(self) -> None:
         """Close every file."""
         self._close_mail()
-        if self._maildir is not None:
-            self._maildir.close()
-        if self._index is not None:
-            self._index.close()
-        close_all((self._control, self._index_directory))
+        for part in (self._maildir, self._index, self._control):
+            if part is not None:
+                part.close()
 
     def _directory(self, place: Place) -> Directory:
         with Directory.root(place.root, self._plan.uid) as root:

@@ -21,6 +21,9 @@ GUID_SIZE = 32
 LINE_LIMIT = 8192
 """Bytes; a file name has at most 255, the keys before it some more."""
 BLOCK = 64 * 1024
+LIMIT_SCAN = 256 * 1024 * 1024
+"""Bytes that are read line by line: millions of mails, a second of work."""
+
 DIGITS = b"0123456789"
 
 
@@ -62,6 +65,8 @@ class Uidlist:
         try:
             line = self._bisect(uid)
         except OrderBroken:
+            if self._file.size > LIMIT_SCAN:
+                raise StoreFailure("dovecot-uidlist is broken and very long") from None
             line = self._scan(uid, self.header.size, self._file.size)
         return None if line is None else parse_entry(line, self.header.version)
 
@@ -147,7 +152,9 @@ def parse_header(line: bytes) -> UidlistHeader:
 
 def parse_entry(line: bytes, version: int) -> UidlistEntry:
     """``<uid> [<key><value> ...]:<file name>`` or ``<uid> <file name>``.  Raises StoreFailure."""
-    number, _, rest = line.partition(b" ")
+    _, space, rest = line.partition(b" ")
+    if not space:
+        raise StoreFailure("dovecot-uidlist has a line without a file name")
     keys: list[bytes] = []
     name = rest.lstrip(b" ")
     if version == 3:
@@ -159,7 +166,7 @@ def parse_entry(line: bytes, version: int) -> UidlistEntry:
     if not name or b"/" in name or b"\0" in name or name in (b".", b".."):
         raise StoreFailure("dovecot-uidlist has a broken file name")
     sizes = {key[:1]: key[1:] for key in keys}
-    return UidlistEntry(int(number), name, _size(sizes.get(b"S")), _size(sizes.get(b"W")))
+    return UidlistEntry(leading_number(line), name, _size(sizes.get(b"S")), _size(sizes.get(b"W")))
 
 
 def _size(text: bytes | None) -> int | None:
