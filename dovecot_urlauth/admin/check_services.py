@@ -23,7 +23,7 @@ SERVICES = (LOGIN, BROKER, WORKER)
 LIBEXEC_DIR = "/usr/lib/dovecot"
 UNSET_SIZE = 2**64 - 1
 ENOUGH_MEMORY = 128 * 1024 * 1024
-UNITS = {"B": 1, "k": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+UNITS = {"B": 1, "k": 2**10, "M": 2**20, "G": 2**30}
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,6 @@ def _number(text: str, default: str) -> int:
 
 def _size(text: str) -> int:
     """Bytes of ``256 M`` or ``64M``; 0 for no limit of its own."""
-    digits = text.rstrip("BkMGT ")
+    digits = text.rstrip("BkMG ")
     size = int(digits) * UNITS[text[len(digits) :].strip() or "B"] if digits.isdigit() else 0
     return 0 if size == UNSET_SIZE else size

@@ -40,6 +40,6 @@ def verify(url: ImapURL, key: bytes | None) -> bool:
     With no key, or one of another size, the answer is False after the same work, so that time does
     not tell a missing mailbox from a wrong token (RFC 4467, section 8).
     """
-    usable = key is not None and len(key) == KEY_SIZE and url.rump is not None and url.token is not None
-    genuine = mint(key if usable and key is not None else random_key(), url.rump or b"")
-    return equal_in_constant_time(genuine, url.token or b"") and usable
+    stored = key if key is not None and len(key) == KEY_SIZE else None
+    expected = mint(stored or random_key(), url.rump or b"")
+    return equal_in_constant_time(expected, url.token or b"") and stored is not None

@@ -150,6 +150,16 @@ def test_what_the_report_says(report, change, line):
     assert any(each.startswith(line) for each in report(change)), report(change)
 
 
+@pytest.mark.parametrize(
+    ("limit", "megabytes"),
+    [("64M", 64), ("127 M", 127), ("1024 k", 1), ("2097152 B", 2), ("128 M", None), ("1 G", None)],
+)
+def test_memory(report, limit, megabytes):
+    said = [line for line in report(("256 M", limit)) if "vsz_limit" in line]
+    assert len(said) == (3 if megabytes else 0)
+    assert all(f"vsz_limit is {megabytes} MB" in line for line in said)
+
+
 def test_the_workers_socket_may_be_shared_with_a_group(report):
     shared = WORKER_SOCKET.replace("0600", "0660").replace("user = $default_internal_user", "group = dovecot")
     assert not [line for line in report((WORKER_SOCKET, shared)) if line.startswith("FAIL")]

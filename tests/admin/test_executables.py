@@ -93,11 +93,13 @@ def test_interpreter_faults(interpreter, faults):
     assert interpreter_faults(interpreter) == faults
 
 
-def test_an_old_interpreter(tmp_path):
+@pytest.mark.parametrize(("version", "is_old"), [("3.9.2", True), ("3.10.13", True), ("3.11.0", False)])
+def test_an_old_interpreter(tmp_path, version, is_old):
     path = tmp_path / "python"
-    path.write_text("#!/bin/sh\necho 3.9.2\n")
+    path.write_text(f"#!/bin/sh\necho {version}\n")
     path.chmod(0o755)
-    assert interpreter_faults((str(path), "-I")) == [f"{path} is Python 3.9.2; 3.11 or newer is needed"]
+    faults = [f"{path} is Python {version}; 3.11 or newer is needed"]
+    assert interpreter_faults((str(path), "-I")) == (faults if is_old else [])
 
 
 def test_python_version():

@@ -10,6 +10,7 @@ import pytest
 
 from dovecot_urlauth.admin import VERSION, main
 from dovecot_urlauth.admin.doveconf import Configuration, DoveconfError, parse
+from dovecot_urlauth.admin.processes import Process
 
 ROOT = Path(__file__).parents[2]
 GOOD_URL = "imap://alice@h/INBOX/;UID=1"
@@ -50,6 +51,21 @@ def test_status(capsys, tmp_path):
     assert capsys.readouterr().out.startswith("     PID USER")
     assert run("status", "--base-dir", str(tmp_path)) == 1
     assert "no Dovecot runs with base_dir" in capsys.readouterr().err
+
+
+def test_status_prints_what_it_found(capsys, monkeypatch):
+    found = [
+        Process(7, 1, "dovenull", 3 * 1024 * 1024, "imap-urlauth-login", "dovecot/imap-urlauth-login"),
+        Process(123456, 7, "alice", None, "imap-urlauth-worker", "dovecot/imap-urlauth-worker [bob->alice]"),
+    ]
+    monkeypatch.setattr(main, "find_processes", lambda base_dir: found)
+    assert run("status") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "     PID USER               PSS  TITLE",
+        "       7 dovenull        3.0 MB  dovecot/imap-urlauth-login",
+        "  123456 alice                -  dovecot/imap-urlauth-worker [bob->alice]",
+        "2 processes, 3.0 MB",
+    ]
 
 
 def test_check_without_dovecot(capsys, monkeypatch):
