@@ -78,7 +78,7 @@ def read_configuration(file: str | None) -> Configuration:
     everything = parse(printed)
     everything.blocks.update(parse(_run([*options, "service"])).blocks)
     version, path = _parse_heading(printed)
-    # 2.3's worker asks for its settings under its own name, 2.4's as protocol imap (WIRE 3.1)
+    # 2.3's worker asks for its settings under its own name, 2.4's as protocol imap
     worker = "service=imap-urlauth-worker" if version.startswith("2.3") else "protocol=imap"
     return Configuration(
         version=version,
