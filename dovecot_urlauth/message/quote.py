@@ -38,12 +38,9 @@ def _after_line_end(piece: bytes) -> bytes:
 
 
 def human(value: bytes) -> bytes:
-    """Text for people: runs of white space become one blank; a literal unless it is plain and needed no change."""
-    words = [word for word in value.translate(_TO_SPACE).split(b" ") if word]
-    text = b" ".join(words)
-    if not words:
-        return b'""'
-    if text == value and text.isascii() and b'"' not in text and b"\\" not in text:
+    """Text for people: runs of white space become one blank; a literal where something had to be escaped."""
+    text = b" ".join(word for word in value.translate(_TO_SPACE).split(b" ") if word)
+    if text.isascii() and b'"' not in text and b"\\" not in text:
         return b'"%s"' % text
     return _literal(text)
 
