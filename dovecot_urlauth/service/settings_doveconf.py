@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 """Master gives its 2.3 children no PATH."""
 
+COPY_CONFIG = b'exec cat <&"$DOVECOT_CONFIG_FD"'
+
 READ_SIZE = 64 * 1024
 
 
@@ -29,6 +31,24 @@ def print_values(config_file: bytes, wanted: Wanted) -> dict[str, str]:
     for module in wanted.modules:
         options += [b"-m", module.encode()]
     return parse_lines(_run(options).split(b"\n"))
+
+
+def dump_file(config_file: bytes) -> int:
+    """2.4: an fd of the parsed configuration, owned by the caller.  Raises SettingsError.
+
+    doveconf hands its fd only to a program that it starts; that program copies the file.
+    """
+    fd = os.memfd_create("dovecot.conf.binary")
+    try:
+        pid, complaints = _spawn([b"-c", config_file, b"-F", b"/bin/sh", b"-c", COPY_CONFIG], fd)
+        _expect_success(pid, complaints)
+    except OSError as error:
+        os.close(fd)
+        raise SettingsError(f"execv(doveconf) failed: {error.strerror}") from None
+    except SettingsError:
+        os.close(fd)
+        raise
+    return fd
 
 
 def _run(options: list[bytes]) -> bytes:

@@ -7,8 +7,11 @@ with an open file: the whole configuration, parsed.
 from __future__ import annotations
 
 import os
+from errno import ETIMEDOUT
+from select import POLLIN, poll
 from time import monotonic
 
+from dovecot_urlauth.service.fdpass import close_fds, receive_fds
 from dovecot_urlauth.service.sockets import connect_unix
 from dovecot_urlauth.wire.config_text import ConfigRefused, ConfigReply, request
 
@@ -22,6 +25,9 @@ TIME_LIMIT = 10.0
 """Seconds for the whole conversation, as in Dovecot."""
 
 READ_SIZE = 64 * 1024
+
+FILE_REQUEST = b"VERSION\tconfig\t3\t0\nREQ\n"
+LONGEST_REPLY = 64 * 1024
 
 
 class ConfigUnreachable(Exception):
@@ -57,6 +63,46 @@ def _read_reply(connection: socket, deadline: float, path: bytes) -> dict[str, s
             raise ConfigUnreachable(f"read({name}) disconnected before receiving end-of-settings line")
         if reply.feed(data):
             return reply.values()
+
+
+def ask_for_file(path: bytes) -> int:
+    """2.4: an fd of the parsed configuration, owned by the caller; its offset is shared with others' fds.
+
+    Raises ConfigUnreachable, or ConfigRefused with the server's text.
+    """
+    connection = _connect(path)
+    try:
+        connection.sendall(FILE_REQUEST)
+        data, fds = _receive_file(connection, monotonic() + TIME_LIMIT)
+    except OSError as error:
+        raise ConfigUnreachable(f"recv({os.fsdecode(path)}) failed: {error.strerror}") from None
+    finally:
+        connection.close()
+    close_fds(fds[1:])
+    if data.startswith(b"+") and fds:
+        return fds[0]
+    close_fds(fds[:1])
+    text = data.decode("utf-8", "replace").rstrip("\n")
+    if text.startswith("-"):
+        raise ConfigRefused(f"Failed to read config: {text[1:]}")
+    if text.startswith("+"):
+        raise ConfigUnreachable("Failed to read config: FD not received")
+    raise ConfigUnreachable(f"Failed to read config: Unexpected reply '{text}'")
+
+
+def _receive_file(connection: socket, deadline: float) -> tuple[bytes, list[int]]:
+    data, fds = b"", list[int]()
+    waiting = poll()
+    waiting.register(connection.fileno(), POLLIN)
+    while not data.endswith(b"\n"):
+        if not waiting.poll(max(deadline - monotonic(), 0) * 1000):
+            raise TimeoutError(ETIMEDOUT, os.strerror(ETIMEDOUT))
+        piece, more_fds = receive_fds(connection, READ_SIZE)
+        data += piece
+        fds += more_fds
+        if not piece or len(data) > LONGEST_REPLY:
+            break
+    return data, fds
 
 
 def _connect(path: bytes) -> socket:

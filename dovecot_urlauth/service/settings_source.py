@@ -5,9 +5,11 @@ The socket gives exactly the running configuration; doveconf parses the files as
 
 from __future__ import annotations
 
+import os
+
 from dovecot_urlauth.dialect.dialect import ConfigSource
 from dovecot_urlauth.service.settings import Settings, SettingsError
-from dovecot_urlauth.service.settings_socket import ConfigRefused, ConfigUnreachable, ask_for_values
+from dovecot_urlauth.service.settings_socket import ConfigRefused, ConfigUnreachable, ask_for_file, ask_for_values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,9 +21,53 @@ DEFAULT_CONFIG_FILE = b"/etc/dovecot/dovecot.conf"
 
 def read_settings(environment: Environment, source: ConfigSource, wanted: Wanted) -> Settings:
     """Read one stage's settings, in at most 10 seconds; needs root.  Raises :class:`SettingsError`."""
-    if source is not ConfigSource.TEXT_SOCKET:
-        raise SettingsError("Unsupported configuration source")
-    return _read_text(environment, wanted)
+    if source is ConfigSource.TEXT_SOCKET:
+        return _read_text(environment, wanted)
+    fd = receive_config_fd(environment)
+    try:
+        return read_config_file(fd, source, wanted)
+    finally:
+        os.close(fd)
+
+
+def receive_config_fd(environment: Environment) -> int:
+    """2.4: an fd of the parsed configuration, which the caller owns.  Raises :class:`SettingsError`.
+
+    Dovecot's own programs take such an fd in DOVECOT_CONFIG_FD.
+    """
+    if environment.config_socket is None:
+        return _dump_file(environment)
+    try:
+        return ask_for_file(environment.config_socket)
+    except ConfigRefused as refused:
+        raise SettingsError(refused.text) from None
+    except ConfigUnreachable as unreachable:
+        try:
+            return _dump_file(environment)
+        except SettingsError as error:
+            raise _both_failed(unreachable, error) from None
+
+
+def read_config_file(fd: int, source: ConfigSource, wanted: Wanted) -> Settings:
+    """2.4: one stage's settings from the parsed configuration; leaves the fd's offset alone.
+
+    Raises :class:`SettingsError`.
+    """
+    from dovecot_urlauth.service.settings_binary import flatten
+    from dovecot_urlauth.wire.config_binary import BIG_ENDIAN, NATIVE, read_config
+    from dovecot_urlauth.wire.config_filter import ConfigFileError
+
+    def read(size: int, offset: int) -> bytes:
+        return os.pread(fd, size, offset)
+
+    byte_order = BIG_ENDIAN if source is ConfigSource.BINARY_BIG_ENDIAN else NATIVE
+    try:
+        blocks = read_config(read, wanted.blocks, byte_order)
+        return Settings(flatten(blocks, wanted.protocol, wanted.service))
+    except ConfigFileError as error:
+        raise SettingsError(f"Failed to parse config from fd {fd}: {error.text}") from None
+    except OSError as error:
+        raise SettingsError(f"Failed to read config: pread() failed: {error.strerror}") from None
 
 
 def _read_text(environment: Environment, wanted: Wanted) -> Settings:
@@ -35,8 +81,19 @@ def _read_text(environment: Environment, wanted: Wanted) -> Settings:
         try:
             return _print_text(environment, wanted)
         except SettingsError as error:
-            also = f"{unreachable.text} - Also failed to read config by executing doveconf: {error.text}"
-            raise SettingsError(also) from None
+            raise _both_failed(unreachable, error) from None
+
+
+def _both_failed(unreachable: ConfigUnreachable, error: SettingsError) -> SettingsError:
+    return SettingsError(
+        f"{unreachable.text} - Also failed to read config by executing doveconf: {error.text}"
+    )
+
+
+def _dump_file(environment: Environment) -> int:
+    from dovecot_urlauth.service.settings_doveconf import dump_file
+
+    return dump_file(_config_file(environment))
 
 
 def _print_text(environment: Environment, wanted: Wanted) -> Settings:

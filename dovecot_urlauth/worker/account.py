@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from dovecot_urlauth.service.settings import SettingsError
+from dovecot_urlauth.service.settings_drivers import with_driver_defaults
 from dovecot_urlauth.wire.value import record
 from dovecot_urlauth.worker.overrides import override_settings
 
@@ -70,7 +71,7 @@ def resolve_account(
     try:
         return _Resolver(name, _decoded(fields), settings, dialect).account(extra_groups)
     except SettingsError as error:
-        raise AccountRefused(f"Invalid settings (probably caused by userdb): {error.text}") from None
+        raise AccountRefused(f"Invalid settings in userdb: {error.text}") from None
 
 
 def _decoded(fields: Mapping[bytes, bytes]) -> dict[str, str]:
@@ -85,10 +86,12 @@ class _Resolver:
         self.fields = fields
         self.dialect = dialect
         self.settings = override_settings(fields, settings, dialect)
+        if dialect.generation == "2.4":
+            self.settings = with_driver_defaults(self.settings)
 
     def account(self, extra_groups: tuple[int, ...]) -> Account:
         if self._id_field("uid") == 0:
-            raise AccountRefused("userdb returned 0 as uid")
+            raise SettingsError("userdb returned 0 as uid")
         home, chroot = self._directories()
         nice = self._nice()
         uid = self._id("uid", _uid_of, DEFAULT_FIRST_VALID_UID)
@@ -117,7 +120,7 @@ class _Resolver:
             chroot, _, rest = home.partition(CHROOT_MARK)
             home = "/" + rest
         if chroot and not any(chroot.startswith(directory) for directory in allowed):
-            raise AccountRefused(
+            raise SettingsError(
                 f"userdb returned invalid chroot directory: {chroot} (see valid_chroot_dirs setting)"
             )
         home = home or self._expanded("mail_home")
@@ -141,19 +144,16 @@ class _Resolver:
         raise AccountRefused(f"Failed to expand {setting} '{template}'")
 
     def _nice(self) -> int | None:
-        text = self.fields.get("nice")
-        if text is None:
-            return None
-        if not text.removeprefix("-").isdecimal():
-            raise AccountRefused(f"userdb returned invalid nice value {text}")
-        return int(text)
+        """The priority, if it makes sense; Dovecot too goes on without it."""
+        text = self.fields.get("nice", "")
+        return int(text) if text.isascii() and text.removeprefix("-").isdigit() else None
 
     def _id_field(self, kind: str) -> int | None:
         text = self.fields.get(kind)
         if text is None:
             return None
         if not (text.isascii() and text.isdigit()):
-            raise AccountRefused(f"Invalid userdb input '{kind}={text}': Not a valid number")
+            raise SettingsError(f"Invalid userdb input '{kind}={text}': Not a valid number")
         return int(text)
 
     def _id(self, kind: str, look_up: Callable[[str], int], default_first: int) -> int | None:

@@ -1,0 +1,280 @@
+"""Dovecot 2.4's parsed configuration: the file whose fd the config process hands out.
+
+The file holds blocks, one for each C structure of settings (``mail_user``, ``mail_storage`` ...).  A block has
+the names of its keys and, for every filter under which somebody set one of them, records of key and value.
+Nothing says which keys are lists: :data:`LISTS` does, for the blocks that are read here.
+
+    "DOVECOT-CONFIG\\t1.0\\n"  u64 size of the rest
+    since 2.4.2: paths of the parsed files, and a hash table of all keys
+    u32 count, and as many filters                              wire/config_filter.py
+    blocks: u64 size, name, u32 count and keys, u32 count and settings by filter, their filters' numbers, NUL
+
+Integers are big-endian up to 2.4.1 and the machine's own since.  Strings end with NUL.  Layout of
+config/config-dump-full.c and lib-settings/settings.c, taken from files of 2.4.1 and 2.4.5.
+"""
+
+from __future__ import annotations
+
+import sys
+from struct import unpack
+
+from dovecot_urlauth.wire.config_filter import ConfigFileError, Filter, parse_filter
+from dovecot_urlauth.wire.value import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from typing import Literal
+
+    Read = Callable[[int, int], bytes]
+
+MAGIC = b"DOVECOT-CONFIG\t"
+VERSION = b"1.0\n"
+MAJOR_VERSION = b"1."
+
+BIG_ENDIAN = ">"
+NATIVE = "="
+U32 = 4
+U64 = 8
+
+PATH_STATUS_SIZE = 32
+"""inode, size, mtime and ctime behind each path."""
+
+CHUNK = 64 * 1024
+LONGEST_STRING = 1 << 20
+
+NOTHING_SET = b"\0" + bytes(U32)
+"""Settings of a filter without error text, groups and records."""
+
+EXPANSION_MARK = b"\x01"
+"""Begins a value with variables: a compiled form, LF, and the text as written."""
+
+LISTS = frozenset(
+    (
+        b"import_environment",
+        b"login_plugins",
+        b"login_source_ips",
+        b"login_trusted_networks",
+        b"mail_access_groups",
+        b"mail_always_cache_fields",
+        b"mail_attachment_detection_options",
+        b"mail_cache_fields",
+        b"mail_never_cache_fields",
+        b"mail_plugins",
+        b"mbox_read_locks",
+        b"mbox_write_locks",
+        b"valid_chroot_dirs",
+    )
+)
+
+
+@record(frozen=True, slots=True)
+class Record:
+    """One setting under one filter."""
+
+    key: str
+    operation: str
+    """For lists, otherwise empty: ``+`` sets a word, ``$`` the last word of a whole list, ``.`` is a whole list
+    without any."""
+    word: str
+    value: str
+    """As the administrator wrote it, variables unexpanded."""
+
+
+@record(frozen=True, slots=True)
+class FilteredSettings:
+    """What a block holds under one filter."""
+
+    filter: Filter
+    error: str
+    """If not empty, using these settings fails with this text."""
+    groups: tuple[str, ...]
+    """``label/name`` of the ``@label = name`` includes."""
+    records: tuple[Record, ...]
+
+
+def read_config(
+    read: Read, wanted: Collection[str], byte_order: str
+) -> dict[str, tuple[FilteredSettings, ...]]:
+    """Read the ``wanted`` blocks; blocks that the file lacks are left out.
+
+    ``read(size, offset)`` gives up to ``size`` bytes of the file, as os.pread does.  ``byte_order`` is
+    :data:`BIG_ENDIAN` for the format of 2.4.0 and 2.4.1, :data:`NATIVE` for the one since 2.4.2.
+    Raises :class:`ConfigFileError`.
+    """
+    cursor = _Cursor(read, byte_order)
+    _check_header(cursor)
+    native = byte_order == NATIVE
+    if native:
+        _skip_paths_and_keys(cursor)
+    filters = [_read_filter(cursor, native) for _ in range(cursor.number(U32))]
+    blocks = {}
+    while not cursor.at_end():
+        size = cursor.number(U64)
+        start = cursor.offset
+        name = cursor.string().decode("ascii", "replace")
+        rest = size - (cursor.offset - start)
+        if name in wanted:
+            blocks[name] = _read_block(cursor.take(rest), byte_order, filters)
+        else:
+            cursor.skip(rest)
+    return blocks
+
+
+def _check_header(cursor: _Cursor) -> None:
+    if cursor.take(len(MAGIC)) != MAGIC:
+        raise ConfigFileError("File header doesn't begin with DOVECOT-CONFIG line")
+    version = cursor.take(len(VERSION))
+    if not version.startswith(MAJOR_VERSION):
+        raise ConfigFileError(f"Unsupported config file version '{_text(version).strip()}'")
+    cursor.skip(U64)
+
+
+def _skip_paths_and_keys(cursor: _Cursor) -> None:
+    for _ in range(cursor.number(U32)):
+        cursor.string()
+        cursor.skip(PATH_STATUS_SIZE)
+    cursor.skip(cursor.number(U32))
+
+
+def _read_filter(cursor: _Cursor, native: bool) -> str:
+    text = _text(cursor.string())
+    if native:
+        cursor.skip(U32)  # the number of list elements it names
+    else:
+        cursor.string()  # the same filter, for overrides
+    return text
+
+
+def _read_block(data: bytes, byte_order: str, filters: list[str]) -> tuple[FilteredSettings, ...]:
+    """Read a block from behind its name."""
+    cursor = _Cursor(_no_more, byte_order, data)
+    keys = cursor.strings(cursor.number(U32))
+    count = cursor.number(U32)
+    bodies = [cursor.take(cursor.number(U64)) for _ in range(count)]
+    settings = []
+    for body, index in zip(bodies, _filter_indexes(data, count, byte_order)):
+        if body == NOTHING_SET:
+            continue
+        if index >= len(filters):
+            raise ConfigFileError(f"Settings filter index too high ({index} >= {len(filters)})")
+        settings.append(_read_settings(body, byte_order, keys, parse_filter(filters[index])))
+    return tuple(settings)
+
+
+def _filter_indexes(data: bytes, count: int, byte_order: str) -> tuple[int, ...]:
+    """Which filters a block's settings belong to: a table at its end, before offsets or behind them."""
+    end = len(data) - len(b"\0") - (0 if byte_order == NATIVE else count * U64)
+    start = end - count * U32
+    if start < 0 or data[-1:] != b"\0":
+        raise ConfigFileError("Settings block doesn't end with NUL")
+    indexes: tuple[int, ...] = unpack(f"{byte_order}{count}I", data[start:end])
+    return indexes
+
+
+def _read_settings(body: bytes, byte_order: str, keys: list[bytes], filter: Filter) -> FilteredSettings:
+    cursor = _Cursor(_no_more, byte_order, body)
+    error = _text(cursor.string())
+    groups = []
+    for _ in range(cursor.number(U32)):
+        label = cursor.string()
+        groups.append(_text(label + b"/" + cursor.string()))
+    records = []
+    while not cursor.at_end():
+        index = cursor.number(U32)
+        if index >= len(keys):
+            raise ConfigFileError(f"Settings key index too high ({index} >= {len(keys)})")
+        records.append(_read_record(cursor, keys[index]))
+    return FilteredSettings(filter, error, tuple(groups), tuple(records))
+
+
+def _read_record(cursor: _Cursor, key: bytes) -> Record:
+    word = operation = ""
+    if key in LISTS:
+        operation = _text(cursor.take(1))
+        word = _text(cursor.string())
+    value = cursor.string()
+    if value.startswith(EXPANSION_MARK):
+        _, _, value = value.partition(b"\n")
+    return Record(_text(key), operation, word, _text(value))
+
+
+class _Cursor:
+    """Reads forward through a file that need not be held as a whole."""
+
+    def __init__(self, read: Read, byte_order: str, data: bytes = b"") -> None:
+        self._read = read
+        self._order: Literal["big", "little"] = "big" if byte_order == BIG_ENDIAN else sys.byteorder
+        self._data = data
+        self._at = 0
+        self._base = 0
+
+    @property
+    def offset(self) -> int:
+        """Where in the file the next byte stands."""
+        return self._base + self._at
+
+    def at_end(self) -> bool:
+        """Whether the file ends here."""
+        return self._at == len(self._data) and not self._have(1)
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size), self._order)
+
+    def take(self, size: int) -> bytes:
+        start = self._at
+        end = start + size
+        if not start <= end <= len(self._data):
+            if not self._have(size):
+                raise ConfigFileError(f"Configuration ends within {size} bytes at offset {self.offset}")
+            start, end = self._at, self._at + size
+        self._at = end
+        return self._data[start:end]
+
+    def skip(self, size: int) -> None:
+        """Go on ``size`` bytes further without reading what lies between."""
+        if size < 0:
+            raise ConfigFileError(f"Configuration has a wrong size at offset {self.offset}")
+        self._at += size
+        if self._at > len(self._data):
+            self._base, self._at, self._data = self._base + self._at, 0, b""
+
+    def string(self) -> bytes:
+        """The bytes up to the next NUL, which is passed over."""
+        end = self._data.find(b"\0", self._at)
+        while end < 0:
+            length = len(self._data) - self._at
+            if length > LONGEST_STRING or not self._have(length + 1):
+                raise ConfigFileError(f"Configuration has an endless string at offset {self.offset}")
+            end = self._data.find(b"\0", self._at)
+        value = self._data[self._at : end]
+        self._at = end + 1
+        return value
+
+    def strings(self, count: int) -> list[bytes]:
+        """As many strings, from a file that is in memory as a whole."""
+        *strings, rest = self._data[self._at :].split(b"\0", count)
+        if len(strings) < count:
+            raise ConfigFileError(f"Configuration ends within {count} strings at offset {self.offset}")
+        self._at = len(self._data) - len(rest)
+        return strings
+
+    def _have(self, size: int) -> bool:
+        """Have at least ``size`` bytes from here in memory, if the file goes on that far."""
+        if size < 0:
+            return False
+        missing = size - (len(self._data) - self._at)
+        if missing > 0:
+            end = self._base + len(self._data)
+            self._data = self._data[self._at :] + self._read(max(missing, CHUNK), end)
+            self._base, self._at = self._base + self._at, 0
+        return len(self._data) - self._at >= size
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _no_more(size: int, offset: int) -> bytes:
+    """How to read on in data that is in memory as a whole."""
+    return b""
