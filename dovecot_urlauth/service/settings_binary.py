@@ -2,8 +2,7 @@
 
 Filters count from the last to the first: the first value found for a key stands (lib-settings/settings.c).  A
 block's name becomes part of the key.  Names of blocks (``namespace``) add up instead, and so do the words of a
-list
-until one filter closes it.  What an ``@group`` brings counts just behind the filter that includes it.
+list until one filter closes it.  What an ``@group`` brings counts just behind the filter that includes it.
 
 Defaults of mail drivers and mailbox layouts are filters too; they appear as ``maildir/mail_path`` or
 ``maildir/layout_fs/mail_inbox_path``.

@@ -138,10 +138,22 @@ class _Resolver:
         return tuple(directory for directory in directories if directory)
 
     def _expanded(self, setting: str) -> str:
+        """A setting with its variables replaced; home and ids are not settled yet, and no variables here."""
         template = self.settings.get(setting)
         if "%" not in template:
             return template
-        raise AccountRefused(f"Failed to expand {setting} '{template}'")
+        from dovecot_urlauth.store import expressions, variables
+        from dovecot_urlauth.store.errors import Unsupported
+
+        old = self.dialect.generation == "2.3"
+        nowhere = Account(self.name, 0, 0, (), None, None, None, None, self.settings)
+        values = dict(variables.variables_of(nowhere) if old else expressions.variables_of(nowhere))
+        for unsettled in ("uid", "gid"):
+            values.pop(unsettled, None)
+        try:
+            return variables.expand(template, values) if old else expressions.expand(template, values)
+        except Unsupported as unknown:
+            raise AccountRefused(f"Failed to expand {setting} '{template}': {unknown.reason}") from None
 
     def _nice(self) -> int | None:
         """The priority, if it makes sense; Dovecot too goes on without it."""

@@ -53,7 +53,7 @@ def override_settings(fields: Mapping[str, str], settings: Settings, dialect: Di
     """``settings`` with the userdb's fields on top; later names in alphabetical order win, as in Dovecot."""
     overrides: dict[str, str] = {}
     interpret = _interpret_2_3 if dialect.generation == "2.3" else _interpret_2_4
-    for key in sorted(fields.keys() - NOT_SETTINGS):
+    for key in sorted(name for name in fields.keys() - NOT_SETTINGS if name.isascii()):
         interpret(key, fields[key], settings.merged(overrides), dialect, overrides)
     return settings.merged(overrides)
 
