@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from dovecot_urlauth.worker.target import Target
 
 
+SHORTEST_TOKEN = 32
+"""Hex digits; nothing shorter behind the last colon is taken for a token (lib-imap/imap-url.c)."""
+
+
 @record(frozen=True, slots=True)
 class Reply:
     """The first line, and behind it ``chunks`` with their end; None when nothing follows."""
@@ -61,18 +65,18 @@ class Answerer:
     def answer(self, command: UrlCommand) -> Reply:
         """Return the reply; its chunks are valid until the next call."""
         shown = os.fsdecode(command.url)
-        self._log.debug(f"Fetching URLAUTH {shown}")
+        self._log.debug(f"Fetching URLAUTH {without_token(command.url)}")
         self._close_mailbox()
         try:
             return self._fetch(command)
         except URLRefused as refused:
-            return self._no(f'Failed to fetch URLAUTH "{shown}": {refused.text}')
+            return self._no(command, f'Failed to fetch URLAUTH "{shown}": {refused.text}')
         except MailboxRefused as refused:
-            return self._no(f'Failed to fetch URLAUTH "{shown}": Invalid URLAUTH: {refused.text}')
+            return self._no(command, f'Failed to fetch URLAUTH "{shown}": Invalid URLAUTH: {refused.text}')
         except (MessageError, ReadFailed) as failed:
-            return self._no(f'Failed to read URLAUTH "{shown}": {failed.text}')
+            return self._no(command, f'Failed to read URLAUTH "{shown}": {failed.text}')
         except StoreFailure as failure:
-            self._log.error(f'Failed to fetch URLAUTH "{shown}": {failure.text}')
+            self._log.error(f'Failed to fetch URLAUTH "{without_token(command.url)}": {failure.text}')
             return Reply(no_line())
 
     def close(self) -> None:
@@ -86,15 +90,9 @@ class Answerer:
         try:
             parse_section(url.section or b"")
         except InvalidSection as error:
-            self._log.debug(
-                f'Failed to fetch URLAUTH "{os.fsdecode(command.url)}": Invalid URLAUTH: {error.text}'
-            )
-            return Reply(no_line())
+            return self._bare_no(command, f"Invalid URLAUTH: {error.text}")
         if not self._open(url):
-            self._log.debug(
-                f'Failed to fetch URLAUTH "{os.fsdecode(command.url)}": URLAUTH verification failed'
-            )
-            return Reply(no_line())
+            return self._bare_no(command, "URLAUTH verification failed")
         return self._read(url, command)
 
     def _open(self, url: ImapURL) -> bool:
@@ -131,14 +129,27 @@ class Answerer:
         line = ok_line(content.size, has_nuls=content.has_nuls, structure=content.structure)
         return Reply(line, _with_end(content.chunks)) if content.size else Reply(line)
 
-    def _no(self, text: str) -> Reply:
-        self._log.debug(text)
+    def _no(self, command: UrlCommand, text: str) -> Reply:
+        """A refusal that lies in the client's own words."""
+        self._log.debug(text.replace(os.fsdecode(command.url), without_token(command.url)))
         return Reply(no_line(None if self._accessor.user is None else os.fsencode(text)))
+
+    def _bare_no(self, command: UrlCommand, why: str) -> Reply:
+        self._log.debug(f'Failed to fetch URLAUTH "{without_token(command.url)}": {why}')
+        return Reply(no_line())
 
     def _close_mailbox(self) -> None:
         if self._mailbox is not None:
             self._mailbox.close()
             self._mailbox = None
+
+
+def without_token(url: bytes) -> str:
+    """The URL as a log may show it: whoever has its token may use it."""
+    rump, colon, token = url.rpartition(b":")
+    if not colon or len(token) < SHORTEST_TOKEN:
+        return os.fsdecode(url)
+    return os.fsdecode(rump) + ":..."
 
 
 def _with_end(chunks: Iterator[bytes]) -> Iterator[bytes]:

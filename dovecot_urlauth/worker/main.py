@@ -10,14 +10,20 @@ from __future__ import annotations
 import gc
 import os
 
+from dovecot_urlauth.dialect.dialect import ConfigSource
 from dovecot_urlauth.service.options import parse_options
 from dovecot_urlauth.service.process import ServiceProcess
 from dovecot_urlauth.service.run import EXIT_USAGE, Fatal, Start, run
-from dovecot_urlauth.service.settings_source import read_worker_settings
+from dovecot_urlauth.service.settings_source import read_config_file, read_settings, receive_config_fd
+from dovecot_urlauth.service.settings_wanted import TARGET_USER
 from dovecot_urlauth.service.title import start_title
 from dovecot_urlauth.store.engine_start import prepare_engine
 from dovecot_urlauth.worker.stage import WorkerStage
 from dovecot_urlauth.worker.target import WorkerConfig
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dovecot_urlauth.service.settings import Settings
 
 NAME = "imap-urlauth-worker"
 OPTIONS = "a:c:i:kLo:O"
@@ -55,7 +61,7 @@ def serve(start: Start) -> int:
 
 def _configure(start: Start, mode: str) -> WorkerConfig:
     """Everything that takes root to find out."""
-    settings, config_fd = read_worker_settings(start.environment, start.dialect.config_source)
+    settings, config_fd = _read_settings(start)
     if settings.flag("mail_debug"):
         start.log.pipe.debugging = True
     libexec_dir = os.fsencode(settings.get("libexec_dir", LIBEXEC_DIR))
@@ -69,6 +75,15 @@ def _configure(start: Start, mode: str) -> WorkerConfig:
         base_dir=os.fsencode(base_dir),
         userdb_path=os.fsencode(os.path.join(base_dir, settings.get("auth_socket_path", AUTH_SOCKET))),
     )
+
+
+def _read_settings(start: Start) -> tuple[Settings, int | None]:
+    """The target users' settings; 2.4's configuration stays open, since the engine reads it, too."""
+    source = start.dialect.config_source
+    if source is ConfigSource.TEXT_SOCKET:
+        return read_settings(start.environment, source, TARGET_USER), None
+    config_fd = receive_config_fd(start.environment)
+    return read_config_file(config_fd, source, TARGET_USER), config_fd
 
 
 def _allowed_uids(config: WorkerConfig) -> frozenset[int]:
