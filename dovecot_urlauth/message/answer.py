@@ -129,7 +129,8 @@ class _Work:
     def _decoded(self, part: Part, *, with_header: bool) -> Content:
         from dovecot_urlauth.message.binary import decode
 
-        decoded = decode(self._source, part, self._rules, with_header=with_header)
+        described = self._request.structure
+        decoded = decode(self._source, part, self._rules, with_header=with_header, described=described)
         return decoded.content(self._request.partial_offset, self._request.partial_size)
 
 

@@ -9,7 +9,7 @@ their Content-Transfer-Encoding, bodies that are decoded.  Dovecot's own odditie
 
 from __future__ import annotations
 
-from dovecot_urlauth.message.body import count, crlf, partial, partial_size, raw, without_nul
+from dovecot_urlauth.message.body import count, crlf, has_nul, partial, partial_size, raw, without_nul
 from dovecot_urlauth.message.errors import Undecodable
 from dovecot_urlauth.message.fields import FieldFilter
 from dovecot_urlauth.message.header import HeaderReader
@@ -95,7 +95,7 @@ class Conversion:
             if encoding is not Encoding.IDENTITY:
                 self.converted = True
             elif not self.has_nuls:
-                self.has_nuls = any(b"\0" in chunk for chunk in raw(self._source, body, end))
+                self.has_nuls = has_nul(self._source, body, end)
         self._copied = end
 
     def read(self, block: Block) -> Iterator[bytes]:
@@ -121,7 +121,7 @@ class Conversion:
             position = field.end
         if encoding is None:
             raise Undecodable(self._rules.unknown_encoding)
-        return encoding, any(b"\0" in chunk for chunk in raw(self._source, start, position))
+        return encoding, has_nul(self._source, start, position)
 
 
 def _encoding(value: bytes) -> Encoding | None:
@@ -142,6 +142,8 @@ class Decoded:
     conversion: Conversion
     start: int
     size: int
+    #: The blocks are given, not the stored text.
+    rewritten: bool
     #: NULs are kept.
     binary: bool
 
@@ -152,7 +154,7 @@ class Decoded:
         return Content(size, has_nuls, None, partial(self._chunks(), offset, size))
 
     def _chunks(self) -> Iterator[bytes]:
-        if not self.conversion.converted:
+        if not self.rewritten:
             chunks = crlf(raw(self.source, self.start, self.source.size))
             return chunks if self.binary else without_nul(chunks)
         return self._converted()
@@ -162,12 +164,19 @@ class Decoded:
             yield from self.conversion.read(block)
 
 
-def decode(source: Source, part: Part, rules: MessageRules, *, with_header: bool) -> Decoded:
-    """Decode a part and all that it contains; raises Undecodable if any of it cannot be."""
+def decode(
+    source: Source, part: Part, rules: MessageRules, *, with_header: bool, described: bool = False
+) -> Decoded:
+    """Decode a part and all that it contains; raises Undecodable if any of it cannot be.
+
+    A message whose decoded structure was asked for as well (``described``) is given as it was decoded for that,
+    which shows when headers were rewritten and nothing else.
+    """
     conversion = Conversion(source, rules)
     conversion.add(part, with_header=with_header)
     start = part.start.offset if with_header else part.body.offset
     size = sum(len(chunk) for block in conversion.blocks for chunk in conversion.read(block))
-    if not conversion.converted:
+    rewritten = conversion.converted or (described and with_header)
+    if not rewritten:
         size = min(size, count(source, start, source.size))
-    return Decoded(source, conversion, start, size, conversion.converted or conversion.has_nuls)
+    return Decoded(source, conversion, start, size, rewritten, rewritten or conversion.has_nuls)

@@ -89,6 +89,11 @@ def count(source: Source, start: int, end: int) -> int:
     return size
 
 
+def has_nul(source: Source, start: int, end: int) -> bool:
+    """Whether there is a NUL in a range."""
+    return any(b"\0" in chunk for chunk in raw(source, start, end))
+
+
 def partial_size(size: int, offset: int, limit: int | None) -> int:
     """How much of ``size`` bytes is left behind ``offset``, at most ``limit``."""
     left = max(size - offset, 0)

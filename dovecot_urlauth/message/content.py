@@ -36,6 +36,19 @@ class PartContent:
             for name, value in part.fields:
                 if name in _FIELDS:
                     _FIELDS[name](self, value)
+        if part.parent is None and part.text and self._is_plain():
+            self.type, self.subtype, self.parameters, self.encoding = None, None, [], None
+
+    def _is_plain(self) -> bool:
+        """A message that is nothing but us-ascii text; Dovecot only notes that, and forgets how it was spelled."""
+        parameters = [(name.lower(), value.lower()) for name, value in self.parameters]
+        return (
+            (self.subtype is None or self.subtype.lower() == b"plain")
+            and parameters in ([], [(b"charset", b"us-ascii")])
+            and (self.encoding or b"7bit").lower() == b"7bit"
+            and not self.languages
+            and (self.id, self.description, self.md5, self.disposition, self.location) == (None,) * 5
+        )
 
     def _take_type(self, value: bytes) -> None:
         if self.type is not None:

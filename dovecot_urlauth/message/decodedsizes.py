@@ -10,6 +10,7 @@ from bisect import bisect_left
 from itertools import accumulate
 
 from dovecot_urlauth.message.binary import BlockKind, Conversion
+from dovecot_urlauth.message.body import has_nul
 from dovecot_urlauth.message.transfer import Encoding
 
 TYPE_CHECKING = False
@@ -36,8 +37,15 @@ class DecodedSizes:
         self._offsets = [offset for offset, _, _ in changes]
         self._sizes = [0, *accumulate(size for _, size, _ in changes)]
         self._lines = [0, *accumulate(lines for _, _, lines in changes)]
-        #: Something is decoded, or there are NULs.
-        self.binary = conversion.converted or conversion.has_nuls
+        self._decoded = conversion.converted or conversion.has_nuls
+        self._changed = bool(headers or bodies) or has_nul(source, 0, source.size)
+
+    def binary(self, *, first: bool) -> bool:
+        """Whether parts are called binary: something is decoded, or there are NULs.
+
+        For all but the first part that is shown a rewritten header or a NUL between the parts is enough.
+        """
+        return self._decoded if first else self._changed
 
     def body(self, part: Part) -> tuple[int, int]:
         """Size and number of lines of a part's body."""

@@ -17,6 +17,10 @@ Piece = tuple[bytes, int, bool, bytes]
 
 _DIGITS = b"0123456789"
 
+#: From here on digits are no number to Dovecot.
+_NO_NUMBER = 1 << 64
+_MAX_DIGITS = 1000
+
 
 def _sequences(pieces: list[Piece]) -> Iterator[tuple[bool, list[Piece]]]:
     """Sort and group pieces by name without regard to case; tells whether the numbers are 0, 1, 2, ..."""
@@ -47,7 +51,7 @@ class Joiner:
         if star and suffix:
             rest = suffix.lstrip(_DIGITS)
             digits = suffix[: len(suffix) - len(rest)]
-            self._number = int(digits or b"0") & 0xFFFFFFFF if len(digits) < 1000 else 0
+            self._number = int(digits or b"0") & 0xFFFFFFFF if len(digits) < _MAX_DIGITS else 0
         else:
             rest = star
         if star and rest in (b"", b"*"):
@@ -87,12 +91,15 @@ class Decoder:
         base, star, suffix = name.partition(b"*")
         rest = suffix.lstrip(_DIGITS)
         digits = suffix[: len(suffix) - len(rest)]
+        number = int(digits) if 0 < len(digits) < _MAX_DIGITS else _NO_NUMBER
         if star and not suffix:
             self._keep(base, _Decoding().decode(value))
-        elif star and digits and len(digits) < 1000 and int(digits) < 1 << 32 and rest in (b"", b"*"):
-            self._pieces.append((base, int(digits), bool(rest), value))
-        else:
+        elif number >= _NO_NUMBER or rest not in (b"", b"*"):
             self._keep(name, value)
+        elif number < 1 << 32:
+            self._pieces.append((base, number, bool(rest), value))
+        else:
+            self._keep(base, _Decoding().decode(value) if rest else value)
 
     def finish(self) -> Parameters:
         """All parameters: those without pieces first, then those in pieces by name."""

@@ -24,10 +24,12 @@ class StructureWriter:
     def __init__(self, rules: MessageRules) -> None:
         self._rules = rules
         self._written = 0
+        self._first: Part | None = None
         self.decoded: DecodedSizes | None = None
 
     def write(self, part: Part) -> bytes:
         """The structure of a part without its outer parentheses; raises TooLarge."""
+        self._first = self._first or part
         content = PartContent(part, self._rules)
         text = self._multipart(part, content) if part.multipart else self._single(part, content)
         self._written += len(text)
@@ -55,8 +57,9 @@ class StructureWriter:
         kind, text = _kind(part, content)
         size, lines = self._size(part)
         encoding = content.encoding or b"7bit"
-        if self.decoded is not None and self.decoded.binary and self._rules.binary_encoding_shown:
-            encoding = b"binary"
+        if self.decoded is not None and self._rules.binary_encoding_shown:
+            if self.decoded.binary(first=part is self._first):
+                encoding = b"binary"
         fields = [
             kind,
             _parameters(content.parameters, charset=text),
