@@ -15,7 +15,7 @@ from binascii import Error as NotHex
 from binascii import unhexlify
 
 from dovecot_urlauth.message.errors import InvalidSection, PartMissing, Undecodable
-from dovecot_urlauth.message.fetch import Content, Request
+from dovecot_urlauth.message.request import Content, Request
 from dovecot_urlauth.store.engine_process import EngineGone
 from dovecot_urlauth.store.engine_session import Answer, EngineSession
 from dovecot_urlauth.store.engine_url import own_url, quoted_mailbox

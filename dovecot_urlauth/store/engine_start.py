@@ -72,7 +72,7 @@ class EngineStart:
 
         ``settings`` are the user's own, the userdb's overrides applied; they spare the engine some plugins.
         """
-        options = OPTIONS
+        options: tuple[bytes, ...] = OPTIONS
         plugins = None if settings is None else needed_plugins(settings.get("mail_plugins"))
         if plugins is not None:
             options = (*OPTIONS, b"mail_plugins=" + os.fsencode(plugins))
