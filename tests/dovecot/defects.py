@@ -82,6 +82,16 @@ DEFECTS = {
         EVERYWHERE,
         "OK with size 0, after which imap forgets the end of the line",
     ),
+    "expunged-ends-worker": Defect(
+        frozenset({"worker"}),
+        EVERYWHERE,
+        "a message that was expunged meanwhile may end the session",
+    ),
+    "new-mail-unseen": Defect(
+        frozenset({"worker"}),
+        ON_2_4,
+        "mail that came after the mailbox was first opened is not found in the same session",
+    ),
     "long-url-ends-worker": Defect(
         frozenset({"worker"}),
         frozenset({"bookworm"}),

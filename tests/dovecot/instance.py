@@ -71,6 +71,8 @@ class DovecotInstance:
     def start(self) -> DovecotInstance:
         """Write the configuration, start, and wait for the IMAP greeting."""
         self._write_users()
+        (self.folder / "tmp").mkdir()
+        (self.folder / "tmp").chmod(0o1777)
         configuration = self.folder / "dovecot.conf"
         configuration.write_text(self._configuration())
         command = self.version.command("/usr/sbin/dovecot", "-F", "-c", self.inside / "dovecot.conf")
@@ -113,7 +115,7 @@ class DovecotInstance:
         except subprocess.TimeoutExpired:
             self._master.kill()
             self._master.wait()
-        processes.wait_for(lambda: not self.processes(), 3)
+        processes.wait_for(lambda: not self.processes(), 8)
         left = self.processes()
         for process in left:
             os.kill(process.pid, signal.SIGKILL)

@@ -174,7 +174,6 @@ class Scene:
         [url] = self.user(stored.owner).genurlauth(stored.rump(access, **parts))
         return url
 
-    def works(self, name: str = "bob") -> None:
-        """Assert that this user's session still fetches a good URL."""
-        stored = self.store()
+    def works(self, stored: Stored, name: str = "bob") -> None:
+        """Assert that this user's session still fetches a good URL of `stored`."""
         assert self.user(name).fetch_url(self.sign(stored, f"user+{name}")) == MESSAGE

@@ -72,8 +72,9 @@ def test_user_names_are_compared_without_case(scene: Scene) -> None:
     ],
 )
 def test_applications_are_compared_whole(scene: Scene, access: str, person: str) -> None:
-    assert scene.user(person).fetch_url(scene.sign(scene.store(), access)) is None
-    scene.works(person)
+    stored = scene.store()
+    assert scene.user(person).fetch_url(scene.sign(stored, access)) is None
+    scene.works(stored, person)
 
 
 @pytest.mark.every_combination

@@ -137,6 +137,8 @@ def test_odd_messages(scene: Scene, message: bytes) -> None:
     assert scene.user("bob").fetch_url(url) == message
 
 
+@pytest.mark.every_combination
+@pytest.mark.spoiled_by("new-mail-unseen")
 def test_new_mail_in_a_running_session(scene: Scene) -> None:
     bob = scene.user("bob")
     for number in range(5):

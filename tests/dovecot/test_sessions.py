@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.dovecot.conftest import Row
 from tests.dovecot.scene import MESSAGE, Scene
 
 
@@ -78,7 +79,10 @@ def test_two_fetches_after_a_refused_target(scene: Scene) -> None:
 
 
 @pytest.mark.every_combination
-def test_leaving_in_the_middle_of_a_literal(scene: Scene) -> None:
+def test_leaving_in_the_middle_of_a_literal(scene: Scene, row: Row) -> None:
+    if row.version.language == "2.4":
+        # imap fails an assertion of its own when its client leaves during URLFETCH
+        scene.expect_log(r"imap\(bob\)", "Fatal while transferring", "Session aborted")
     big = b"Subject: big\r\n\r\n" + b"0123456789abcde\r\n" * 60_000
     url = scene.sign(scene.store(big))
     leaver = scene.session("bob")
