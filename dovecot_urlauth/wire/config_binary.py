@@ -41,6 +41,7 @@ PATH_STATUS_SIZE = 32
 """inode, size, mtime and ctime behind each path."""
 
 CHUNK = 64 * 1024
+LARGEST_READ = 1 << 20
 LONGEST_STRING = 1 << 20
 
 NOTHING_SET = b"\0" + bytes(U32)
@@ -103,13 +104,13 @@ def read_config(
     Raises :class:`ConfigFileError`.
     """
     cursor = _Cursor(read, byte_order)
-    _check_header(cursor)
+    end = _read_header(cursor)
     native = byte_order == NATIVE
     if native:
         _skip_paths_and_keys(cursor)
     filters = [_read_filter(cursor, native) for _ in range(cursor.number(U32))]
     blocks = {}
-    while not cursor.at_end():
+    while cursor.offset < end:
         size = cursor.number(U64)
         start = cursor.offset
         name = cursor.string().decode("ascii", "replace")
@@ -121,13 +122,15 @@ def read_config(
     return blocks
 
 
-def _check_header(cursor: _Cursor) -> None:
+def _read_header(cursor: _Cursor) -> int:
+    """Where the file ends, if it is one of ours."""
     if cursor.take(len(MAGIC)) != MAGIC:
         raise ConfigFileError("File header doesn't begin with DOVECOT-CONFIG line")
     version = cursor.take(len(VERSION))
     if not version.startswith(MAJOR_VERSION):
         raise ConfigFileError(f"Unsupported config file version '{_text(version).strip()}'")
-    cursor.skip(U64)
+    size = cursor.number(U64)
+    return cursor.offset + size
 
 
 def _skip_paths_and_keys(cursor: _Cursor) -> None:
@@ -263,12 +266,14 @@ class _Cursor:
         """Have at least ``size`` bytes from here in memory, if the file goes on that far."""
         if size < 0:
             return False
-        missing = size - (len(self._data) - self._at)
-        if missing > 0:
-            end = self._base + len(self._data)
-            self._data = self._data[self._at :] + self._read(max(missing, CHUNK), end)
+        while len(self._data) - self._at < size:
+            missing = size - (len(self._data) - self._at)
+            more = self._read(min(max(missing, CHUNK), LARGEST_READ), self._base + len(self._data))
+            if not more:
+                return False
+            self._data = self._data[self._at :] + more
             self._base, self._at = self._base + self._at, 0
-        return len(self._data) - self._at >= size
+        return True
 
 
 def _text(raw: bytes) -> str:

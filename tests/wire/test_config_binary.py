@@ -1,0 +1,183 @@
+"""Files of real Dovecots, made from vectors/dovecot-2.4.conf (2.4.5's without its keys), and built ones."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dovecot_urlauth.wire.config_binary import (
+    BIG_ENDIAN,
+    CHUNK,
+    NATIVE,
+    FilteredSettings,
+    Record,
+    read_config,
+)
+from dovecot_urlauth.wire.config_filter import ConfigFileError, parse_filter
+
+VECTORS = Path(__file__).with_name("vectors")
+FORMATS = [
+    pytest.param("2.4.1", BIG_ENDIAN),
+    pytest.param(
+        "2.4.5", NATIVE, marks=pytest.mark.skipif(sys.byteorder == "big", reason="made on a little-endian machine")
+    ),
+]
+
+IN_INBOX = 'settings_filter_name="namespace/inbox"'
+
+
+def vector(version: str) -> bytes:
+    return gzip.decompress((VECTORS / f"dovecot-{version}.binary.gz").read_bytes())
+
+
+def read(data: bytes, wanted: tuple[str, ...], byte_order: str) -> dict[str, tuple[FilteredSettings, ...]]:
+    return read_config(lambda size, offset: data[offset : offset + size], wanted, byte_order)
+
+
+def build(
+    byte_order: str,
+    filters: list[bytes],
+    blocks: list[tuple[bytes, list[bytes], list[tuple[int, bytes]]]],
+    paths: int = 0,
+    table: bytes = b"",
+) -> bytes:
+    """A file; blocks are (name, keys, [(filter's number, settings)])."""
+
+    def u32(*numbers: int) -> bytes:
+        return struct.pack(f"{byte_order}{len(numbers)}I", *numbers)
+
+    def u64(*numbers: int) -> bytes:
+        return struct.pack(f"{byte_order}{len(numbers)}Q", *numbers)
+
+    native = byte_order == NATIVE
+    out = b""
+    if native:
+        out += u32(paths) + (b"/etc/dovecot/dovecot.conf\0" + bytes(32)) * paths + u32(len(table)) + table
+    out += u32(len(filters))
+    for text in filters:
+        out += text + b"\0" + (u32(0) if native else text + b"\0")
+    for name, keys, settings in blocks:
+        body = name + b"\0" + u32(len(keys)) + b"".join(key + b"\0" for key in keys) + u32(len(settings))
+        for _, content in settings:
+            body += u64(len(content)) + content
+        indexes, offsets = u32(*(index for index, _ in settings)), u64(*(0 for _ in settings))
+        body += bytes(3) + offsets + indexes if native else indexes + offsets
+        out += u64(len(body) + 1) + body + b"\0"
+    return b"DOVECOT-CONFIG\t1.0\n" + u64(len(out)) + out
+
+
+@pytest.mark.parametrize(("version", "byte_order"), FORMATS)
+def test_a_real_file(version: str, byte_order: str) -> None:
+    blocks = read(vector(version), ("mail_driver", "mail_namespace", "mail_user", "mail_path"), byte_order)
+    assert list(blocks) == ["mail_driver", "mail_namespace", "mail_user"]
+    assert blocks["mail_driver"] == (
+        FilteredSettings(parse_filter(""), "", (), (Record("mail_driver", "", "", "maildir"),)),
+    )
+    in_inbox = next(each for each in blocks["mail_namespace"] if each.filter == parse_filter(IN_INBOX))
+    assert [record.value for record in in_inbox.records] == ["inbox", "/", "yes"]
+    everywhere = next(each for each in blocks["mail_user"] if each.groups)
+    assert everywhere.groups == ("glob/one",)
+    assert Record("mail_plugins", "+", "acl", "yes") in everywhere.records
+    assert Record("mail_plugins", "$", "quota", "yes") in everywhere.records
+
+
+@pytest.mark.parametrize(("version", "byte_order"), FORMATS)
+def test_a_value_with_variables_is_what_the_administrator_wrote(version: str, byte_order: str) -> None:
+    storage = read(vector(version), ("mail_storage",), byte_order)["mail_storage"]
+    maildir = next(each for each in storage if each.filter.names == ("maildir",))
+    assert Record("mail_path", "", "", "%{home}/Maildir") in maildir.records
+
+
+@pytest.mark.parametrize(("version", "byte_order"), FORMATS)
+def test_every_block_ends_where_its_size_says(version: str, byte_order: str) -> None:
+    data = vector(version)
+    whole = read(data, ("imap_urlauth", "mail_user", "master_service"), byte_order)
+    assert list(whole) == ["imap_urlauth", "mail_user", "master_service"]
+    slow = read_config(lambda size, offset: data[offset : offset + 1], tuple(whole), byte_order)
+    assert slow == whole
+
+
+@pytest.mark.parametrize("byte_order", [BIG_ENDIAN, NATIVE])
+def test_a_built_file(byte_order: str) -> None:
+    u32 = struct.Struct(byte_order + "I").pack
+    inside = b"\0" + u32(0) + u32(1) + b".hidden\0" + u32(0) + b"+acl\0yes\0" + u32(0) + b".\0\0"
+    data = build(
+        byte_order,
+        [b"", b'protocol="imap"'],
+        [
+            (b"skipped", [b"x"], [(0, b"\0" + u32(0) + u32(0) + b"1\0")]),
+            (b"mail_user", [b"mail_plugins", b"mail_home"], [(0, b"\0" + u32(0)), (1, inside)]),
+            (b"broken", [], [(0, b"it is wrong\0" + u32(1) + b"label\0name\0")]),
+        ],
+        paths=2,
+        table=bytes(CHUNK * 2),
+    )
+    assert read(data, ("mail_user", "broken"), byte_order) == {
+        "mail_user": (
+            FilteredSettings(
+                parse_filter('protocol="imap"'),
+                "",
+                (),
+                (
+                    Record("mail_home", "", "", ".hidden"),
+                    Record("mail_plugins", "+", "acl", "yes"),
+                    Record("mail_plugins", ".", "", ""),
+                ),
+            ),
+        ),
+        "broken": (FilteredSettings(parse_filter(""), "it is wrong", ("label/name",), ()),),
+    }
+
+
+def test_what_is_not_wanted_is_not_read() -> None:
+    data = build(NATIVE, [b""], [(b"imap", [], [])], table=bytes(CHUNK * 20))
+    sizes = []
+
+    def pread(size: int, offset: int) -> bytes:
+        sizes.append(size)
+        return data[offset : offset + size]
+
+    assert read_config(pread, ("imap",), NATIVE) == {"imap": ()}
+    assert sum(sizes) <= 4 * CHUNK
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"", "ends within 15 bytes at offset 0"),
+        (b"# a text file, not ours", "doesn't begin with DOVECOT-CONFIG line"),
+        (b"DOVECOT-CONFIG\t2.0\n", "Unsupported config file version '2.0'"),
+        (build(NATIVE, [b"x"], [(b"a", [], [(0, b"\0" + bytes(4) + b"abcd\0")])]), "Unknown event filter"),
+        (build(NATIVE, [b""], [(b"a", [], [(1, b"e\0" + bytes(4))])]), "filter index too high"),
+        (build(NATIVE, [b""], [(b"a", [], [(0, b"\0" + bytes(4) + bytes(4) + b"v\0")])]), "key index too high"),
+    ],
+)
+def test_files_that_are_wrong(data: bytes, text: str) -> None:
+    with pytest.raises(ConfigFileError, match=text):
+        read(data, ("a",), NATIVE)
+
+
+@pytest.mark.parametrize("byte_order", [BIG_ENDIAN, NATIVE])
+def test_a_file_cut_short_anywhere(byte_order: str) -> None:
+    u32 = struct.Struct(byte_order + "I").pack
+    data = build(byte_order, [b""], [(b"a", [b"k"], [(0, b"\0" + u32(0) + u32(0) + b"v\0")])])
+    assert read(data, ("a",), byte_order)["a"]
+    for end in range(len(data)):
+        with pytest.raises(ConfigFileError):
+            read(data[:end], ("a",), byte_order)
+
+
+@given(st.integers(0), st.binary(min_size=1, max_size=9))
+def test_garbage(position: int, junk: bytes) -> None:
+    u32 = struct.Struct(">I").pack
+    data = build(BIG_ENDIAN, [b"", b'protocol="x"'], [(b"a", [b"mail_plugins"], [(1, b"\0" + u32(0))])] * 3)
+    at = position % len(data)
+    with suppress(ConfigFileError):
+        read(data[:at] + junk + data[at + len(junk) :], ("a",), BIG_ENDIAN)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dovecot_urlauth.wire.config_text import ConfigRefused, ConfigReply, parse_lines, request
+
+# what Dovecot 2.3.19.1 answered for module=imap-urlauth-worker
+ANSWER = (
+    b"\n"
+    b"base_dir=/run/dovecot\n"
+    b"imap_urlauth_host=example.org\n"
+    b"mail_plugins= zlib acl\n"
+    b"namespace=inbox 1 we\\_ird\\sna\\eme\n"
+    b"namespace/inbox/mailbox/Sent\\_Messages/special_use=\\Sent\n"
+    b"namespace/we\\_ird\\sna\\eme/name=we ird/na=me\n"
+    b"plugin=\n"
+    b"plugin/multi=a b\n"
+    b"\n"
+)
+VALUES = {
+    "base_dir": "/run/dovecot",
+    "imap_urlauth_host": "example.org",
+    "mail_plugins": " zlib acl",
+    "namespace": "inbox 1 we\\_ird\\sna\\eme",
+    "namespace/inbox/mailbox/Sent\\_Messages/special_use": "\\Sent",
+    "namespace/we\\_ird\\sna\\eme/name": "we ird/na=me",
+    "plugin": "",
+    "plugin/multi": "a b",
+}
+
+
+def test_request() -> None:
+    assert request(("imap-urlauth", "ssl"), "imap-urlauth") == (
+        b"VERSION\tconfig\t2\t0\nREQ\tmodule=imap-urlauth\tmodule=ssl\tservice=imap-urlauth\n"
+    )
+
+
+def test_answer() -> None:
+    reply = ConfigReply()
+    assert reply.feed(ANSWER)
+    assert reply.values() == VALUES
+
+
+def test_answer_byte_by_byte() -> None:
+    reply = ConfigReply()
+    complete = [reply.feed(ANSWER[i : i + 1]) for i in range(len(ANSWER))]
+    assert complete == [False] * (len(ANSWER) - 1) + [True]
+    assert reply.values() == VALUES
+
+
+def test_flags_before_the_values_are_no_settings() -> None:
+    reply = ConfigReply()
+    assert reply.feed(b"service=imap\tused-local\t\nmail_debug=yes\n\n")
+    assert reply.values() == {"mail_debug": "yes"}
+
+
+def test_nothing_set() -> None:
+    reply = ConfigReply()
+    assert reply.feed(b"\n\n")
+    assert reply.values() == {}
+
+
+def test_line_feed_within_a_value() -> None:
+    assert parse_lines([b"k=a\x03b"]) == {"k": "a\nb"}
+
+
+def test_value_in_another_charset() -> None:
+    assert parse_lines([b"k=\xe4"])["k"].encode("utf-8", "surrogateescape") == b"\xe4"
+
+
+@pytest.mark.parametrize("cut", range(len(b"\nERROR no module\n") + 1))
+def test_error(cut: int) -> None:
+    data = b"\nERROR no module\n"
+    reply = ConfigReply()
+
+    def feed() -> None:
+        assert not reply.feed(data[:cut])
+        reply.feed(data[cut:])
+
+    with pytest.raises(ConfigRefused) as refused:
+        feed()
+    assert refused.value.text == "no module"
+
+
+@given(st.lists(st.binary()))
+def test_garbage(pieces: list[bytes]) -> None:
+    reply = ConfigReply()
+    try:
+        for piece in pieces:
+            if reply.feed(piece):
+                reply.values()
+    except ConfigRefused:
+        pass
