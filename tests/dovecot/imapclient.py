@@ -43,7 +43,7 @@ class Reply:
 class ImapClient:
     """One connection, usable as a context manager."""
 
-    def __init__(self, port: int, timeout: float = 30.0) -> None:
+    def __init__(self, port: int, timeout: float = 15.0) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout)
         self._buffer = b""
         self._tags = 0
@@ -92,6 +92,20 @@ class ImapClient:
                 return Reply(words[1], words[2], untagged, time.monotonic() - started)
             else:
                 raise AssertionError(f"neither untagged nor {tag!r}: {words!r}")
+
+    def replies(self, tags: list[bytes]) -> list[Reply]:
+        """The answers of several commands in the order in which they come."""
+        waiting = set(tags)
+        found = [Reply(b"", b"")]
+        while waiting:
+            words = self.response()
+            if words[0] == b"*":
+                found[-1].untagged.append(words[1:])
+            else:
+                waiting.remove(words[0])
+                found[-1].status, found[-1].text = words[1], words[2]
+                found.append(Reply(b"", b""))
+        return found[:-1]
 
     def login(self, user: str, password: str = "secret") -> ImapClient:
         reply = self.command(f"LOGIN {user} {password}".encode())
@@ -143,7 +157,10 @@ class ImapClient:
         assert reply.ok, reply
         [(name, *answers)] = reply.all(b"URLFETCH")
         assert name == url
-        return None if answers == [None] else {answer[0]: answer[1] for answer in answers}
+        if answers == [None]:
+            return None
+        # one parenthesis for each item, or (2.3) one for all of them
+        return {name: content for answer in answers for name, content in zip(answer[::2], answer[1::2])}
 
     # -- bytes
 

@@ -177,7 +177,7 @@ class DovecotInstance:
 
     # -- what a test asks
 
-    def imap(self, user: str | None = None, timeout: float = 30.0) -> ImapClient:
+    def imap(self, user: str | None = None, timeout: float = 15.0) -> ImapClient:
         """A connection to imap, logged in as `user` when one is given."""
         client = ImapClient(self.imap_port, timeout)
         return client.login(user, PASSWORD) if user else client
