@@ -6,6 +6,7 @@ It all happens on loopback and in temporary folders; the system's own Dovecot is
 from __future__ import annotations
 
 import base64
+import pwd
 import shutil
 import subprocess
 import sys
@@ -81,7 +82,7 @@ def show(dovecot: DovecotInstance) -> None:
     expect(answer is None, f"carol's URLFETCH gave {answer!r}")
     say("carol", "URLFETCH of the first URL: NIL, it is not for her")
 
-    say("ps", *(f"{process.uids[1]:>5}  {process.title}" for process in ours(dovecot)))
+    say("ps", *(f"{name_of(process.uids[1], dovecot):>8}  {process.title}" for process in ours(dovecot)))
     for client in (alice, bob, carol):
         client.close()
     ended = wait_for(lambda: len(ours(dovecot)) == len(PIECES))
@@ -91,6 +92,14 @@ def show(dovecot: DovecotInstance) -> None:
 def ours(dovecot: DovecotInstance) -> list[Process]:
     """The processes that run one of the three executables."""
     return [process for name in PIECES for process in dovecot.processes(name)]
+
+
+def name_of(uid: int, dovecot: DovecotInstance) -> str:
+    """The user's name: the demo's own users are in no passwd file."""
+    for name, number in dovecot.users.items():
+        if number == uid:
+            return name
+    return pwd.getpwuid(uid).pw_name
 
 
 def main() -> int:
