@@ -65,8 +65,11 @@ class Uidlist:
         try:
             line = self._bisect(uid)
         except OrderBroken:
+            line = None
+        if line is None:
+            # Not there, which is rare for a UID that the index has; or the order misled us.
             if self._file.size > LIMIT_SCAN:
-                raise StoreFailure("dovecot-uidlist is broken and very long") from None
+                raise StoreFailure("dovecot-uidlist is very long")
             line = self._scan(uid, self.header.size, self._file.size)
         return None if line is None else parse_entry(line, self.header.version)
 

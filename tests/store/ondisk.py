@@ -1,0 +1,92 @@
+"""Writers of Dovecot's files, made from the format's description and independent of the readers."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+INDEX_ID = 77
+EXTERNAL = 0x10000000
+
+
+def index(
+    records: Iterable[tuple[int, int]],
+    *,
+    uid_validity: int = 1000,
+    next_uid: int = 0,
+    log: tuple[int, int] = (1, 40),
+    flags: int = 0,
+    index_id: int = INDEX_ID,
+    record_size: int = 8,
+) -> bytes:
+    """`dovecot.index` of (uid, flags) records; `log` is the log's sequence and the offset that is included."""
+    records = list(records)
+    next_uid = next_uid or (records[-1][0] + 1 if records else 1)
+    header = bytearray(120)
+    struct.pack_into("<BBHII", header, 0, 7, 3, 120, 120, record_size)
+    struct.pack_into("<B", header, 12, 1)
+    struct.pack_into("<IIIII", header, 16, index_id, flags, uid_validity, next_uid, len(records))
+    struct.pack_into("<III", header, 60, log[0], log[1], log[1])
+    return bytes(header) + b"".join(struct.pack("<IB", *item).ljust(record_size, b"\0") for item in records)
+
+
+def log_header(sequence: int = 1, previous: tuple[int, int] = (0, 0), index_id: int = INDEX_ID) -> bytes:
+    """The 40 bytes in front of a log's records."""
+    return struct.pack("<BBHIIIII", 1, 3, 40, index_id, sequence, *previous, 0) + bytes(16)
+
+
+def log_record(kind: int, data: bytes) -> bytes:
+    """A complete record; `kind` is the type with its flags."""
+    units = (8 + len(data)) // 4
+    assert (8 + len(data)) % 4 == 0
+    size = bytes(0x80 | (units >> shift & 0x7F) for shift in (21, 14, 7, 0))
+    return size + struct.pack("<I", kind) + data
+
+
+def append(*records: tuple[int, int]) -> bytes:
+    """New messages (uid, flags)."""
+    return log_record(0x2, b"".join(struct.pack("<IB3x", *item) for item in records))
+
+
+def expunge(*ranges: tuple[int, int], external: bool = True) -> bytes:
+    """Messages that are gone, or that somebody wants to be gone."""
+    kind = 0xCD91 | (EXTERNAL if external else 0)
+    return log_record(kind, b"".join(struct.pack("<II", *item) for item in ranges))
+
+
+def expunge_guid(*uids: int, external: bool = True) -> bytes:
+    """The same with GUIDs, as Dovecot writes it today."""
+    kind = 0xED90 | (EXTERNAL if external else 0)
+    return log_record(kind, b"".join(struct.pack("<I16x", uid) for uid in uids))
+
+
+def update_flags(first: int, last: int, add: int = 0, remove: int = 0) -> bytes:
+    """Flags that change for a range of UIDs."""
+    return log_record(0x4, struct.pack("<IIBBBx", first, last, add, remove, 0))
+
+
+def update_header(offset: int, data: bytes) -> bytes:
+    """A patched piece of the base header."""
+    padded = data + bytes(-len(data) % 4)
+    return log_record(0x20, struct.pack("<HH", offset, len(data)) + padded)
+
+
+def uid_validity(value: int) -> bytes:
+    """The header update that gives a mailbox its UIDVALIDITY."""
+    return update_header(24, struct.pack("<I", value))
+
+
+def boundary(size: int) -> bytes:
+    """The start of a transaction of `size` bytes, this record included."""
+    return log_record(0x80000, struct.pack("<I", size))
+
+
+def uidlist(
+    entries: Iterable[tuple[int, str]], *, uid_validity: int = 1000, guid: str = "0123456789abcdef" * 2
+) -> bytes:
+    """A `dovecot-uidlist` of version 3; an entry is its UID and the rest of its line."""
+    lines = [f"3 V{uid_validity} N1 G{guid}", *(f"{uid} {rest}" for uid, rest in entries)]
+    return ("\n".join(lines) + "\n").encode()

@@ -1,0 +1,99 @@
+"""Where mail is, by 2.3's mail_location and by 2.4's settings."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dovecot_urlauth.store.errors import Unsupported
+from dovecot_urlauth.store.location import FS, Location, from_mail_settings, parse_mail_location
+
+HOME = b"/home/bob"
+
+
+def parse(text: str, is_inbox: bool = True) -> Location:
+    return parse_mail_location(text, HOME, is_inbox=is_inbox)
+
+
+OLD = [
+    ("maildir:~/Maildir", Location(b"/home/bob/Maildir", inbox=b"/home/bob/Maildir")),
+    ("maildir:~/Maildir/", Location(b"/home/bob/Maildir", inbox=b"/home/bob/Maildir")),
+    ("maildir:~", Location(b"/home/bob", inbox=b"/home/bob")),
+    ("maildir:/m:INBOX=/i/", Location(b"/m", inbox=b"/i")),
+    ("maildir:/m:INDEX=/m:CONTROL=~/c", Location(b"/m", inbox=b"/m", control=b"/home/bob/c")),
+    ("maildir:/m::x:INDEX=/i", Location(b"/m:x", inbox=b"/m:x", index=b"/i")),
+    ("maildir:/m:", Location(b"/m", inbox=b"/m")),
+    ("maildir:/m:LAYOUT=fs:UTF-8", Location(b"/m", FS, inbox=b"/m", utf8=True)),
+    ("maildir:/m:LAYOUT=fs:DIRNAME=d:MAILBOXDIR=b/", Location(b"/m", FS, mailboxes=b"b", directory_name=b"d")),
+    (
+        "maildir:/m:LAYOUT=fs:FULLDIRNAME=d",
+        Location(b"/m", FS, directory_name=b"d", index_has_directory_name=True),
+    ),
+    ("maildir:/m:VOLATILEDIR=/v:SUBSCRIPTIONS=s:NO-NOSELECT:LISTINDEX=l", Location(b"/m", inbox=b"/m")),
+]
+
+
+@pytest.mark.parametrize(("text", "location"), OLD)
+def test_mail_location(text, location):
+    assert parse(text) == location
+
+
+def test_root_is_inbox_in_its_own_namespace_only():
+    assert parse("maildir:/m", is_inbox=False) == Location(b"/m")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "~/Maildir", "/m", "mdbox:~/m", "sdbox:~/m", "mbox:~/mail:INBOX=/var/mail/bob", "imapc:", "maildir:",
+     "maildir:Maildir", "maildir:~root/Maildir", "maildir:/m:INDEX=MEMORY", "maildir:/m:ALT=/a",
+     "maildir:/m:LAYOUT=index", "maildir:/m:LAYOUT=Maildir++", "maildir:/m:DIRNAME=x", "maildir:/m:BROKENCHAR=&",
+     "maildir:/m:NO-FS-VALIDATION", "maildir:/m:INDEXPVT=/p", "maildir:/m:NEWKEY", "maildir:/m:INBOX=x"],
+)  # fmt: skip
+def test_unsupported_mail_location(text):
+    with pytest.raises(Unsupported):
+        parse(text)
+
+
+def new(is_inbox: bool = True, **settings: str) -> Location:
+    return from_mail_settings(
+        lambda name, default: settings.get(name, default).replace("%{home}", "/home/bob"), HOME, is_inbox=is_inbox
+    )
+
+
+def test_mail_settings():
+    assert new(mail_driver="maildir") == Location(b"/home/bob/Maildir", inbox=b"/home/bob/Maildir")
+    assert new(mail_driver="maildir", mail_path="~/m", mail_inbox_path="in") == Location(
+        b"/home/bob/m", inbox=b"/home/bob/m/in"
+    )
+    assert new(
+        mail_driver="maildir", mail_path="/m", mail_inbox_path="/i", mail_index_path="/x", mail_control_path="/c"
+    ) == Location(b"/m", inbox=b"/i", index=b"/x", control=b"/c")
+    assert new(
+        mail_driver="maildir", mail_path="/m", mailbox_list_layout="fs", mailbox_list_utf8="yes"
+    ) == Location(b"/m", FS, inbox=b"/m", utf8=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("mail_driver", ""), ("mail_driver", "sdbox"), ("mail_path", "m"), ("mail_index_path", "MEMORY"),
+     ("mail_index_path", "/m"), ("mail_alt_path", "/a"), ("mailbox_directory_name", "d"),
+     ("mailbox_list_layout", "index"), ("mailbox_list_storage_escape_char", "%"),
+     ("mailbox_list_visible_escape_char", "%"), ("mailbox_list_validate_fs_names", "no")],
+)  # fmt: skip
+def test_unsupported_mail_settings(name, value):
+    with pytest.raises(Unsupported):
+        new(**{"mail_driver": "maildir", "mail_path": "/m", name: value})
+
+
+def test_without_a_home():
+    with pytest.raises(Unsupported):
+        parse_mail_location("maildir:~/Maildir", None, is_inbox=True)
+
+
+@given(st.text(alphabet="maildir:/~=INBOXDEMRY\0", max_size=40).map(lambda text: "maildir:/" + text) | st.text())
+def test_any_text(text):
+    try:
+        assert isinstance(parse(text), Location)
+    except Unsupported:
+        pass

@@ -1,0 +1,100 @@
+"""Variables of both configuration languages, and everything in them that is left to Dovecot."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dovecot_urlauth.store import expressions, variables
+from dovecot_urlauth.store.errors import Unsupported
+from tests.store.user import User
+
+BOB = User(b"/home/bob", name=b"Bob@Example.Test", uid=1001, gid=1002)
+NO_DOMAIN = User(None, name=b"bob")
+
+OLD = [
+    ("", ""),
+    ("/var/mail/%u", "/var/mail/Bob@Example.Test"),
+    ("%n|%d|%h|%i", "Bob|Example.Test|/home/bob|1001"),
+    ("%{user}|%{username}|%{domain}|%{home}", "Bob@Example.Test|Bob|Example.Test|/home/bob"),
+    ("%{uid}:%{gid}:%s", "1001:1002:imap-urlauth-worker"),
+    ("%Lu %Ud %LUn", "bob@example.test EXAMPLE.TEST BOB"),
+    ("%1n/%1.1n/%2.5n/%9n", "B/o/b/Bob"),
+    ("%-2.1n/%-9.9n/%1.9u", "o/Bob/ob@Exampl"),
+    ("%1Ln/%LRn", "b/bob"),
+    ("%Dd", "Example,dc=Test"),
+    ("100%%", "100%"),
+]
+OLD_UNSUPPORTED = [
+    "%x",
+    "%",
+    "%{",
+    "%{x}",
+    "%Hu",
+    "%2.256Nu",
+    "%Mu",
+    "%{if;%u;==;a;b;c}",
+    "%l",
+    "%{session}",
+    "%05n",
+]
+
+NEW = [
+    ("/var/mail/%{user}", "/var/mail/Bob@Example.Test"),
+    ("%{user | username}@%{user|domain}", "Bob@Example.Test"),
+    ("%{home}/x %{owner_user}", "/home/bob/x Bob@Example.Test"),
+    ("%{user | username | lower}%{user|upper}", "bobBOB@EXAMPLE.TEST"),
+    ("%{user | username | substr(0, 1)}/%{user|substr(-4)}", "B/Test"),
+    ("%{missing | default('x y')}%{user|default(home)}", "x yBob@Example.Test"),
+    ("%{protocol}", "imap"),
+    ("50%%", "50%"),
+]
+NEW_UNSUPPORTED = ["%u", "%", "%{user", "%{uid}", "%{user|md5}", "%{user|substr}", "%{user|substr(a)}",
+                   "%{user|x()}", "%{user|lower(1)}", "%{userdb:x}", "%{user | substr(0, -1)}", "%{}"]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), OLD)
+def test_old(text, expected):
+    assert variables.expand(text, variables.variables_of(BOB)) == expected
+
+
+@pytest.mark.parametrize("text", OLD_UNSUPPORTED)
+def test_old_unsupported(text):
+    with pytest.raises(Unsupported):
+        variables.expand(text, variables.variables_of(BOB))
+
+
+@pytest.mark.parametrize(("text", "expected"), NEW)
+def test_new(text, expected):
+    assert expressions.expand(text, expressions.variables_of(BOB)) == expected
+
+
+@pytest.mark.parametrize("text", NEW_UNSUPPORTED)
+def test_new_unsupported(text):
+    with pytest.raises(Unsupported):
+        expressions.expand(text, expressions.variables_of(BOB))
+
+
+def test_missing_values():
+    assert variables.expand("%n[%d]", variables.variables_of(NO_DOMAIN)) == "bob[]"
+    assert expressions.expand("[%{user|domain}]", expressions.variables_of(NO_DOMAIN)) == "[]"
+    for text, language in (("%h", variables), ("%{home}", expressions)):
+        with pytest.raises(Unsupported):
+            language.expand(text, language.variables_of(NO_DOMAIN))
+
+
+def test_names_that_are_not_ascii():
+    user = User(b"/h", name=b"\xc3\xa4\xff")
+    assert variables.expand("%u", variables.variables_of(user)) == "ä\udcff"
+    with pytest.raises(Unsupported):
+        variables.expand("%1u", variables.variables_of(user))
+
+
+@given(st.text(alphabet="%{}|()uhndLU10.-,'\"user home", max_size=30) | st.text())
+def test_any_text(text):
+    for language in (variables, expressions):
+        try:
+            assert isinstance(language.expand(text, language.variables_of(BOB)), str)
+        except Unsupported:
+            pass
