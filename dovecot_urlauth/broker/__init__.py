@@ -3,7 +3,8 @@
 It sees only what auth says: no URL, no mail.  It connects to auth-master as root and then becomes
 default_internal_user.
 
-    main.py        start-up: settings, auth-master, giving root up
+    main.py        the first steps: calling a worker early
+    start.py       start-up: settings, auth-master, giving root up
     stage.py       all the sessions of the process
     login.py       receiving a client from imap-urlauth-login
     auth.py        the connection to auth-master

@@ -73,13 +73,14 @@ class WorkerConnection:
         except OSError as error:
             self._refuse(f"imap-urlauth-client: net_connect_unix({self._where()}) failed: {_why(error)}")
             return
-        self._pass_client(connection, client_in, client_out)
+        self.use(connection, client_in, client_out)
 
     def close(self) -> None:
         if self._stream is not None:
             self._stream.close()
 
-    def _pass_client(self, connection: socket, client_in: int, client_out: int) -> None:
+    def use(self, connection: socket, client_in: int, client_out: int) -> None:
+        """Pass the client's fds over a connection that is there already."""
         self._stream = Stream(self._process.loop, connection, self._on_data, self._on_end)
         try:
             for transmission in self._protocol.opening(client_in, client_out):

@@ -1,57 +1,37 @@
-"""imap-urlauth's start: settings and auth-master as root, then root is given up.
+"""imap-urlauth's first steps: call the worker, then load the program.
 
 Usage: imap-urlauth [-a auth-master-socket]
+
+Where a process serves one client in its life (stock service settings), master starts a worker as soon as
+somebody connects to its socket, and starting takes it as long as us.  So that comes before our own imports;
+only a client that login has authenticated makes master start this process at all.
 """
 
 from __future__ import annotations
 
 import os
-
-from dovecot_urlauth.broker.auth import AuthMasterConnection
-from dovecot_urlauth.broker.identity import ServiceUsers
-from dovecot_urlauth.broker.stage import BrokerStage
-from dovecot_urlauth.service.options import parse_options
-from dovecot_urlauth.service.privileges import drop_to_restrictions
-from dovecot_urlauth.service.process import ServiceProcess
-from dovecot_urlauth.service.run import Fatal, Start, run
-from dovecot_urlauth.service.settings_source import read_settings
-from dovecot_urlauth.service.settings_wanted import BROKER
-from dovecot_urlauth.service.title import start_title
+from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, socket
 
 NAME = "imap-urlauth"
-OPTIONS = "a:c:i:kLo:O"
-AUTH_MASTER = "auth-master"
 WORKER_SOCKET = b"imap-urlauth-worker"
 
 
 def main(argv: list[str]) -> int:
     """Return the exit status."""
-    return run(argv, NAME, serve)
+    early_worker = call_worker() if os.environ.get("SERVICE_COUNT") == "1" else None
+
+    from dovecot_urlauth.broker.start import serve
+    from dovecot_urlauth.service.run import run
+
+    return run(argv, NAME, lambda start: serve(start, early_worker))
 
 
-def serve(start: Start) -> int:
-    options, _ = parse_options(start, OPTIONS)
-    if not start.environment.under_master:
-        from dovecot_urlauth.broker.standalone import serve_standard_streams
-
-        return serve_standard_streams(start)
-    settings = read_settings(start.environment, start.dialect.config_source, BROKER)
-    if settings.flag("mail_debug"):
-        start.log.pipe.debugging = True
-    process = ServiceProcess(start.environment, start.dialect, start.log)
-    auth_path = options.last("a", AUTH_MASTER)
-    if start.dialect.auth_master_path_setting:
-        auth_path = settings.get("auth_master_socket_path", auth_path)
+def call_worker() -> socket | None:
+    """A connection to the worker's socket, None if it is not to be had at once; master's cwd is base_dir."""
+    connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
     try:
-        auth = AuthMasterConnection(process, os.fsencode(auth_path))
-    except OSError as error:
-        raise Fatal(f"net_connect_unix({auth_path}) failed: {error.strerror}") from error
-    drop_to_restrictions(start.environment.restrictions)
-    users = ServiceUsers(
-        submit=os.fsencode(settings.get("imap_urlauth_submit_user")),
-        stream=os.fsencode(settings.get("imap_urlauth_stream_user")),
-    )
-    base_dir = os.fsencode(settings.get("base_dir") or os.getcwd())
-    stage = BrokerStage(process, start_title(start, settings), auth, users, base_dir + b"/" + WORKER_SOCKET)
-    process.serve(stage)
-    return 0
+        connection.connect(WORKER_SOCKET)
+    except OSError:
+        connection.close()
+        return None
+    return connection

@@ -142,7 +142,12 @@ class Session:
             on_finished=self._find_worker,
             on_lost=self._disconnect,
         )
-        self._worker.connect(self._client.fileno(), self._client.fileno())
+        client = self._client.fileno()
+        early = self._stage.take_early_worker()
+        if early is None:
+            self._worker.connect(client, client)
+        else:
+            self._worker.use(early, client, client)
 
     def _tell_client(self) -> None:
         """The answer to AUTH, later to END: the client's next command already belongs to the worker."""

@@ -26,11 +26,13 @@ class BrokerStage:
         auth: AuthMasterConnection,
         users: ServiceUsers,
         worker_path: bytes,
+        early_worker: socket | None,
     ) -> None:
         self.process = process
         self.auth = auth
         self.users = users
         self.worker_path = worker_path
+        self._early_worker = early_worker
         self._title = title
         self._sessions: set[Session] = set()
         self.show_title()
@@ -56,6 +58,11 @@ class BrokerStage:
         self._sessions.discard(session)
         self.show_title()
         self.process.release()
+
+    def take_early_worker(self) -> socket | None:
+        """The connection to a worker that was called before there was a client; once."""
+        early, self._early_worker = self._early_worker, None
+        return early
 
     def show_title(self) -> None:
         """``[idling]``, the one session's state, or how many there are."""

@@ -23,6 +23,7 @@ from dovecot_urlauth.worker.target import WorkerConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.service.settings import Settings
 
 NAME = "imap-urlauth-worker"
@@ -54,7 +55,7 @@ def serve(start: Start) -> int:
     title = start_title(start, config.settings)
     stage = WorkerStage(process, title, config, _allowed_uids(config))
     if process.slots.total > 1:
-        _preload()
+        _preload(start.dialect)
     process.serve(stage)
     return stage.exit_status
 
@@ -95,10 +96,10 @@ def _allowed_uids(config: WorkerConfig) -> frozenset[int]:
         return frozenset((0,))
 
 
-def _preload() -> None:
+def _preload(dialect: Dialect) -> None:
     """Import what a child would import on use; what the parent has, its children share."""
-    from dovecot_urlauth.worker import preload
+    from dovecot_urlauth.worker.preload import preload
 
-    preload.touch()
+    preload(dialect)
     gc.collect()
     gc.freeze()

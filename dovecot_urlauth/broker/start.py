@@ -1,0 +1,54 @@
+"""imap-urlauth's start: settings and auth-master as root, then root is given up."""
+
+from __future__ import annotations
+
+import os
+
+from dovecot_urlauth.broker.auth import AuthMasterConnection
+from dovecot_urlauth.broker.identity import ServiceUsers
+from dovecot_urlauth.broker.stage import BrokerStage
+from dovecot_urlauth.service.options import parse_options
+from dovecot_urlauth.service.privileges import drop_to_restrictions
+from dovecot_urlauth.service.process import ServiceProcess
+from dovecot_urlauth.service.run import Fatal, Start
+from dovecot_urlauth.service.settings_source import read_settings
+from dovecot_urlauth.service.settings_wanted import BROKER
+from dovecot_urlauth.service.title import start_title
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+
+OPTIONS = "a:c:i:kLo:O"
+AUTH_MASTER = "auth-master"
+WORKER_SOCKET = b"imap-urlauth-worker"
+
+
+def serve(start: Start, early_worker: socket | None) -> int:
+    """Serve clients until there is nothing left to do; the first gets the worker that was called early."""
+    options, _ = parse_options(start, OPTIONS)
+    if not start.environment.under_master:
+        from dovecot_urlauth.broker.standalone import serve_standard_streams
+
+        return serve_standard_streams(start)
+    settings = read_settings(start.environment, start.dialect.config_source, BROKER)
+    if settings.flag("mail_debug"):
+        start.log.pipe.debugging = True
+    process = ServiceProcess(start.environment, start.dialect, start.log)
+    auth_path = options.last("a", AUTH_MASTER)
+    if start.dialect.auth_master_path_setting:
+        auth_path = settings.get("auth_master_socket_path", auth_path)
+    try:
+        auth = AuthMasterConnection(process, os.fsencode(auth_path))
+    except OSError as error:
+        raise Fatal(f"net_connect_unix({auth_path}) failed: {error.strerror}") from error
+    drop_to_restrictions(start.environment.restrictions)
+    users = ServiceUsers(
+        submit=os.fsencode(settings.get("imap_urlauth_submit_user")),
+        stream=os.fsencode(settings.get("imap_urlauth_stream_user")),
+    )
+    base_dir = os.fsencode(settings.get("base_dir") or os.getcwd())
+    worker_path = base_dir + b"/" + WORKER_SOCKET
+    stage = BrokerStage(process, start_title(start, settings), auth, users, worker_path, early_worker)
+    process.serve(stage)
+    return 0
