@@ -17,12 +17,13 @@ COPY_SIZE = 16 * 1024 * 1024
 def unreadable_copy(program: bytes) -> int | None:
     """A descriptor of a copy of ``program`` that nobody may read, to be executed and closed by the caller.
 
-    None if the system cannot do it (no /proc, or a kernel told to refuse): better readable than no mail.
+    None if the system cannot do it (no /proc, or a kernel told to refuse), or if it is a script, which its
+    interpreter could not open then: better readable than no mail.
     Raises OSError if there is no such program.
     """
     source = os.open(program, os.O_RDONLY)
     try:
-        return _copy(source)
+        return None if os.pread(source, 2, 0) == b"#!" else _copy(source)
     except OSError:
         return None
     finally:

@@ -16,8 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dovecot_urlauth.message.request import Request
 
-_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_PERCENT = tuple(bytes((byte,)) if byte in _UNRESERVED else b"%%%02x" % byte for byte in range(256))
+# RFC 3986's unreserved characters but the dot: a path loses segments that are one or two of them.
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~")
+_PERCENT = tuple(bytes((byte,)) if byte in _PLAIN else b"%%%02x" % byte for byte in range(256))
 
 
 def own_url(user: bytes, mailbox: bytes, uidvalidity: int, uid: int, request: Request, key: bytes) -> bytes:
