@@ -5,11 +5,10 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-COMMAND = (HERE / "dovecot_urlauth/admin/__init__.py").read_text(encoding="utf-8")
 
 setup(
     name="dovecot-urlauth",
-    version=COMMAND.partition('VERSION = "')[2].partition('"')[0],
+    version="0.1.0",
     description="Dovecot's imap-urlauth services in Python: URLAUTH (RFC 4467) across users, and safely",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
