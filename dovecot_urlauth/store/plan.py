@@ -99,10 +99,8 @@ class _Planner:
         return Namespace(prefix, own, location, inbox)
 
     def _of(self, block: str, name: str) -> str:
-        """A namespace's own setting; 2.4 also spells it with the block's name in front."""
-        return self._settings.get(f"namespace/{block}/{name}") or self._settings.get(
-            f"namespace/{block}/namespace_{name}"
-        )
+        """A namespace's own setting."""
+        return self._settings.get(f"namespace/{block}/{name}")
 
     def _location(self, block: str, *, is_inbox: bool) -> Location:
         home = self._user.home
@@ -113,8 +111,8 @@ class _Planner:
             return parse_mail_location(self._expand(text), home, is_inbox=is_inbox)
 
         def get(name: str, default: str) -> str:
-            text = self._settings.get(f"namespace/{block}/{name}") if block else ""
-            return self._expand(text or self._settings.get(name, default))
+            outside = self._settings.get(name, default)
+            return self._expand(self._settings.get(f"namespace/{block}/{name}", outside) or default)
 
         return from_mail_settings(get, home, is_inbox=is_inbox)
 
@@ -133,5 +131,4 @@ class _Planner:
             return driver, text.partition(":")[0] if driver == "file" else text
         name = self._settings.get("mail_attribute/dict")
         path = f"mail_attribute/dict/{name}"
-        driver = self._settings.get(f"{path}/dict_driver") or self._settings.get(f"{path}/driver") or name
-        return driver, self._settings.get(f"{path}/dict_file_path") or self._settings.get(f"{path}/path")
+        return self._settings.get(f"{path}/driver", name), self._settings.get(f"{path}/path")

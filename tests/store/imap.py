@@ -55,8 +55,6 @@ class Dovecot:
         self.home = self.base / "home"
         self.home.mkdir()
         os.chown(self.home, UID, UID)
-        for folder in (self.base, *self.base.parents[:3]):
-            folder.chmod(folder.stat().st_mode | 0o011)
         self.config = self.base / "dovecot.conf"
         self.config.write_text(
             CONFIG.format(base=self.base, location=self.location, namespace=self.namespace, more=self.more)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -16,12 +18,21 @@ from tests.store.imap import UID, Dovecot, append, needs_dovecot
 from tests.store.user import user
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from dovecot_urlauth.store.store import Store
 
 pytestmark = needs_dovecot
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A new folder that every user may enter; pytest's own are root's alone."""
+    with tempfile.TemporaryDirectory(prefix="du-store-") as name:
+        made = Path(name)
+        made.chmod(0o755)
+        yield made
+
 
 WHOLE = Request(section=b"", partial_offset=0, partial_size=None, body=True, binary=False, structure=False)
 FLAGS = [b"", rb"\Seen", rb"\Answered \Flagged", rb"\Draft \Seen \Deleted", b"$Forwarded", rb"\Seen NonJunk"]
@@ -86,9 +97,9 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_layouts(tmp_path: Path, layout: str) -> None:
+def test_layouts(folder: Path, layout: str) -> None:
     location, namespace, changes = LAYOUTS[layout]
-    dovecot = Dovecot(tmp_path, location, namespace)
+    dovecot = Dovecot(folder, location, namespace)
     separator = changes.get("namespace/inbox/separator", "." if "fs" not in layout else "/").encode()
     prefix = changes.get("namespace/inbox/prefix", "").encode()
     names = {b"INBOX": b"INBOX"}
@@ -106,8 +117,8 @@ def test_layouts(tmp_path: Path, layout: str) -> None:
     assert native(dovecot, changes).open(b"inBox", 0).key() == key
 
 
-def test_key(tmp_path: Path) -> None:
-    dovecot = Dovecot(tmp_path, "maildir:~/Maildir")
+def test_key(folder: Path) -> None:
+    dovecot = Dovecot(folder, "maildir:~/Maildir")
     dovecot.imap(append(b"INBOX", b"a: b\r\n\r\n"), b"CREATE Sub", append(b"Sub", b"a: b\r\n\r\n"))
     opened = native(dovecot).open(b"INBOX", 0)
     assert opened.key() is None
@@ -119,8 +130,8 @@ def test_key(tmp_path: Path) -> None:
     assert opened.key() is None
 
 
-def test_uidvalidity(tmp_path: Path) -> None:
-    dovecot = Dovecot(tmp_path, "maildir:~/Maildir")
+def test_uidvalidity(folder: Path) -> None:
+    dovecot = Dovecot(folder, "maildir:~/Maildir")
     answer = dovecot.imap(append(b"INBOX", b"a: b\r\n\r\n"), b"STATUS INBOX (UIDVALIDITY)")[1]
     value = int(answer.partition(b"(UIDVALIDITY ")[2].partition(b")")[0])
     store = native(dovecot)
@@ -130,12 +141,12 @@ def test_uidvalidity(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_history(tmp_path: Path, seed: int) -> None:
+def test_history(folder: Path, seed: int) -> None:
     """Rounds of everything that changes index, log, uidlist and file names, with small logs that rotate often."""
     more = "mail_index_log_rotate_min_size = 2k\nmail_index_log_rotate_max_size = 4k"
     more += "\nmail_index_log_rotate_min_age = 0\nmail_index_rewrite_min_log_bytes = 1k"
     more += "\nmail_index_rewrite_max_log_bytes = 3k"
-    dovecot = Dovecot(tmp_path, "maildir:~/Maildir", more=more if seed % 2 else "")
+    dovecot = Dovecot(folder, "maildir:~/Maildir", more=more if seed % 2 else "")
     random = Random(seed)
     opened = None
     for _ in range(6):
@@ -157,8 +168,8 @@ def test_history(tmp_path: Path, seed: int) -> None:
         assert read_all(native(dovecot), b"INBOX", max(expected) + 5) == expected
 
 
-def test_delivery_that_no_session_has_seen(tmp_path: Path) -> None:
-    dovecot = Dovecot(tmp_path, "maildir:~/Maildir")
+def test_delivery_that_no_session_has_seen(folder: Path) -> None:
+    dovecot = Dovecot(folder, "maildir:~/Maildir")
     dovecot.imap(append(b"INBOX", b"a: b\r\n\r\none"))
     delivered = dovecot.home / "Maildir" / "new" / "1.2.host"
     delivered.write_bytes(b"a: b\n\ntwo\n")
@@ -170,8 +181,8 @@ def test_delivery_that_no_session_has_seen(tmp_path: Path) -> None:
     assert b"".join(opened.fetch(2, WHOLE).chunks) == b"a: b\r\n\r\ntwo\r\n"
 
 
-def test_renamed_and_removed_behind_dovecots_back(tmp_path: Path) -> None:
-    dovecot = Dovecot(tmp_path, "maildir:~/Maildir")
+def test_renamed_and_removed_behind_dovecots_back(folder: Path) -> None:
+    dovecot = Dovecot(folder, "maildir:~/Maildir")
     dovecot.imap(append(b"INBOX", b"a: b\r\n\r\none"), append(b"INBOX", b"a: b\r\n\r\ntwo"), b"SELECT INBOX")
     opened = native(dovecot).open(b"INBOX", 0)
     first, second = sorted((dovecot.home / "Maildir" / "cur").iterdir())
@@ -182,9 +193,9 @@ def test_renamed_and_removed_behind_dovecots_back(tmp_path: Path) -> None:
         opened.fetch(2, WHOLE)
 
 
-def test_index_files_lost(tmp_path: Path) -> None:
+def test_index_files_lost(folder: Path) -> None:
     """Without `dovecot.index` the log tells all, as long as it goes back to the beginning."""
-    dovecot = Dovecot(tmp_path, "maildir:~/Maildir")
+    dovecot = Dovecot(folder, "maildir:~/Maildir")
     dovecot.imap(*(append(b"INBOX", b"a: b\r\n\r\n%d" % number) for number in range(5)))
     (dovecot.home / "Maildir" / "dovecot.index").unlink(missing_ok=True)
     (dovecot.home / "Maildir" / "dovecot.index.cache").unlink(missing_ok=True)
