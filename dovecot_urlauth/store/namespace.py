@@ -54,7 +54,7 @@ def find(namespaces: Sequence[Namespace], name: bytes) -> tuple[Namespace, bytes
         return best, rest
     if len(name) < len(best.prefix):
         raise Unsupported("the namespace's own name as a mailbox")
-    text = name.decode("utf-8", "replace")
+    text = _with_upper_inbox(name, best.separator).decode("utf-8", "replace")
     raise MailboxRefused(f"Invalid mailbox name '{text}': Ends with hierarchy separator")
 
 

@@ -15,7 +15,7 @@ from dovecot_urlauth.message.fetch import Request
 from dovecot_urlauth.store.choose import open_store
 from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed
 from tests.store.imap import UID, Dovecot, append, needs_dovecot
-from tests.store.user import user
+from tests.store.user import User, user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,11 +38,16 @@ WHOLE = Request(section=b"", partial_offset=0, partial_size=None, body=True, bin
 FLAGS = [b"", rb"\Seen", rb"\Answered \Flagged", rb"\Draft \Seen \Deleted", b"$Forwarded", rb"\Seen NonJunk"]
 
 
-def native(dovecot: Dovecot, changes: Mapping[str, str] | None = None) -> Store:
-    """The native store, which must not give up, with Dovecot's settings."""
+def bob_of(dovecot: Dovecot, changes: Mapping[str, str] | None = None) -> User:
+    """The account, with Dovecot's settings."""
     bob = user(dovecot.home, {"mail_location": dovecot.location, **(changes or {})})
     bob.uid = bob.gid = UID
-    return open_store(bob, DOVECOT_2_3_19, "native", None, lambda text: None)  # type: ignore[arg-type]
+    return bob
+
+
+def native(dovecot: Dovecot, changes: Mapping[str, str] | None = None) -> Store:
+    """The native store, which must not give up, with Dovecot's settings."""
+    return open_store(bob_of(dovecot, changes), DOVECOT_2_3_19, "native", None, lambda text: None)  # type: ignore[arg-type]
 
 
 def read_all(store: Store, mailbox: bytes, upto: int) -> dict[int, bytes]:
