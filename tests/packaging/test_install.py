@@ -114,9 +114,7 @@ def test_says_which_package_helps_when_a_requirement_cannot_be_had(
     assert not files(tmp_path)
 
 
-def test_a_starter_without_its_two_lines_is_not_installed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_starter_without_its_two_lines_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "compat").mkdir()
     (tmp_path / "compat/imap-urlauth").write_text("#!/usr/bin/python3\n")
     monkeypatch.setattr(install, "STARTERS", {"libexec": tmp_path / "compat"})
