@@ -12,7 +12,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
@@ -24,6 +23,8 @@ from tests.dovecot.logs import Log
 from tests.dovecot.relay import RelaySink
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tests.dovecot.executables import Installation
     from tests.dovecot.versions import Combination, Version
 
@@ -192,21 +193,32 @@ class DovecotInstance:
         found = processes.of_session(self._master.pid)
         return [process for process in found if title is None or executable_name(process.title) == title]
 
-    def deliver(self, user: str, name: str, write) -> None:
-        """Put a file that `write(binary file)` fills into the user's INBOX, as a local delivery does."""
-        folder = self.home(user) / "Maildir" / "new"
-        assert folder.is_dir(), "the user never logged in"
-        path = folder / f"{int(time.time())}.{name}.test"
+    def deliver(self, user: str, content: bytes | Iterable[bytes], name: str, folder: str = "") -> None:
+        """Put a file of this content into the user's Maildir, as a local delivery does."""
+        maildir = self.home(user) / "Maildir" / folder
+        path = maildir / "tmp" / f"{name}.test"
         with path.open("wb") as file:
-            write(file)
+            file.writelines([content] if isinstance(content, bytes) else content)
         os.chown(path, self.users[user], self.users[user])
+        path.rename(maildir / "new" / path.name)
 
-    def doveadm(self, *words: str) -> str:
-        """The output of `doveadm` against this instance."""
-        command = self.version.command("/usr/bin/doveadm", "-c", self.inside / "dovecot.conf", *words)
+    def output(self, *command: str) -> str:
+        """What a command says that must succeed."""
         done = subprocess.run(command, capture_output=True, text=True, timeout=30)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signal Dovecot's master."""
+        assert self._master
+        self._master.send_signal(number)
+
+    def reload(self) -> None:
+        """Let it read its configuration again, and wait until it has."""
+        mark = self.log.mark()
+        self.signal(signal.SIGHUP)
+        self.log.wait_for("SIGHUP received", mark)
+        assert processes.wait_for(self._greets, 10)
 
     def connect(self, name: str) -> socket.socket:
         """A connection to the UNIX socket `name` below base_dir, as root."""

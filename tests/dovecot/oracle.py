@@ -59,6 +59,10 @@ class WorkerSession:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave; the worker sees the end of both connections."""
         self._input.close()
         self._control_input.close()
         self._client.close()
@@ -86,6 +90,10 @@ class WorkerSession:
     def send(self, data: bytes) -> None:
         """Send bytes as the client."""
         self._client.sendall(data)
+
+    def end(self) -> None:
+        """Say as the client that nothing more will come."""
+        self._client.shutdown(socket.SHUT_WR)
 
     def line(self) -> bytes:
         """The next line to the client, empty at the end."""

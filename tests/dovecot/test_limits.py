@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,26 +12,29 @@ from tests.dovecot.scene import Scene, Stored
 LINE = b"The quick brown fox jumps over the lazy dog, seventy-six bytes long, CRLF.\r\n"
 
 
-def _write(file: io.BufferedIOBase, lines: int) -> None:
-    file.write(b"Subject: large\r\nContent-Type: text/plain\r\n\r\n")
+HEADER = b"Subject: large\r\nContent-Type: text/plain\r\n\r\n"
+
+
+def _content(lines: int) -> Iterator[bytes]:
+    yield HEADER
     for _ in range(0, lines, 1000):
-        file.write(LINE * min(1000, lines))
+        yield LINE * 1000
 
 
 def _deliver(scene: Scene, lines: int) -> tuple[Stored, bytes]:
     """Put a message of so many lines into Alice's INBOX; its place and SHA-256."""
     alice = scene.user("alice")
     alice.command(b"SELECT INBOX")
-    scene.dovecot.deliver("alice", "large", lambda file: _write(file, lines))
+    scene.dovecot.deliver("alice", _content(lines), f"{1_700_000_000 + lines}.large")
     alice.command(b"NOOP")
     uidvalidity, uid = alice.append("INBOX", b"Subject: after\r\n\r\n")
     reply = alice.command(b"UID SEARCH LARGER 10000000")
     # the largest mail is the newest one that large
     large = max(int(word) for word in reply.all(b"SEARCH")[0])
     assert large < uid
-    digest = hashlib.sha256(b"Subject: large\r\nContent-Type: text/plain\r\n\r\n")
-    for _ in range(0, lines, 1000):
-        digest.update(LINE * 1000)
+    digest = hashlib.sha256()
+    for chunk in _content(lines):
+        digest.update(chunk)
     return Stored("alice", "INBOX", uidvalidity, large), digest.digest()
 
 

@@ -1,0 +1,70 @@
+"""conf.d as an administrator uses it: included into a running Dovecot, and taken out again."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.dovecot.conftest import Installations
+from tests.dovecot.instance import DovecotInstance
+from tests.dovecot.processes import wait_for
+from tests.dovecot.scene import MESSAGE, Scene
+from tests.dovecot.versions import ALL_STOCK, PIECES, TUNED, Version
+
+FILES = ("90-urlauth.conf", "90-urlauth-executables.conf")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_in_and_out_by_reload(starter, version: Version, installations: Installations, name: str) -> None:
+    ours = installations[version]
+    dovecot = starter(DovecotInstance(version, ALL_STOCK), r"imap-urlauth", r"killed with signal", r"SIGHUP")
+    configuration = dovecot.folder / "dovecot.conf"
+    stock = configuration.read_text()
+    included = f"{stock}\n!include {ours.prefix}/share/dovecot-urlauth/conf.d/{version.language}/{name}\n"
+
+    configuration.write_text(included)
+    dovecot.reload()
+    scene = Scene(dovecot)
+    url = scene.sign(scene.store())
+    assert scene.user("bob").fetch_url(url) == MESSAGE
+    assert all(0 not in process.uids for process in dovecot.processes(PIECES[1]))
+    scene.close()
+
+    configuration.write_text(stock)
+    dovecot.reload()
+    settings = dovecot.version.command("/usr/bin/doveconf", "-c", dovecot.inside / "dovecot.conf")
+    assert str(ours.prefix) not in dovecot.output(*settings)
+    assert wait_for(lambda: not [p for p in dovecot.processes() if str(ours.prefix) in p.title], 10)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_it_changes_nothing_but_the_three_services(
+    starter, version: Version, installations: Installations, name: str
+) -> None:
+    ours = installations[version]
+    dovecot = starter(DovecotInstance(version, ALL_STOCK))
+    configuration = dovecot.folder / "dovecot.conf"
+    doveconf = dovecot.version.command("/usr/bin/doveconf", "-c", dovecot.inside / "dovecot.conf")
+    before = dovecot.output(*doveconf).splitlines()
+    with configuration.open("a") as file:
+        file.write(f"\n!include {ours.prefix}/share/dovecot-urlauth/conf.d/{version.language}/{name}\n")
+    after = dovecot.output(*doveconf).splitlines()
+    changed = {line.split("=")[0].strip() for line in set(after) ^ set(before)}
+    allowed = {"executable", "service_count", "restart_request_count", "client_limit", "process_min_avail"}
+    assert {word for word in changed if word} <= allowed | {"process_limit"}
+    assert sum(str(ours.executables) in line for line in after) == len(PIECES)
+
+
+def test_a_reload_under_load(starter, version: Version, installations: Installations) -> None:
+    dovecot = starter(DovecotInstance(version, TUNED, installations[version]), r"SIGHUP", r"shutting down")
+    scene = Scene(dovecot)
+    url = scene.sign(scene.store(), "authuser")
+    assert scene.user("bob").fetch_url(url) == MESSAGE
+    before = {process.pid for name in PIECES for process in dovecot.processes(name)}
+    dovecot.signal(signal.SIGHUP)
+    assert scene.user("bob").fetch_url(url) == MESSAGE
+    assert scene.user("carol").fetch_url(url) == MESSAGE
+    scene.close()
+    # those of before the reload end with their last client
+    assert wait_for(lambda: not before & {process.pid for process in dovecot.processes()}, 20)

@@ -1,0 +1,164 @@
+"""The processes while and after a session: titles, privileges, what is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.dovecot.conftest import Row
+from tests.dovecot.instance import USERS, DovecotInstance
+from tests.dovecot.processes import Process, wait_for
+from tests.dovecot.scene import MESSAGE, Scene
+from tests.dovecot.versions import PIECES
+
+
+def _serving(dovecot: DovecotInstance, owner: str = "alice") -> Process:
+    """The process that serves the mail of `owner`."""
+    workers = wait_for(
+        lambda: [worker for worker in dovecot.processes(PIECES[2]) if USERS[owner] in worker.uids]
+    )
+    [worker] = workers
+    return worker
+
+
+def _standing(dovecot: DovecotInstance) -> list[tuple[str, int]]:
+    """Title and pid of the processes that serve URLAUTH now."""
+    return sorted((process.title, process.pid) for name in PIECES for process in dovecot.processes(name))
+
+
+@pytest.fixture
+def fetched(scene: Scene) -> Scene:
+    """A scene in which Bob's session has just fetched Alice's mail and is still there."""
+    assert scene.user("bob").fetch_url(scene.sign(scene.store())) == MESSAGE
+    return scene
+
+
+def test_titles_of_a_session(fetched: Scene) -> None:
+    dovecot = fetched.dovecot
+    assert _serving(dovecot).title == "dovecot/imap-urlauth-worker [bob->alice]"
+    assert "dovecot/imap-urlauth [bob]" in [process.title for process in dovecot.processes(PIECES[1])]
+
+
+def test_titles_of_an_anonymous_session(scene: Scene) -> None:
+    scene.anonymous().fetch_url(scene.sign(scene.store(), "anonymous"))
+    assert _serving(scene.dovecot).title == "dovecot/imap-urlauth-worker [anonymous->alice]"
+    assert "dovecot/imap-urlauth [anonymous]" in [process.title for process in scene.dovecot.processes(PIECES[1])]
+
+
+def test_titles_while_idle(running: DovecotInstance, row: Row) -> None:
+    if not row.combination.tuned:
+        pytest.skip("no process waits under Dovecot's own service limits")
+    titles = ("imap-urlauth-login", "imap-urlauth [idling]", "imap-urlauth-worker [idling]")
+    expected = {f"dovecot/{title}" for title in titles}
+    assert wait_for(lambda: {title.strip() for title, _ in _standing(running)} == expected), _standing(running)
+
+
+def test_title_of_a_client_before_its_login(running: DovecotInstance) -> None:
+    with running.connect("imap-urlauth"):
+        expected = "dovecot/imap-urlauth-login [pre-login]"
+        assert wait_for(lambda: expected in [login.title for login in running.processes(PIECES[0])])
+
+
+@pytest.mark.every_combination
+def test_the_serving_process_is_the_owner(fetched: Scene) -> None:
+    worker = _serving(fetched.dovecot)
+    assert worker.uids == worker.gids == (USERS["alice"],) * 4
+    assert 0 not in worker.groups
+    assert worker.capabilities == 0
+
+
+def test_the_serving_process_cannot_get_more(fetched: Scene, row: Row) -> None:
+    worker = _serving(fetched.dovecot)
+    assert worker.no_new_privileges
+    # up to 2.4.1 the service itself asks for Dovecot's own group
+    [broker] = [process for process in fetched.dovecot.processes(PIECES[1]) if "[bob]" in process.title]
+    allowed = {USERS["alice"]} | (set() if row.version.name == "sid" else {broker.gids[0]})
+    assert worker.groups <= allowed
+
+
+def test_one_process_for_each_target(scene: Scene) -> None:
+    urls = [scene.sign(scene.store(owner=owner), "authuser") for owner in ("alice", "carol")]
+    for name, url in zip(("bob", "submitsrv"), urls):
+        scene.user(name).fetch_url(url)
+    workers = {_serving(scene.dovecot, owner).pid for owner in ("alice", "carol")}
+    assert len(workers) == 2
+
+
+@pytest.mark.every_combination
+@pytest.mark.spoiled_by("urlauth-is-root")
+def test_imap_urlauth_is_not_root(fetched: Scene) -> None:
+    for process in fetched.dovecot.processes(PIECES[1]):
+        assert 0 not in process.uids + process.gids
+        assert process.capabilities == 0
+
+
+@pytest.mark.every_combination
+def test_login_is_shut_in(running: DovecotInstance) -> None:
+    with running.connect("imap-urlauth"):
+        [login, *_] = wait_for(
+            lambda: [process for process in running.processes(PIECES[0]) if 0 not in process.uids]
+        )
+        assert login.root == str(running.folder / "run" / "token-login")
+        assert login.capabilities == 0
+        assert 0 not in login.gids
+
+
+@pytest.mark.every_combination
+@pytest.mark.spoiled_by("session-leaks", "switch-breaks")
+def test_nothing_is_left_of_a_session(running: DovecotInstance, row: Row) -> None:
+    # earlier scenarios may still be ending
+    wait_for(lambda: len(_standing(running)) == (3 if row.combination.tuned else 0))
+    before = _standing(running)
+    scene = Scene(running)
+    for owner in ("alice", "carol"):
+        assert scene.user("bob").fetch_url(scene.sign(scene.store(owner=owner))) == MESSAGE
+    assert _standing(running) != before
+    scene.close()
+    assert wait_for(lambda: _standing(running) == before), (before, _standing(running))
+
+
+def test_files_stay_closed_behind_sessions(running: DovecotInstance, row: Row) -> None:
+    if not row.combination.tuned:
+        pytest.skip("each process serves one session only")
+
+    def files() -> list[int]:
+        return sorted(len(os.listdir(f"/proc/{pid}/fd")) for _, pid in _standing(running))
+
+    def idle() -> bool:
+        return len(_standing(running)) == len(PIECES)
+
+    assert wait_for(idle)
+    before = files()
+    for _ in range(15):
+        scene = Scene(running)
+        assert scene.user("bob").fetch_url(scene.sign(scene.store())) == MESSAGE
+        assert scene.user("bob").fetch_url(scene.sign(scene.store(), "anonymous")[:-1] + b"x") is None
+        scene.close()
+    assert wait_for(idle)
+    assert wait_for(lambda: files() == before), (before, files())
+
+
+def test_a_killed_worker_costs_one_retry(fetched: Scene) -> None:
+    fetched.expect_log(r"killed with signal 9", r"Service disconnected unexpectedly")
+    url = fetched.sign(fetched.store())
+    os.kill(_serving(fetched.dovecot).pid, signal.SIGKILL)
+    assert fetched.user("bob").fetch_url(url) == MESSAGE
+
+
+def test_the_serving_process_holds_nothing_it_does_not_need(fetched: Scene) -> None:
+    worker = _serving(fetched.dovecot)
+    opened = {name: os.readlink(f"/proc/{worker.pid}/fd/{name}") for name in os.listdir(f"/proc/{worker.pid}/fd")}
+    folder = str(fetched.dovecot.folder)
+    outside = [
+        target
+        for target in opened.values()
+        if target.startswith("/") and not target.startswith((f"{folder}/home/alice", "/dev/null"))
+        and not target.endswith("/dev/null")
+    ]
+    assert outside == []
+    limits = Path(f"/proc/{worker.pid}/limits").read_text()
+    [core] = [line for line in limits.splitlines() if line.startswith("Max address space")]
+    assert str(256 << 20) in core

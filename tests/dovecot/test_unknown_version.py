@@ -1,0 +1,29 @@
+"""A Dovecot of a version that nobody has seen gets the nearest dialect, and one warning from each service."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.dovecot.conftest import Installations
+from tests.dovecot.instance import DovecotInstance
+from tests.dovecot.scene import MESSAGE, Scene
+from tests.dovecot.versions import ALL_OURS, PIECES, VERSIONS
+
+
+@pytest.mark.parametrize("pretended", ["2.4.9", "2.5.0"])
+def test_nearest_dialect(starter, installations: Installations, pretended: str) -> None:
+    version = VERSIONS["sid"]
+    dovecot = DovecotInstance(version, ALL_OURS, installations[version])
+    for name in PIECES:
+        wrapper = dovecot.folder / name
+        real = dovecot.ours.executables / name
+        wrapper.write_text(f'#!/bin/sh\nDOVECOT_VERSION={pretended} exec {real} "$@"\n')
+        wrapper.chmod(0o755)
+        dovecot.extra += f"service {name} {{\n  executable = {dovecot.inside}/{name}\n}}\n"
+    expected = rf"Warning: Dovecot {pretended} is not known"
+    starter(dovecot, expected)
+    scene = Scene(dovecot)
+    assert scene.user("bob").fetch_url(scene.sign(scene.store())) == MESSAGE
+    scene.close()
+    warnings = [line for line in dovecot.log.lines() if expected.removeprefix("Warning: ") in line]
+    assert len(warnings) == len(PIECES)
