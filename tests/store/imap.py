@@ -62,7 +62,8 @@ class Dovecot:
 
     def imap(self, *commands: bytes, check: bool = True) -> list[bytes]:
         """Run commands in a session; returns each one's output, its tagged line last, which must be OK."""
-        script = b"".join(b"t%d %s\r\n" % item for item in enumerate(commands)) + b"bye LOGOUT\r\n"
+        script = b"".join(b"t%d %s\r\n" % item for item in enumerate(commands))
+        last_tag = b"t%d " % (len(commands) - 1)
         with subprocess.Popen(
             [IMAP, "-c", str(self.config)],
             stdin=subprocess.PIPE,
@@ -77,8 +78,12 @@ class Dovecot:
             assert process.stdout
             writer = Thread(target=_write, args=(process.stdin, script))
             writer.start()
-            # imap leaves at the end of its input, so it must stay open until all is said.
-            rest = b"".join(iter(process.stdout.readline, b""))
+            # At LOGOUT, and at the end of its input, imap forgets what it has not yet written.
+            rest = b""
+            for line in process.stdout:
+                rest += line
+                if line.startswith(last_tag):
+                    break
             writer.join()
         answers = []
         for number in range(len(commands)):
