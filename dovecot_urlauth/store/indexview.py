@@ -1,9 +1,9 @@
 """A mailbox's index as it is on disk now: the main file with the transaction log played on top.
 
 Matches lib-index: mail-transaction-log-view.c for which log files follow the main file, mail-index-sync-update.c
-for what their records do.  Only what a reader of mails needs is played: which UIDs exist, their flags (they are
-part of a maildir file's name) and the mailbox's UIDVALIDITY.  No lock is taken, as in Dovecot; when a rotation
-happens between two opens, the files do not fit and are opened once more.
+for what their records do.  Only what a reader of mails needs is played: which UIDs exist, their flags and keywords
+(they are part of a maildir file's name) and the mailbox's UIDVALIDITY.  No lock is taken, as in Dovecot; when a
+rotation happens between two opens, the files do not fit and are opened once more.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from struct import Struct
 from struct import error as StructError
 
+from dovecot_urlauth.store import keywords
 from dovecot_urlauth.store.errors import MailboxMissing, Unsupported
 from dovecot_urlauth.store.files import close_all
 from dovecot_urlauth.store.index import RECORD, MainIndex
@@ -23,6 +24,8 @@ from dovecot_urlauth.store.indexlog import (
     HEADER_UPDATE,
     INDEX_DELETED,
     INDEX_UNDELETED,
+    KEYWORD_RESET,
+    KEYWORD_UPDATE,
     TYPE_MASK,
     LogHeader,
     read_header,
@@ -75,11 +78,14 @@ class IndexView:
 
     def flags(self, uid: int) -> int | None:
         """The flag byte of message ``uid``; None when there is no such message."""
-        flags = None
-        if self._index is not None and uid < self._index.next_uid:
-            found = self._index.record(uid)
-            flags = None if found is None else int(RECORD.unpack_from(found)[1])
-        return self._changes.play(uid, flags)
+        record = self._record(uid)
+        return self._changes.play(uid, None if record is None else int(RECORD.unpack_from(record)[1]))
+
+    def keywords(self, uid: int) -> set[bytes]:
+        """The names of the keywords of message ``uid``."""
+        record = self._record(uid)
+        before = set() if record is None or self._index is None else keywords.in_record(self._index, record)
+        return self._changes.play_keywords(uid, before)
 
     def refresh(self) -> None:
         """Take over what has been written since; costs two lstat() when nothing has."""
@@ -101,6 +107,9 @@ class IndexView:
         """Close the directory and all files."""
         self._close_files()
         self._directory.close()
+
+    def _record(self, uid: int) -> bytes | None:
+        return None if self._index is None else self._index.record(uid)
 
     def _stat(self) -> object:
         found = [self._directory.status(name) for name in (INDEX_NAME, LOG_NAME)]
@@ -172,13 +181,14 @@ class RotatedMeanwhile(Unsupported):
 class Changes:
     """What a run of log records did to messages, kept as packed as it was read."""
 
-    __slots__ = ("_events", "deleted", "next_uid", "uid_validity")
+    __slots__ = ("_events", "_keyword_events", "deleted", "next_uid", "uid_validity")
 
     def __init__(self, uid_validity: int = 0, next_uid: int = 1) -> None:
         self.uid_validity = uid_validity
         self.next_uid = next_uid
         self.deleted = False
         self._events: list[tuple[int, int, int, Struct, bytes]] = []
+        self._keyword_events: list[tuple[int, bytes, bytes]] = []
 
     def add(self, kind: int, data: bytes) -> None:
         """Take one record: ``kind`` with its flags, and its data."""
@@ -190,6 +200,10 @@ class Changes:
                 self._add_event(EXPUNGE, UID_RANGE if what == EXPUNGE else EXPUNGED_GUID, data)
         elif what == FLAG_UPDATE:
             self._add_event(FLAG_UPDATE, FLAGS, data)
+        elif what == KEYWORD_UPDATE:
+            self._add_keyword_event(keywords.parse_update(data))
+        elif what == KEYWORD_RESET:
+            self._add_keyword_event((keywords.REPLACE, b"", data))
         elif what == HEADER_UPDATE:
             self._patch_header(data)
         elif what == INDEX_DELETED and kind & EXTERNAL:
@@ -212,6 +226,25 @@ class Changes:
             elif flags is not None:
                 flags = flags & ~found[3] | found[2]
         return flags
+
+    def play_keywords(self, uid: int, names: set[bytes]) -> set[bytes]:
+        """The keywords of ``uid`` after all changes, when it had ``names`` before them."""
+        for what, name, ranges in self._keyword_events:
+            if _search(UID_RANGE, ranges, uid) is None:
+                continue
+            if what == keywords.REPLACE:
+                names = {name} if name else set()
+            elif what == keywords.ADD:
+                names = names | {name}
+            else:
+                names = names - {name}
+        return names
+
+    def _add_keyword_event(self, event: tuple[int, bytes, bytes] | None) -> None:
+        if event is not None:
+            if len(self._keyword_events) >= LIMIT_EVENTS:
+                raise Unsupported("transaction log has very many records")
+            self._keyword_events.append(event)
 
     def _add_appended(self, data: bytes) -> None:
         count = len(data) // APPENDED.size

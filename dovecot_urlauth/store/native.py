@@ -10,6 +10,7 @@ from binascii import Error as NotHex
 from binascii import unhexlify
 
 from dovecot_urlauth.message.fetch import fetch
+from dovecot_urlauth.store import keywords
 from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, StoreFailure, Unsupported
 from dovecot_urlauth.store.files import Directory
 from dovecot_urlauth.store.indexview import IndexView
@@ -158,7 +159,9 @@ class NativeMailbox:
         if entry is None:
             raise ReadFailed("Message was expunged")
         assert self._maildir is not None  # noqa: S101
-        self._mail = self._maildir.open(entry.name, flags)
+        assert self._control is not None  # noqa: S101
+        letters = keywords.letters(self._control, index.keywords(uid))
+        self._mail = self._maildir.open(entry.name, flags, letters)
         virtual_size = size_in_name(entry.name, b"W") if self._plan.trusts_sizes_in_names else None
         if virtual_size is None:
             virtual_size = entry.virtual_size

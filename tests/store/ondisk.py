@@ -68,6 +68,13 @@ def update_flags(first: int, last: int, add: int = 0, remove: int = 0) -> bytes:
     return log_record(0x4, struct.pack("<IIBBBx", first, last, add, remove, 0))
 
 
+def update_keyword(what: int, name: bytes, *ranges: tuple[int, int]) -> bytes:
+    """A keyword that is added (0) to, removed (1) from, or becomes the only one (2) of ranges of UIDs."""
+    padded = name + bytes(-len(name) % 4)
+    data = struct.pack("<BxH", what, len(name)) + padded
+    return log_record(0x400, data + b"".join(struct.pack("<II", *item) for item in ranges))
+
+
 def update_header(offset: int, data: bytes) -> bytes:
     """A patched piece of the base header."""
     padded = data + bytes(-len(data) % 4)

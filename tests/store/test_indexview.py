@@ -81,6 +81,22 @@ def test_log_on_top(tmp_path):
     assert uids(view(tmp_path)) == {7: FLAGGED}
 
 
+def test_keywords_in_the_log(tmp_path):
+    log = (
+        ondisk.log_header()
+        + ondisk.append((1, 0), (2, 0), (3, 0))
+        + ondisk.update_keyword(0, b"Junk", (1, 3))
+        + ondisk.update_keyword(0, b"$Forwarded", (2, 2))
+        + ondisk.update_keyword(1, b"Junk", (3, 3), (5, 9))
+        + ondisk.update_keyword(2, b"NonJunk", (1, 1))
+        + ondisk.log_record(0x800, struct.pack("<II", 4, 7))
+    )
+    write(tmp_path, None, log)
+    opened = view(tmp_path)
+    found = {uid: opened.keywords(uid) for uid in (1, 2, 3, 9)}
+    assert found == {1: {b"NonJunk"}, 2: {b"Junk", b"$Forwarded"}, 3: set(), 9: set()}
+
+
 def test_what_the_main_index_includes_is_not_played_again(tmp_path):
     first = ondisk.append((1, 0))
     log = ondisk.log_header() + first + ondisk.expunge((1, 1)) + ondisk.append((2, 0))
@@ -259,6 +275,7 @@ def total(folder: Path) -> None:
     try:
         for uid in (0, 1, 2, 3, 1 << 31):
             opened.flags(uid)
+            opened.keywords(uid)
     except StoreError:
         pass
     finally:
@@ -283,6 +300,7 @@ def test_any_damage(tmp_path, data):
         + ondisk.append((4, 0), (5, 0))
         + ondisk.expunge_guid(2)
         + ondisk.update_flags(1, 9, 4)
+        + ondisk.update_keyword(0, b"Junk", (1, 3))
     )
     for file in (index, log):
         for at in data.draw(st.lists(st.integers(0, len(file) - 1), max_size=4)):

@@ -14,6 +14,7 @@ from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
 from dovecot_urlauth.message.fetch import Request
 from dovecot_urlauth.store.choose import open_store
 from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed
+from dovecot_urlauth.store.files import Directory
 from tests.store.imap import UID, Dovecot, append, needs_dovecot
 from tests.store.user import User, user
 
@@ -184,6 +185,25 @@ def test_delivery_that_no_session_has_seen(folder: Path) -> None:
         opened.fetch(2, WHOLE)
     assert dovecot.mails(b"INBOX")[2] == b"a: b\r\n\r\ntwo\r\n"
     assert b"".join(opened.fetch(2, WHOLE).chunks) == b"a: b\r\n\r\ntwo\r\n"
+
+
+def test_no_maildir_is_listed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flags and keywords in index and log tell the name of each file that Dovecot has named."""
+    dovecot = Dovecot(folder, "maildir:~/Maildir")
+    random = Random(1)
+    keywords = [b"", b"NonJunk", b"$Forwarded", b"Junk a b c", rb"\Seen NonJunk x", rb"\Flagged \Draft"]
+    dovecot.imap(*(append(b"INBOX", mail(random), random.choice(keywords)) for _ in range(40)))
+    for _ in range(4):
+        lows = [random.randint(1, 40) for _ in range(10)]
+        changes = [
+            b"UID STORE %d:%d %sFLAGS.SILENT (%s)" % (low, low + 5, random.choice([b"+", b"-", b""]), words)
+            for low, words in zip(lows, random.choices(keywords, k=10))
+        ]
+        dovecot.imap(b"SELECT INBOX", *changes)
+        expected = dovecot.mails(b"INBOX")
+        with monkeypatch.context() as patch:
+            patch.setattr(Directory, "names", lambda self: pytest.fail("listed"))
+            assert read_all(native(dovecot), b"INBOX", 45) == expected
 
 
 def test_renamed_and_removed_behind_dovecots_back(folder: Path) -> None:
