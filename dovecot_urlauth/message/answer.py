@@ -5,7 +5,7 @@ The way from a section to a part is ``imap_msgpart_find``'s of lib-imap-storage/
 
 from __future__ import annotations
 
-from dovecot_urlauth.message.body import Span, count, partial, partial_size, without_nul
+from dovecot_urlauth.message.body import Span, partial, partial_size, virtual_size, without_nul
 from dovecot_urlauth.message.errors import PartMissing
 from dovecot_urlauth.message.header import header_end
 from dovecot_urlauth.message.request import Content
@@ -13,6 +13,7 @@ from dovecot_urlauth.message.section import Text, parse_section
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dovecot_urlauth.message.binary import Decoder
     from dovecot_urlauth.message.part import Part
     from dovecot_urlauth.message.request import Request
     from dovecot_urlauth.message.rules import MessageRules
@@ -45,6 +46,8 @@ class _Work:
         self._rules = rules
         self._section = section
         self._parsed: Part | None = None
+        #: Of the whole message, if its structure needed it.
+        self._decoder: Decoder | None = None
 
     def structure(self) -> bytes:
         """The BODYPARTSTRUCTURE; raises PartMissing."""
@@ -57,7 +60,8 @@ class _Work:
         if self._request.binary:
             from dovecot_urlauth.message.decodedsizes import DecodedSizes
 
-            writer.decoded = DecodedSizes(self._source, self._root, self._rules)
+            self._decoder = self._decode(self._root, with_header=True)
+            writer.decoded = DecodedSizes(self._source, self._root, self._decoder)
         return writer.write(part)
 
     def content(self) -> Content:
@@ -65,7 +69,7 @@ class _Work:
         text = self._section.text
         if self._request.binary and text in _DECODED:
             part = self._part()
-            return _EMPTY if part is None else self._decoded(part, with_header=text is Text.WHOLE)
+            return _EMPTY if part is None else self._decoded(part)
         if text in (Text.FIELDS, Text.FIELDS_NOT):
             return self._fields()
         span = self._part_span() if self._section.path else self._message_span()
@@ -80,8 +84,15 @@ class _Work:
         if self._parsed is None:
             from dovecot_urlauth.message.tree import parse
 
-            self._parsed = parse(self._source, self._rules, fields=self._request.structure)
+            described = self._request.structure
+            until = None if described else self._is_complete
+            self._parsed = parse(self._source, self._rules, fields=described, until=until)
         return self._parsed
+
+    def _is_complete(self, root: Part) -> bool:
+        """Whether so much of the tree is known that the wanted part is."""
+        part = find(root, self._section.path)
+        return part is not None and part.end is not None
 
     def _part(self) -> Part | None:
         """The part that the section's number names, or the message inside it; None if there is none."""
@@ -93,11 +104,11 @@ class _Work:
     def _message_span(self) -> Span:
         """A section of the message itself, for which no tree is needed."""
         if self._section.text is Text.WHOLE:
-            return Span(0, self._source.size, count(self._source, 0, self._source.size))
+            return Span(0, self._source.size, virtual_size(self._source, 0, self._source.size))
         end = header_end(self._source, self._rules)
         if self._section.text is Text.HEADER:
             return Span(0, end.offset, end.offset + end.bare)
-        return Span(end.offset, self._source.size, count(self._source, end.offset, self._source.size))
+        return Span(end.offset, self._source.size, virtual_size(self._source, end.offset, self._source.size))
 
     def _part_span(self) -> Span | None:
         part = self._part()
@@ -126,12 +137,22 @@ class _Work:
         chunks = without_nul(wanted.read(self._source, start, self._rules))
         return Content(size, False, None, partial(chunks, offset, size))
 
-    def _decoded(self, part: Part, *, with_header: bool) -> Content:
-        from dovecot_urlauth.message.binary import decode
+    def _decoded(self, part: Part) -> Content:
+        """The bytes of a decoded part.
 
-        described = self._request.structure
-        decoded = decode(self._source, part, self._rules, with_header=with_header, described=described)
-        return decoded.content(self._request.partial_offset, self._request.partial_size)
+        A message whose decoded structure was asked for as well is given as it was decoded for that, which
+        shows when headers were rewritten and nothing else.
+        """
+        offset, limit = self._request.partial_offset, self._request.partial_size
+        if self._section.text is not Text.WHOLE:
+            return self._decode(part, with_header=False).content(offset, limit, rewritten=False)
+        decoder = self._decoder or self._decode(part, with_header=True)
+        return decoder.content(offset, limit, rewritten=self._decoder is not None)
+
+    def _decode(self, part: Part, *, with_header: bool) -> Decoder:
+        from dovecot_urlauth.message.binary import Decoder
+
+        return Decoder(self._source, part, self._rules, with_header=with_header)
 
 
 def find(root: Part, path: tuple[int, ...]) -> Part | None:
@@ -151,5 +172,7 @@ def find(root: Part, path: tuple[int, ...]) -> Part | None:
         elif number != 1 or (more and not part.rfc822):
             return None
         if more and part.rfc822:
+            if not part.children:
+                return None
             part = part.children[0]
     return part

@@ -9,7 +9,7 @@ their Content-Transfer-Encoding, bodies that are decoded.  Dovecot's own odditie
 
 from __future__ import annotations
 
-from dovecot_urlauth.message.body import count, crlf, has_nul, partial, partial_size, raw, without_nul
+from dovecot_urlauth.message.body import crlf, has_nul, partial, partial_size, raw, virtual_size, without_nul
 from dovecot_urlauth.message.errors import Undecodable
 from dovecot_urlauth.message.fields import FieldFilter
 from dovecot_urlauth.message.header import HeaderReader
@@ -21,7 +21,7 @@ from dovecot_urlauth.wire.value import Enum, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from dovecot_urlauth.message.part import Part
     from dovecot_urlauth.message.rules import MessageRules
@@ -34,6 +34,9 @@ _ENCODINGS = {
     b"quoted-printable": Encoding.QUOTED_PRINTABLE,
     b"base64": Encoding.BASE64,
 }
+
+#: As much decoded text as this is kept between finding its size and giving it.
+KEPT_LIMIT = 8 * 1024 * 1024
 
 _FIELD = b"content-transfer-encoding"
 _REWRITTEN = FieldFilter(
@@ -61,6 +64,14 @@ class Block:
     part: int
 
 
+@record(frozen=True, slots=True)
+class Survey:
+    """What reading a block once told: its size, and whether there are NULs."""
+
+    size: int
+    has_nul: bool
+
+
 class Conversion:
     """The blocks of one part, or of the whole message."""
 
@@ -68,9 +79,11 @@ class Conversion:
         self._source = source
         self._rules = rules
         self._copied = 0
+        self._room = KEPT_LIMIT
+        self._kept: dict[int, list[bytes]] = {}
         self.blocks: list[Block] = []
-        #: Some body is decoded.
-        self.converted = False
+        #: Some body is decoded, or some header is rewritten.
+        self.converted = self.rewritten = False
         #: There are NULs in a header or in a body that is not decoded.
         self.has_nuls = False
 
@@ -83,6 +96,7 @@ class Conversion:
             if self._copied:
                 self._copy(start)
             self.blocks.append(Block(BlockKind.HEADER, start, body, encoding, start))
+            self.rewritten = True
         elif with_header:
             self._copy(body)
         self._copied = body
@@ -98,8 +112,32 @@ class Conversion:
                 self.has_nuls = has_nul(self._source, body, end)
         self._copied = end
 
-    def read(self, block: Block) -> Iterator[bytes]:
-        """Yield what becomes of a block; raises Undecodable."""
+    def read(self) -> Iterator[bytes]:
+        """Yield what becomes of all blocks; raises Undecodable."""
+        for number, block in enumerate(self.blocks):
+            yield from self._kept.get(number) or self._read(block)
+
+    def survey(self) -> list[Survey]:
+        """Read every block once; raises Undecodable.  A little decoded text is kept for ``read``."""
+        return [self._survey(number, block) for number, block in enumerate(self.blocks)]
+
+    def _survey(self, number: int, block: Block) -> Survey:
+        size = 0
+        nul = False
+        kept: list[bytes] | None = [] if block.encoding is not Encoding.IDENTITY else None
+        for chunk in self._read(block):
+            size += len(chunk)
+            nul = nul or b"\0" in chunk
+            if kept is not None:
+                kept.append(chunk)
+                if size > self._room:
+                    kept = None
+        if kept is not None:
+            self._room -= size
+            self._kept[number] = kept
+        return Survey(size, nul)
+
+    def _read(self, block: Block) -> Iterator[bytes]:
         if block.kind is BlockKind.HEADER:
             return _REWRITTEN.read(self._source, block.start, self._rules)
         chunks = raw(self._source, block.start, block.end)
@@ -134,49 +172,37 @@ def _encoding(value: bytes) -> Encoding | None:
     return _ENCODINGS.get(bytes(name).lower())
 
 
-@record(frozen=True, slots=True)
-class Decoded:
-    """A decoded part, ready to be read as often as needed."""
+class Decoder:
+    """A part with all that it contains, decoded; raises Undecodable if any of it cannot be."""
 
-    source: Source
-    conversion: Conversion
-    start: int
-    size: int
-    #: The blocks are given, not the stored text.
-    rewritten: bool
-    #: NULs are kept.
-    binary: bool
+    def __init__(self, source: Source, part: Part, rules: MessageRules, *, with_header: bool) -> None:
+        self._source = source
+        self._start = part.start.offset if with_header else part.body.offset
+        self.conversion = Conversion(source, rules)
+        self.conversion.add(part, with_header=with_header)
+        self.surveys = self.conversion.survey()
 
-    def content(self, offset: int, limit: int | None) -> Content:
-        """The wanted part of it; reads it once to see whether there are NULs."""
-        size = partial_size(self.size, offset, limit)
-        has_nuls = self.binary and any(b"\0" in chunk for chunk in partial(self._chunks(), offset, size))
-        return Content(size, has_nuls, None, partial(self._chunks(), offset, size))
+    def content(self, offset: int, limit: int | None, *, rewritten: bool) -> Content:
+        """The wanted part of the bytes; ``rewritten`` gives the blocks even if no body is decoded."""
+        size = sum(survey.size for survey in self.surveys)
+        if self.conversion.converted or rewritten:
+            return self._partial(self.conversion.read, size, offset, limit)
+        if self.conversion.rewritten:
+            size = min(size, virtual_size(self._source, self._start, self._source.size))
+        keep_nuls = self.conversion.has_nuls
+        return self._partial(self._stored if keep_nuls else self._stored_without_nul, size, offset, limit)
 
-    def _chunks(self) -> Iterator[bytes]:
-        if not self.rewritten:
-            chunks = crlf(raw(self.source, self.start, self.source.size))
-            return chunks if self.binary else without_nul(chunks)
-        return self._converted()
+    def _partial(
+        self, read: Callable[[], Iterator[bytes]], total: int, offset: int, limit: int | None
+    ) -> Content:
+        size = partial_size(total, offset, limit)
+        nuls = read != self._stored_without_nul and any(survey.has_nul for survey in self.surveys)
+        if nuls and size != total:
+            nuls = any(b"\0" in chunk for chunk in partial(read(), offset, size))
+        return Content(size, nuls, None, partial(read(), offset, size))
 
-    def _converted(self) -> Iterator[bytes]:
-        for block in self.conversion.blocks:
-            yield from self.conversion.read(block)
+    def _stored(self) -> Iterator[bytes]:
+        return crlf(raw(self._source, self._start, self._source.size))
 
-
-def decode(
-    source: Source, part: Part, rules: MessageRules, *, with_header: bool, described: bool = False
-) -> Decoded:
-    """Decode a part and all that it contains; raises Undecodable if any of it cannot be.
-
-    A message whose decoded structure was asked for as well (``described``) is given as it was decoded for that,
-    which shows when headers were rewritten and nothing else.
-    """
-    conversion = Conversion(source, rules)
-    conversion.add(part, with_header=with_header)
-    start = part.start.offset if with_header else part.body.offset
-    size = sum(len(chunk) for block in conversion.blocks for chunk in conversion.read(block))
-    rewritten = conversion.converted or (described and with_header)
-    if not rewritten:
-        size = min(size, count(source, start, source.size))
-    return Decoded(source, conversion, start, size, rewritten, rewritten or conversion.has_nuls)
+    def _stored_without_nul(self) -> Iterator[bytes]:
+        return without_nul(self._stored())

@@ -7,6 +7,7 @@ gets a CR unless one stands before it, and NUL becomes 0x80 because an IMAP lite
 from __future__ import annotations
 
 from dovecot_urlauth.message.errors import ReadError
+from dovecot_urlauth.message.lineends import completed, count
 from dovecot_urlauth.message.source import CHUNK
 from dovecot_urlauth.wire.value import record
 
@@ -31,25 +32,11 @@ def crlf(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Complete every bare LF to CRLF."""
     after_cr = False
     for chunk in chunks:
-        ends_in_cr = chunk.endswith(b"\r")
-        missing = chunk.count(b"\n") - _pairs(chunk)
         if after_cr and chunk.startswith(b"\n"):
-            missing -= 1
-            if missing:
-                yield b"\n"
-                chunk = chunk[1:]
-        after_cr = ends_in_cr
-        yield _complete(chunk) if missing else chunk
-
-
-def _pairs(chunk: bytes) -> int:
-    return chunk.count(b"\r\n") if b"\r" in chunk else 0
-
-
-def _complete(chunk: bytes) -> bytes:
-    if b"\r" in chunk:
-        chunk = chunk.replace(b"\r\n", b"\n")
-    return chunk.replace(b"\n", b"\r\n")
+            yield b"\n"
+            chunk = chunk[1:]
+        after_cr = chunk.endswith(b"\r")
+        yield completed(chunk)
 
 
 def without_nul(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -77,12 +64,13 @@ def partial(chunks: Iterable[bytes], offset: int, size: int) -> Iterator[bytes]:
         raise ReadError("Message is shorter than expected")
 
 
-def count(source: Source, start: int, end: int) -> int:
+def virtual_size(source: Source, start: int, end: int) -> int:
     """Size of a range with every line end CRLF; reads it all."""
     size = 0
     after_cr = False
     for chunk in raw(source, start, end):
-        size += len(chunk) + chunk.count(b"\n") - _pairs(chunk)
+        lines, pairs = count(chunk)
+        size += len(chunk) + lines - pairs
         if after_cr and chunk.startswith(b"\n"):
             size -= 1
         after_cr = chunk.endswith(b"\r")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from itertools import accumulate
 
-from dovecot_urlauth.message.binary import BlockKind, Conversion
+from dovecot_urlauth.message.binary import BlockKind, Decoder
 from dovecot_urlauth.message.body import has_nul
 from dovecot_urlauth.message.transfer import Encoding
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dovecot_urlauth.message.part import Part
-    from dovecot_urlauth.message.rules import MessageRules
     from dovecot_urlauth.message.source import Source
 
 _SIZE_MASK = (1 << 64) - 1
@@ -26,12 +25,11 @@ _LINES_MASK = (1 << 32) - 1
 
 
 class DecodedSizes:
-    """Sizes of the parts of one message."""
+    """Sizes of the parts of one message, whose decoder is that of the whole message with its header."""
 
-    def __init__(self, source: Source, root: Part, rules: MessageRules) -> None:
-        conversion = Conversion(source, rules)
-        conversion.add(root, with_header=True)
-        headers, bodies = _converted_sizes(conversion)
+    def __init__(self, source: Source, root: Part, decoder: Decoder) -> None:
+        conversion = decoder.conversion
+        headers, bodies = _converted_sizes(decoder)
         self._header_sizes = headers
         changes = sorted(_changes(root, headers, bodies))
         self._offsets = [offset for offset, _, _ in changes]
@@ -57,14 +55,14 @@ class DecodedSizes:
         return size & _SIZE_MASK, lines & _LINES_MASK
 
 
-def _converted_sizes(conversion: Conversion) -> tuple[dict[int, int], dict[int, int]]:
-    """Sizes of the rewritten headers and decoded bodies, by their parts' offsets; decodes everything."""
+def _converted_sizes(decoder: Decoder) -> tuple[dict[int, int], dict[int, int]]:
+    """Sizes of the rewritten headers and decoded bodies, by their parts' offsets."""
     headers: dict[int, int] = {}
     bodies: dict[int, int] = {}
-    for block in conversion.blocks:
+    for block, survey in zip(decoder.conversion.blocks, decoder.surveys):
         if block.encoding is not Encoding.IDENTITY:
             sizes = headers if block.kind is BlockKind.HEADER else bodies
-            sizes[block.part] = sum(map(len, conversion.read(block)))
+            sizes[block.part] = survey.size
     return headers, bodies
 
 

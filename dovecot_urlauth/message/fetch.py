@@ -6,7 +6,8 @@ messages.
 
 from __future__ import annotations
 
-from dovecot_urlauth.message.body import Span, count, partial_size
+from dovecot_urlauth.message.body import Span, partial_size
+from dovecot_urlauth.message.body import virtual_size as whole_size
 from dovecot_urlauth.message.errors import (
     InvalidSection,
     MessageError,
@@ -42,8 +43,7 @@ def fetch(source: Source, request: Request, rules: MessageRules, virtual_size: i
         return answer(source, request, rules)
     if not request.body:
         return Content(0, False, None, iter(()))
-    if virtual_size is None:
-        virtual_size = count(source, 0, source.size)
-    span = Span(0, source.size, virtual_size)
+    size = whole_size(source, 0, source.size) if virtual_size is None else virtual_size
+    span = Span(0, source.size, size)
     size = partial_size(span.size, request.partial_offset, request.partial_size)
     return Content(size, False, None, span.read(source, request.partial_offset, size))

@@ -6,7 +6,7 @@ decoded bytes must not get guessed ones.  Both work on large chunks with the int
 
 from __future__ import annotations
 
-from binascii import Error, a2b_base64, a2b_qp
+from binascii import a2b_base64, a2b_qp
 
 from dovecot_urlauth.message.errors import Undecodable
 from dovecot_urlauth.wire.value import Enum
@@ -36,34 +36,47 @@ def _invalid() -> Undecodable:
 # --- base64
 
 _BASE64_BLANKS = b" \t\r\n"
+_BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 def base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Decode base64: white space anywhere, padding required, nothing behind it."""
     rest = b""
-    padded = False
+    chunks = iter(chunks)
     for chunk in chunks:
-        text = rest + chunk.translate(None, _BASE64_BLANKS)
-        if padded and text:
-            raise _invalid()
-        usable = len(text) & ~3
-        rest = text[usable:]
-        if usable:
-            text = text[:usable]
-            padded = text.endswith(b"=")
-            if padded and rest:
-                raise _invalid()
-            yield _base64_strict(text)
-    if rest:
+        text = rest + chunk
+        others = text.translate(None, _BASE64_ALPHABET)
+        if others.strip(_BASE64_BLANKS):
+            yield from _base64_end(text, chunks)
+            return
+        cut = _group_cut(text, (len(text) - len(others)) % 4)
+        rest = text[cut:]
+        yield a2b_base64(text[:cut])
+    if rest.strip(_BASE64_BLANKS):
         raise _invalid()
 
 
-def _base64_strict(text: bytes) -> bytes:
-    """Decode whole groups of four, of which only the last may be padded."""
-    try:
-        return a2b_base64(text, strict_mode=True)
-    except Error:
-        raise _invalid() from None
+def _group_cut(text: bytes, surplus: int) -> int:
+    """Where to cut off the last ``surplus`` letters of a text of letters and blanks."""
+    cut = len(text)
+    while surplus:
+        cut -= 1
+        surplus -= text[cut] not in _BASE64_BLANKS
+    return cut
+
+
+def _base64_end(text: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Decode the piece with the padding; behind it there may only be padding and blanks."""
+    text = text.translate(None, _BASE64_BLANKS)
+    for chunk in chunks:
+        more = chunk.translate(None, _BASE64_BLANKS)
+        if more.strip(b"=") or len(text) % 4 + len(more) > 4:
+            raise _invalid()
+        text += more
+    letters = text.rstrip(b"=")
+    if len(text) % 4 or len(text) - len(letters) > 2 or letters.translate(None, _BASE64_ALPHABET):
+        raise _invalid()
+    yield a2b_base64(text)
 
 
 # --- quoted-printable

@@ -20,6 +20,8 @@ from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dovecot_urlauth.message.header import Field
     from dovecot_urlauth.message.rules import MessageRules
     from dovecot_urlauth.message.source import Source
@@ -62,12 +64,19 @@ class _Delimiter:
         return self.offset + 2 + len(self.boundary.text) + (2 if self.closing else 0)
 
 
-def parse(source: Source, rules: MessageRules, *, fields: bool = False) -> Part:
-    """Parse a message into its root part; ``fields`` keeps the header fields that a structure shows.
+def parse(
+    source: Source,
+    rules: MessageRules,
+    *,
+    fields: bool = False,
+    until: Callable[[Part], bool] | None = None,
+) -> Part:
+    """Parse a message into its root part.
 
-    Raises TooLarge if these fields would take too much memory.
+    ``fields`` keeps the header fields that a structure shows.  ``until`` is asked after each part, with the
+    unfinished tree, whether that is enough of it.  Raises TooLarge if the fields would take too much memory.
     """
-    return _TreeParser(Window(source), rules, fields).parse()
+    return _TreeParser(Window(source), rules, fields).parse(until)
 
 
 class _TreeParser:
@@ -87,7 +96,7 @@ class _TreeParser:
         #: The boundary that the open part's Content-Type announced, until its header ends.
         self._announced: bytes | None = None
 
-    def parse(self) -> Part:
+    def parse(self, until: Callable[[Part], bool] | None) -> Part:
         delimiter = self._header()
         while True:
             if self._part.rfc822 and not self._part.children:
@@ -98,6 +107,9 @@ class _TreeParser:
                 delimiter = self._find_delimiter()
             if delimiter is None:
                 break
+            self._close_until(delimiter.boundary.part, self._window.mark(delimiter.offset))
+            if until is not None and until(self._root):
+                return self._root
             delimiter = self._pass_delimiter(delimiter)
         self._close_until(None, self._window.mark(self._position))
         return self._root
@@ -302,8 +314,6 @@ class _TreeParser:
     def _pass_delimiter(self, delimiter: _Delimiter) -> _Delimiter | None:
         """Go behind a delimiter line; either a part begins there, whose header is read, or an epilogue."""
         window = self._window
-        parent = delimiter.boundary.part
-        self._close_until(parent, window.mark(delimiter.offset))
         while self._boundaries[-1] is not delimiter.boundary:
             self._boundaries.pop()
         if delimiter.closing:

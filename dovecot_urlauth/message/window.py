@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dovecot_urlauth.message.lineends import count
 from dovecot_urlauth.message.source import CHUNK
 from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dovecot_urlauth.message.source import Source
+
+#: The first read is small, for those who want no more than a header.
+_FIRST_READ = 4096
 
 
 @record(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Window:
         self.data = b""
         self.start = offset
         self._at_end = False
+        self._step = _FIRST_READ
         self._marked = Mark(offset, 0, 0)
         self._after_cr = False
 
@@ -46,7 +51,8 @@ class Window:
         if self._at_end:
             return False
         self.forget(keep)
-        chunk = self._source.read(self.end, CHUNK)
+        chunk = self._source.read(self.end, self._step)
+        self._step = min(self._step * 8, CHUNK)
         self._at_end = not chunk
         self.data += chunk
         return bool(chunk)
@@ -86,12 +92,10 @@ class Window:
         last = self._marked
         if offset == last.offset:
             return last
-        first, behind = last.offset - self.start, offset - self.start
-        data = self.data
-        lines = data.count(b"\n", first, behind)
-        pairs = data.count(b"\r\n", first, behind) if lines and data.find(b"\r", first, behind) >= 0 else 0
-        if self._after_cr and data.startswith(b"\n", first):
+        text = self.data[last.offset - self.start : offset - self.start]
+        lines, pairs = count(text)
+        if self._after_cr and text.startswith(b"\n"):
             pairs += 1
-        self._after_cr = data[behind - 1 : behind] == b"\r"
+        self._after_cr = text.endswith(b"\r")
         self._marked = Mark(offset, last.lines + lines, last.bare + lines - pairs)
         return self._marked
