@@ -6,6 +6,7 @@ looks at a URL.
 
     main.py        start-up: settings read once, everything imported before the first fork
     stage.py       accepting, who may connect, one child for each connection
+    spare.py       a child that was forked before its connection came
     child.py       one connection from beginning to end
     handshake.py   the control connection's opening
     channel.py     waiting for the client, the control connection and master at once

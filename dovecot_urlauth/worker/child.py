@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from dovecot_urlauth.service.sockets import PeerCredentials
     from dovecot_urlauth.wire.control import Access, Descriptors
     from dovecot_urlauth.worker.target import WorkerConfig
+    from dovecot_urlauth.worker.userdb import UserdbConnection
 
 
 def serve_connection(
     connection: socket,
     peer: PeerCredentials,
     config: WorkerConfig,
+    userdb: UserdbConnection,
     log: Log,
     show_title: Callable[[str], None],
     watch: Watch,
@@ -57,7 +59,7 @@ def serve_connection(
         log.pipe.debugging = True
     watch.add(control.fileno(), control.check_quiet)
     try:
-        control.say(_serve_client(descriptors, access, config, log, show_title, watch))
+        control.say(_serve_client(descriptors, access, config, userdb, log, show_title, watch))
     except ConnectionOver as over:
         if over.text:
             log.with_prefix(_client_prefix(access)).error(over.text)
@@ -67,6 +69,7 @@ def _serve_client(
     descriptors: Descriptors,
     access: Access,
     config: WorkerConfig,
+    userdb: UserdbConnection,
     log: Log,
     show_title: Callable[[str], None],
     watch: Watch,
@@ -74,7 +77,7 @@ def _serve_client(
     client = _as_socket(descriptors)
     channel = ClientChannel(watch, descriptors.fd_in, descriptors.fd_out, client)
     try:
-        ClientSession(config, channel, access, log, show_title).run()
+        ClientSession(config, userdb, channel, access, log, show_title).run()
     except ClientLost:
         return DISCONNECTED
     except PrivilegesKept:

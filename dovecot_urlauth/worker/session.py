@@ -32,6 +32,7 @@ class ClientSession:
     def __init__(
         self,
         config: WorkerConfig,
+        userdb: UserdbConnection,
         channel: ClientChannel,
         access: Access,
         log: Log,
@@ -44,7 +45,7 @@ class ClientSession:
         self._who = ANONYMOUS if access.user is None else os.fsdecode(access.user)
         self._log = log.with_prefix(f"imap-urlauth[{os.getpid()}]({self._who}): ")
         self._show_title = show_title
-        self._userdb = UserdbConnection(config.dialect, config.userdb_path)
+        self._userdb = userdb
         self._commands = CommandReader()
         self._answerer: Answerer | None = None
         service = os.fsdecode(access.service)

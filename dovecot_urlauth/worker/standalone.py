@@ -14,6 +14,7 @@ from dovecot_urlauth.wire.control import Access
 from dovecot_urlauth.worker.channel import ClientChannel, ConnectionOver, Watch
 from dovecot_urlauth.worker.session import ClientSession
 from dovecot_urlauth.worker.target import WorkerConfig
+from dovecot_urlauth.worker.userdb import UserdbConnection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def serve_standard_streams(
     access = Access(None if user == ANONYMOUS else os.fsencode(user), b"imap", applications, False)
     channel = ClientChannel(Watch(), STDIN, STDOUT, None)
     try:
-        ClientSession(config, channel, access, start.log, lambda title: None).run()
+        userdb = UserdbConnection(config.dialect, config.userdb_path)
+        ClientSession(config, userdb, channel, access, start.log, lambda title: None).run()
     except ConnectionOver as over:
         if over.text:
             start.log.error(over.text)
