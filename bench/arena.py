@@ -1,0 +1,99 @@
+"""One Dovecot version's instances, their mail, and the rows measured on them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from contextlib import ExitStack, nullcontext
+from typing import TYPE_CHECKING
+
+from bench.client import FetchFailed, plain
+from bench.interleave import Samples, interleave
+from bench.mail import MAILBOXES, sign, store
+from bench.onecpu import one_cpu
+from bench.samplers import Target
+from bench.sides import Side, kinds
+from tests.dovecot.executables import install
+from tests.dovecot.imapclient import ConnectionLost
+
+if TYPE_CHECKING:
+    from bench.rows import Row
+    from tests.dovecot.versions import Version
+
+#: What a side may do without ending the whole run.
+FAILURES = (FetchFailed, ConnectionLost, OSError, AssertionError, ValueError)
+
+
+class Arena:
+    """The instances of one version; a context manager that leaves nothing behind."""
+
+    def __init__(self, version: Version, runs: int, seconds: float) -> None:
+        self.version = version
+        self._runs = runs
+        self._seconds = seconds
+        self._kinds = kinds(version.language)
+        self._sides: dict[str, Side] = {}
+        self._targets: dict[str, Target] = {}
+        self.folder = version.folder()
+        self._homes = self.folder / "homes"
+        self._homes.mkdir()
+        self.folder.chmod(0o755)
+        self.ours = install(version, self.folder)
+
+    def __enter__(self) -> Arena:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for side in self._sides.values():
+            side.stop()
+        shutil.rmtree(self.folder)
+
+    def measure(self, row: Row) -> Samples:
+        """All samples of one row; a side that fails says why and does not stop the others."""
+        try:
+            sides = [self._side(name) for name in row.sides()]
+            targets = {key: self._target(key) for key in row.targets}
+        except FAILURES as error:
+            return Samples(failed={name: f"{type(error).__name__}: {error}"[:300] for name in row.sides()})
+        broken = {}
+        with one_cpu(sides) if row.warm else nullcontext(), ExitStack() as stack:
+            samplers = {}
+            for side in sides:
+                try:
+                    samplers[side.name] = stack.enter_context(row.open(side, targets))
+                except FAILURES as error:
+                    broken[side.name] = error
+            samples = interleave(samplers, min(self._runs, row.most_runs), self._seconds, FAILURES)
+        for name, error in broken.items():
+            samples.fail(name, error)
+        for name in samples.failed:
+            self._sides.pop(name).stop()
+        return samples
+
+    def _side(self, name: str) -> Side:
+        if name not in self._sides:
+            self._sides[name] = side = Side(self._kinds[name], self.version, self.ours, self._homes)
+            self._wake(side)
+        return self._sides[name]
+
+    def _wake(self, side: Side) -> None:
+        """One fetch, which starts whatever the side keeps running afterwards."""
+        target = self._target("small")
+        with side.session() as bob:
+            bob.timed(plain(target.url), target.size)
+        side.remember_idle()
+
+    def _target(self, key: str) -> Target:
+        """The mailbox's signed URL; the mailbox is made when it is first asked for."""
+        if key not in self._targets:
+            mailbox = MAILBOXES[key]
+            store(mailbox, self._homes)
+            side = next(iter(self._sides.values()))
+            with side.session(mailbox.owner) as owner:
+                self._targets[key] = Target(sign(mailbox, owner), mailbox)
+        return self._targets[key]
+
+
+def say(text: str) -> None:
+    """Progress, apart from the table."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,126 @@
+"""The rows of the table, the pairs of sides that each compares, and the goals."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bench import samplers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bench.samplers import Sample, Target
+    from bench.sides import Side
+
+    Open = Callable[[Side, Mapping[str, Target]], AbstractContextManager[Sample]]
+
+#: profile -> (ours, stock)
+PROFILES = {
+    "executables": ("ours, executables", "stock"),
+    "conf.d": ("ours, conf.d", "stock"),
+    "tuned": ("ours, conf.d", "stock, tuned"),
+    "engine": ("ours, engine", "stock"),
+}
+ALL = ("executables", "conf.d", "tuned")
+CONF_D = ("conf.d",)
+ENGINE = ("engine",)
+
+MILLISECONDS = "ms"
+RATE = "fetches/s"
+MEGABYTES = "MB"
+CPU = "CPU s"
+
+#: what a sample is divided by to be shown in a unit
+SCALE = {MILLISECONDS: 1e-3, RATE: 1.0, MEGABYTES: 1e6, CPU: 1.0}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement of several sides; `targets` are keys of mail.MAILBOXES."""
+
+    name: str
+    title: str
+    open: Open
+    targets: tuple[str, ...] = ("small",)
+    profiles: tuple[str, ...] = ALL
+    unit: str = MILLISECONDS
+    warm: bool = False
+    """Whether everything runs on one CPU."""
+    most_runs: int = 1000
+    """Samples that say all there is to say."""
+    goals: Mapping[str, float] = field(default_factory=dict)
+    """profile -> the ratio ours/stock that we want, or better"""
+
+    @property
+    def more_is_better(self) -> bool:
+        return self.unit == RATE
+
+    def sides(self) -> list[str]:
+        """The sides that its profiles compare, each once."""
+        return list(dict.fromkeys(side for profile in self.profiles for side in PROFILES[profile]))
+
+
+def _first(key: str) -> Open:
+    return lambda side, targets: samplers.first_fetch(side, targets[key])
+
+
+def _repeat(key: str, series: int = samplers.SERIES) -> Open:
+    return lambda side, targets: samplers.repeated_fetch(side, targets[key], series=series)
+
+
+def _structure(side: Side, targets: Mapping[str, Target]) -> AbstractContextManager[Sample]:
+    return samplers.repeated_fetch(side, targets["parts"], b"BODYPARTSTRUCTURE", at_least=1500, series=3)
+
+
+def _binary(side: Side, targets: Mapping[str, Target]) -> AbstractContextManager[Sample]:
+    return samplers.repeated_fetch(side, targets["part"], b"BINARY", at_least=4_900_000, series=1)
+
+
+def _at_once(number: int) -> Open:
+    return lambda side, targets: samplers.sessions_at_once(side, targets["small"], number)
+
+
+def _alternate(side: Side, targets: Mapping[str, Target]) -> AbstractContextManager[Sample]:
+    return samplers.alternating_fetch(side, targets["small"], targets["other"])
+
+
+def _memory(side: Side, targets: Mapping[str, Target]) -> AbstractContextManager[Sample]:
+    return samplers.memory_of_sessions(side, targets["small"], 50)
+
+
+def _peak(side: Side, targets: Mapping[str, Target]) -> AbstractContextManager[Sample]:
+    return samplers.peak_memory(side, targets["100m"])
+
+
+def _cpu(side: Side, targets: Mapping[str, Target]) -> AbstractContextManager[Sample]:
+    return samplers.cpu_of_fetches(side, targets["small"], 200)
+
+
+def rows(language: str) -> list[Row]:
+    """The rows for a configuration language, whose stock executables set one of the goals."""
+    alternating = {"2.3": 0.5, "2.4": 0.002}[language]
+    first = {"executables": 2.0, "conf.d": 0.3, "tuned": 0.9}
+    parity = {"conf.d": 1.0}
+    return [
+        Row("first", "first fetch of a session", _first("small"), goals=first),
+        Row("repeat", "repeated fetch", _repeat("small"), warm=True, goals=dict.fromkeys(ALL, 1.0)),
+        Row("alternate", "two targets in turn", _alternate, ("small", "other"), warm=True, goals={"conf.d": alternating}),
+        Row("sessions-1", "1 session at once", _at_once(1), unit=RATE),
+        Row("sessions-8", "8 sessions at once", _at_once(8), unit=RATE),
+        Row("sessions-64", "64 sessions at once", _at_once(64), unit=RATE, goals={"conf.d": 3.0}),
+        Row("25m-first", "25 MB message, first of a session", _first("25m"), ("25m",), CONF_D, goals=parity),
+        Row("25m", "25 MB message", _repeat("25m", 1), ("25m",), CONF_D, goals=parity),
+        Row("100m", "100 MB message", _repeat("100m", 1), ("100m",), CONF_D, goals=parity),
+        Row("structure", "structure of 25 MB, 20 parts", _structure, ("parts",), CONF_D),
+        Row("binary", "BINARY of a 5 MB part", _binary, ("part",), CONF_D),
+        Row("maildir-100", "first fetch, 100 messages", _first("100"), ("100",), CONF_D),
+        Row("maildir-10k", "first fetch, 10,000 messages", _first("10k"), ("10k",), CONF_D),
+        Row("maildir-200k", "first fetch, 200,000 messages", _first("200k"), ("200k",), CONF_D),
+        Row("engine-first", "first fetch, dovecot engine", _first("small"), profiles=ENGINE),
+        Row("engine-repeat", "repeated fetch, dovecot engine", _repeat("small"), profiles=ENGINE, warm=True),
+        Row("pss", "PSS with 50 sessions", _memory, unit=MEGABYTES, most_runs=3, goals={"conf.d": 0.7}),
+        Row("peak", "peak RSS, child sending 100 MB", _peak, ("100m",), CONF_D, unit=MEGABYTES, most_runs=3),
+        Row("cpu", "CPU of 1,000 warm fetches", _cpu, unit=CPU, warm=True, goals=dict.fromkeys(ALL, 1.2)),
+    ]

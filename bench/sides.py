@@ -1,0 +1,142 @@
+"""The contestants: instances of one Dovecot that differ in nothing but the three services."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.client import FetchClient
+from bench.footprint import services_below
+from tests.dovecot.instance import PASSWORD, DovecotInstance
+from tests.dovecot.versions import ALL_OURS, ALL_STOCK, TUNED, Combination
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.dovecot.executables import Installation
+    from tests.dovecot.versions import Version
+
+PATIENCE = 30.0
+"""Seconds that any answer may take."""
+
+SETTLE_SECONDS = 2.0
+
+#: Dovecot's default, which the tests' configuration overrides
+COMMON = "verbose_proctitle = no\n"
+
+UNLIMITED = {"2.3": "service_count = 0", "2.4": "restart_request_count = unlimited"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to run the three services."""
+
+    name: str
+    combination: Combination
+    raised_limits: bool = False
+    engine: bool = False
+
+    def configuration(self, language: str, ours: Installation) -> str:
+        """What it adds to the configuration."""
+        added = COMMON
+        if self.raised_limits:
+            for service in ("imap-urlauth-login", "imap-urlauth"):
+                added += f"service {service} {{\n  {UNLIMITED[language]}\n  client_limit = 1000\n}}\n"
+        if self.engine:
+            worker = f"{ours.executables}/imap-urlauth-worker --store=dovecot"
+            added += f"service imap-urlauth-worker {{\n  executable = {worker}\n}}\n"
+        return added
+
+
+#: 2.3's stock login dies of every request, so that there only ours can stand in front of stock's other two
+_STOCK = {"2.3": Combination(True, False, False), "2.4": ALL_STOCK}
+
+
+def kinds(language: str) -> dict[str, Kind]:
+    """Every side of a language's Dovecots, by name."""
+    stock = _STOCK[language]
+    each = (
+        Kind("stock", stock),
+        Kind("stock, tuned", stock, raised_limits=True),
+        Kind("ours, executables", ALL_OURS),
+        Kind("ours, conf.d", TUNED),
+        Kind("ours, engine", TUNED, engine=True),
+    )
+    return {kind.name: kind for kind in each}
+
+
+class SharedMailInstance(DovecotInstance):
+    """An instance whose users live in homes that it shares with others; `homes` is a path outside."""
+
+    homes: Path
+
+    @property
+    def master_pid(self) -> int:
+        if self._master is None:
+            raise RuntimeError("not started")
+        return self._master.pid
+
+    def _write_users(self) -> None:
+        inside = "/" / self.homes.relative_to(self.version.root)
+        lines = []
+        for user, uid in self.users.items():
+            home = self.homes / user
+            if not home.is_dir():
+                home.mkdir()
+                os.chown(home, uid, uid)
+                home.chmod(0o700)
+            lines.append(f"{user}:{{PLAIN}}{PASSWORD}:{uid}:{uid}::{inside}/{user}::\n")
+        (self.folder / "users").write_text("".join(lines))
+
+
+class Side:
+    """A running instance of one kind."""
+
+    def __init__(self, kind: Kind, version: Version, ours: Installation, homes: Path) -> None:
+        self.kind = kind
+        self.name = kind.name
+        added = kind.configuration(version.language, ours)
+        self.dovecot = SharedMailInstance(version, kind.combination, ours, added)
+        self.dovecot.homes = homes
+        self.dovecot.start()
+        # 2.4's stock imap-urlauth stays after its session
+        self._leaks = version.language == "2.4" and not kind.combination.urlauth and not kind.raised_limits
+        self._idle = 0
+
+    def stop(self) -> None:
+        """Stop the instance, whatever it left."""
+        self.dovecot.stop(check=False)
+
+    def session(self, user: str = "bob") -> FetchClient:
+        """A fresh IMAP session, logged in."""
+        client = FetchClient(self.dovecot.imap_port, PATIENCE)
+        client.login(user, PASSWORD)
+        return client
+
+    def services(self) -> dict[int, str]:
+        """The living processes of the three services and their children: pid -> name."""
+        return services_below(self.dovecot.master_pid)
+
+    def remember_idle(self) -> None:
+        """Take what runs now for what runs when nobody asks for anything."""
+        self.settle()
+        self._idle = len(self.services())
+
+    def settle(self) -> None:
+        """Wait until the processes of past sessions are gone."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while len(processes := self.services()) > self._idle and time.monotonic() < deadline:
+            if self._leaks:
+                _end_leaked(processes)
+            time.sleep(0.02)
+
+
+def _end_leaked(processes: dict[int, str]) -> None:
+    for pid, name in processes.items():
+        if name == "imap-urlauth":
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
