@@ -36,7 +36,7 @@ def open_store(
         from dovecot_urlauth.store.engine import EngineStore
 
         log(f"store: dovecot: {reason}")
-        return EngineStore(engine, account.name, log)
+        return EngineStore(engine, account.name, log, account.settings)
 
     def refuse(reason: str) -> Store:
         raise StoreFailure(f"store: native: {reason}")
@@ -50,6 +50,24 @@ def open_store(
         return give_up(error.reason)
     log("store: native")
     return ChosenStore(native, give_up)
+
+
+def open_before_chroot(
+    account: MailUser, mode: str, engine: EngineStart, log: Callable[[str], None]
+) -> Store | None:
+    """The store of a user who lives in a chroot, while the process is still outside and root.
+
+    The engine's program is not inside, so it is started here; it asks the userdb, enters the chroot and gives
+    root up by itself, as for a login.  None in mode ``native``, whose store opens inside.
+    """
+    if mode == NATIVE:
+        return None
+    from dovecot_urlauth.store.engine import EngineStore
+
+    log("store: dovecot: chroot")
+    store = EngineStore(engine, account.name, log, account.settings)
+    store.start()
+    return store
 
 
 class ChosenStore:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dovecot_urlauth.store import indexview
+from dovecot_urlauth.store import indexchanges
 from dovecot_urlauth.store.errors import MailboxMissing, StoreError, Unsupported
 from dovecot_urlauth.store.files import Directory
 from dovecot_urlauth.store.indexlog import decode_size
@@ -200,7 +200,7 @@ def test_uids_that_do_not_ascend(tmp_path):
 
 
 def test_log_of_very_many_records(tmp_path, monkeypatch):
-    monkeypatch.setattr(indexview, "LIMIT_EVENTS", 5)
+    monkeypatch.setattr(indexchanges, "LIMIT_EVENTS", 5)
     write(tmp_path, None, ondisk.log_header() + b"".join(ondisk.expunge((1, 1)) for _ in range(6)))
     with pytest.raises(Unsupported, match="very many"):
         view(tmp_path)
