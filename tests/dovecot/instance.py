@@ -18,7 +18,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from tests.dovecot import processes
-from tests.dovecot.imapclient import ImapClient
+from tests.dovecot.imapclient import ConnectionLost, ImapClient
 from tests.dovecot.logs import Log
 from tests.dovecot.relay import RelaySink
 
@@ -218,7 +218,16 @@ class DovecotInstance:
         mark = self.log.mark()
         self.signal(signal.SIGHUP)
         self.log.wait_for("SIGHUP received", mark)
-        assert processes.wait_for(self._greets, 10)
+        assert processes.wait_for(self._lets_in, 10)
+
+    def _lets_in(self) -> bool:
+        """Whether imap is there again: those of before a reload drop whom they have just let in."""
+        try:
+            with self.imap() as client:
+                client.login("alice", PASSWORD)
+        except ConnectionLost:
+            return False
+        return True
 
     def connect(self, name: str) -> socket.socket:
         """A connection to the UNIX socket `name` below base_dir, as root."""

@@ -49,6 +49,13 @@ class Log:
         self._taken += len(new)
         return new
 
+    def settle(self, quiet: float = 0.4) -> None:
+        """Wait until no line has come for so many seconds."""
+        before = -1
+        while before != (now := self.mark()):
+            before = now
+            time.sleep(quiet)
+
     def wait_for(self, pattern: str, since: int = 0, seconds: float = 5.0) -> str:
         """The first line after `since` that matches `pattern`; fails the test when none comes in time."""
         deadline = time.monotonic() + seconds

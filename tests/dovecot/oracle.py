@@ -89,7 +89,11 @@ class WorkerSession:
 
     def send(self, data: bytes) -> None:
         """Send bytes as the client."""
-        self._client.sendall(data)
+        try:
+            self._client.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            # it has ended; what it said before is still to be read
+            pass
 
     def end(self) -> None:
         """Say as the client that nothing more will come."""
@@ -97,7 +101,10 @@ class WorkerSession:
 
     def line(self) -> bytes:
         """The next line to the client, empty at the end."""
-        return self._input.readline()
+        try:
+            return self._input.readline()
+        except ConnectionResetError:
+            return b""
 
     def select(self, user: bytes) -> bytes:
         """USER: the worker's line."""

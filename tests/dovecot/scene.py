@@ -127,6 +127,12 @@ class Scene:
         self._users: dict[str, ImapClient] = {}
         self._open: list[ImapClient | SubmissionClient] = []
 
+    def __enter__(self) -> Scene:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         for connection in self._open:
             connection.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -19,7 +20,7 @@ from tests.dovecot.versions import PIECES
 HELLO = b"VERSION\timap-urlauth\t2\t0\n"
 TOKEN = b"0" * 40
 
-#: what a client says to login -> whether the answer of a failed authentication may come
+#: what a client says to login
 TO_LOGIN = {
     "nothing": b"",
     "nothing but line ends": b"\r\n\n\n",
@@ -38,15 +39,16 @@ TO_LOGIN = {
     "pid that is no number": HELLO + b"AUTH\timap\t-1\tbob\tsession\t" + TOKEN + b"\n",
     "a service of no client": HELLO + b"AUTH\tpop3\t%d\tbob\tsession\t" % os.getpid() + TOKEN + b"\n",
     "escapes": HELLO + b"AUTH\timap\t%d\t\x01t\x01n\x010\tsession\t" % os.getpid() + TOKEN + b"\n",
-    "a wrong escape": HELLO + b"AUTH\timap\t%d\tbob\x01\tsession\t\x01" % os.getpid() + b"\n",
-    "a forged token": HELLO + b"AUTH\timap\t%d\tbob\tsession\t" % os.getpid() + TOKEN + b"\n",
-    "an unknown user": HELLO + b"AUTH\timap\t%d\tnobody\tsession\t" % os.getpid() + TOKEN + b"\n",
-    "empty fields": HELLO + b"AUTH\timap\t%d\t\t\t\n" % os.getpid(),
     "NULs in fields": HELLO + b"AUTH\timap\t%d\tb\0ob\tses\0sion\t" % os.getpid() + TOKEN + b"\n",
 }
 
-#: These two end in what auth says, and take its delay.
-REFUSED_BY_AUTH = ("a forged token", "an unknown user")
+#: what only auth can refuse, which it does after seconds
+TO_AUTH = {
+    "a forged token": HELLO + b"AUTH\timap\t%d\tbob\tsession\t" % os.getpid() + TOKEN + b"\n",
+    "an unknown user": HELLO + b"AUTH\timap\t%d\tnobody\tsession\t" % os.getpid() + TOKEN + b"\n",
+    "an escape without end": HELLO + b"AUTH\timap\t%d\tbob\x01\tsession\t\x01\n" % os.getpid(),
+    "empty fields": HELLO + b"AUTH\timap\t%d\t\t\t\n" % os.getpid(),
+}
 
 #: what a client says to imap-urlauth in login's place
 TO_URLAUTH = {
@@ -69,12 +71,13 @@ TO_WORKER = {
 }
 
 
-def _say(scene: Scene, name: str, data: bytes) -> bytes:
-    """Say something, say that nothing follows, and hear all that is answered."""
+def _say(scene: Scene, name: str, data: bytes, end: bool = True) -> bytes:
+    """Say something, then (with `end`) that nothing follows, and hear all that is answered."""
     with scene.dovecot.connect(name) as connection:
         try:
             connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
+            if end:
+                connection.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: connection.recv(4096), b""))
         except (BrokenPipeError, ConnectionResetError):
             return b""
@@ -96,11 +99,19 @@ def test_login(scene: Scene, what: str, row: Row) -> None:
     answer = _say(scene, "imap-urlauth", TO_LOGIN[what])
     greeting = HELLO if row.version.language == "2.4" else b""
     assert answer.removeprefix(greeting) in (b"", b"FAILED\n")
-    if what in REFUSED_BY_AUTH:
-        assert b"OK" not in answer
     scene.works(scene.store())
     _expect_no_traceback(scene, mark)
     assert len(_one_error(scene.dovecot.log.since(mark))) <= 1
+
+
+def test_login_asks_auth(scene: Scene, row: Row) -> None:
+    mark = scene.dovecot.log.mark()
+    with ThreadPoolExecutor(len(TO_AUTH)) as pool:
+        answers = list(pool.map(lambda data: _say(scene, "imap-urlauth", data, end=False), TO_AUTH.values()))
+    greeting = HELLO if row.version.language == "2.4" else b""
+    assert answers == [greeting + b"FAILED\n"] * len(TO_AUTH)
+    scene.works(scene.store())
+    _expect_no_traceback(scene, mark)
 
 
 @pytest.mark.parametrize("what", TO_URLAUTH)

@@ -12,24 +12,25 @@ from tests.dovecot.processes import wait_for
 from tests.dovecot.scene import MESSAGE, Scene
 from tests.dovecot.versions import ALL_STOCK, PIECES, TUNED, Version
 
+#: Stock pieces that are stopped while somebody uses them say so.
+AT_A_RELOAD = (r"imap-urlauth", r"killed with signal", r"SIGHUP", r"imap-login: Error: master\(imap\)")
+
 FILES = ("90-urlauth.conf", "90-urlauth-executables.conf")
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_in_and_out_by_reload(starter, version: Version, installations: Installations, name: str) -> None:
     ours = installations[version]
-    dovecot = starter(DovecotInstance(version, ALL_STOCK), r"imap-urlauth", r"killed with signal", r"SIGHUP")
+    dovecot = starter(DovecotInstance(version, ALL_STOCK), *AT_A_RELOAD)
     configuration = dovecot.folder / "dovecot.conf"
     stock = configuration.read_text()
     included = f"{stock}\n!include {ours.prefix}/share/dovecot-urlauth/conf.d/{version.language}/{name}\n"
 
     configuration.write_text(included)
     dovecot.reload()
-    scene = Scene(dovecot)
-    url = scene.sign(scene.store())
-    assert scene.user("bob").fetch_url(url) == MESSAGE
-    assert all(0 not in process.uids for process in dovecot.processes(PIECES[1]))
-    scene.close()
+    with Scene(dovecot) as scene:
+        assert scene.user("bob").fetch_url(scene.sign(scene.store())) == MESSAGE
+        assert all(0 not in process.uids for process in dovecot.processes(PIECES[1]))
 
     configuration.write_text(stock)
     dovecot.reload()
@@ -58,13 +59,13 @@ def test_it_changes_nothing_but_the_three_services(
 
 def test_a_reload_under_load(starter, version: Version, installations: Installations) -> None:
     dovecot = starter(DovecotInstance(version, TUNED, installations[version]), r"SIGHUP", r"shutting down")
-    scene = Scene(dovecot)
-    url = scene.sign(scene.store(), "authuser")
-    assert scene.user("bob").fetch_url(url) == MESSAGE
-    before = {process.pid for name in PIECES for process in dovecot.processes(name)}
-    dovecot.signal(signal.SIGHUP)
-    assert scene.user("bob").fetch_url(url) == MESSAGE
-    assert scene.user("carol").fetch_url(url) == MESSAGE
-    scene.close()
+    with Scene(dovecot) as scene:
+        url = scene.sign(scene.store(), "authuser")
+        bob, carol = scene.user("bob"), scene.user("carol")
+        assert bob.fetch_url(url) == MESSAGE
+        before = {process.pid for name in PIECES for process in dovecot.processes(name)}
+        dovecot.signal(signal.SIGHUP)
+        assert bob.fetch_url(url) == MESSAGE
+        assert carol.fetch_url(url) == MESSAGE
     # those of before the reload end with their last client
     assert wait_for(lambda: not before & {process.pid for process in dovecot.processes()}, 20)

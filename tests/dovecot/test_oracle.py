@@ -27,6 +27,9 @@ SECTIONS = (
 FLAGS = ((b"body",), (b"binary",), (b"bpstruct",), (b"bpstruct", b"body"), (b"bpstruct", b"binary"))
 PARTIALS = ("0.7", "3.1000", "50")
 
+#: Thousands of parts: a second for each answer.
+SLOW = ("30-many-parts",)
+
 #: The words of an answer that the stock worker announces without need.
 NULS = b"hasnuls"
 
@@ -84,7 +87,9 @@ def _questions(scene: Scene) -> list[tuple[str, Question]]:
         for section, partial in itertools.product(("", "TEXT", "1"), PARTIALS):
             questions += [Question(stored, section, partial, flags) for flags in FLAGS[:2]]
         if name.startswith("generated"):
-            questions = choose.sample(questions, 20)
+            questions = choose.sample(questions, 15)
+        elif name in SLOW:
+            questions = choose.sample(questions, 5)
         asked += [(name, question) for question in questions]
     return asked
 
@@ -105,14 +110,15 @@ def _stored(scene: Scene) -> list[tuple[str, Stored]]:
     ]
 
 
-def _same(stock: Answer | None, ours: Answer | None) -> bool:
+def _same(stock: Answer | None, ours: Answer | None, flags: tuple[bytes, ...]) -> bool:
     """Whether ours is what the stock worker said, or what is meant to be said in its place."""
     if ours is None:
         return False
     if stock is None or not stock.ok:
         # a NO is a NO: the stock worker's texts differ with its state
         return not ours.ok
-    if not stock.content and not any(word.startswith(b"bpstruct=") for word in stock.words):
+    if not stock.content and flags != (b"bpstruct",):
+        # imap would leave its client waiting for the end of the response
         return not ours.ok
     words = tuple(word for word in stock.words if word != NULS)
     if (NULS in ours.words) and b"\0" not in ours.content:
@@ -136,7 +142,7 @@ def test_same_bytes(scene: Scene, row: Row) -> None:
         url = question.url(key)
         said, answered = stock.ask(url, question.flags), ours.ask(url, question.flags)
         outcomes["lost" if said is None else said.words[0].decode()] += 1
-        if not _same(said, answered):
+        if not _same(said, answered, question.flags):
             wrong.append(f"{name} {question.section} {question.partial} {question.flags}\n  {said}\n  {answered}")
     stock.close()
     ours.close()

@@ -9,7 +9,6 @@ import pytest
 from tests.dovecot.imapclient import ConnectionLost
 from tests.dovecot.instance import DovecotInstance
 from tests.dovecot.oracle import WorkerSession, mailbox_keys, sign
-from tests.dovecot.processes import wait_for
 from tests.dovecot.scene import MESSAGE, Scene
 from tests.dovecot.versions import PIECES
 
@@ -76,8 +75,10 @@ def test_an_unknown_user_ends_imap(scene: Scene) -> None:
     scene.expect_log(ANYTHING)
     mark = scene.dovecot.log.mark()
     url = scene.sign(scene.store()).replace(b"alice@", b"nobody@")
-    with pytest.raises(ConnectionLost):
-        scene.session("bob").urlfetch(url)
+    try:
+        assert scene.session("bob").urlfetch(url).all(b"URLFETCH") in ([], [[url, None]])
+    except ConnectionLost:
+        pass
     scene.dovecot.log.wait_for(r"imap\(bob\).*Panic: .*imap-urlauth-connection", mark)
 
 
@@ -136,11 +137,4 @@ def test_a_long_url_ends_the_worker(scene: Scene) -> None:
         worker.access(b"bob")
         assert worker.select(b"alice") == b"OK\n"
         worker.send(b"URL\timap://" + b"a" * 3000 + b"\tbody\n")
-        assert wait_for(lambda: _lost(worker))
-
-
-def _lost(worker: WorkerSession) -> bool:
-    try:
-        return worker.line() == b""
-    except ConnectionResetError:
-        return True
+        assert worker.line() == b""

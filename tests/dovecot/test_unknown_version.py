@@ -22,8 +22,7 @@ def test_nearest_dialect(starter, installations: Installations, pretended: str) 
         dovecot.extra += f"service {name} {{\n  executable = {dovecot.inside}/{name}\n}}\n"
     expected = rf"Warning: Dovecot {pretended} is not known"
     starter(dovecot, expected)
-    scene = Scene(dovecot)
-    assert scene.user("bob").fetch_url(scene.sign(scene.store())) == MESSAGE
-    scene.close()
+    with Scene(dovecot) as scene:
+        assert scene.user("bob").fetch_url(scene.sign(scene.store())) == MESSAGE
     warnings = [line for line in dovecot.log.lines() if expected.removeprefix("Warning: ") in line]
     assert len(warnings) == len(PIECES)
