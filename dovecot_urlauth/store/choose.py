@@ -36,7 +36,9 @@ def open_store(
         from dovecot_urlauth.store.engine import EngineStore
 
         log(f"store: dovecot: {reason}")
-        return EngineStore(engine, account.name, log, account.settings)
+        store = EngineStore(engine, account.name, log, account.settings)
+        store.start()
+        return store
 
     def refuse(reason: str) -> Store:
         raise StoreFailure(f"store: native: {reason}")

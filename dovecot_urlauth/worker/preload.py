@@ -12,6 +12,7 @@ MODULES = (
     "dovecot_urlauth.store.engine",
     "dovecot_urlauth.store.native",
     "dovecot_urlauth.worker.session",
+    "encodings.utf_16_be",
 )
 
 

@@ -10,7 +10,7 @@ import os
 
 from dovecot_urlauth.service.privileges import Identity, drop_privileges, forbid_new_privileges
 from dovecot_urlauth.service.settings import SettingsError
-from dovecot_urlauth.store.choose import open_store
+from dovecot_urlauth.store.choose import open_before_chroot, open_store
 from dovecot_urlauth.store.errors import StoreFailure
 from dovecot_urlauth.wire.value import record
 from dovecot_urlauth.worker.account import AccountRefused, resolve_account
@@ -86,18 +86,24 @@ def _serve(reply: UserReply, account: Account, config: WorkerConfig, log: Log) -
     if not account.settings.get("imap_urlauth_host"):
         log.error(f"imap_urlauth_host setting is not configured for user {os.fsdecode(reply.name)}")
         return _nobody(reply.name, config)
-    _become(account)
     try:
-        store = open_store(account, config.dialect, config.store_mode, config.engine, log.debug)
+        store = None
+        if account.chroot is not None:
+            store = open_before_chroot(account, config.store_mode, config.engine, log.debug)
+        _become(account)
+        if store is None:
+            store = open_store(account, config.dialect, config.store_mode, config.engine, log.debug)
     except StoreFailure as error:
         log.error(f"Failed to lookup user {os.fsdecode(reply.name)}: {error.text}")
-        return Target(reply.name, account.settings, None)
+        return _nobody(reply.name, config)
     return Target(reply.name, account.settings, store)
 
 
 def _become(account: Account) -> None:
     if account.nice:
         os.setpriority(os.PRIO_PROCESS, 0, account.nice)
+    if account.chroot is not None:
+        "".encode("utf-16-be")  # mailbox names need the codec, and the chroot does not hold it
     drop_privileges(Identity(account.uid, account.gid, account.groups, account.chroot))
     forbid_new_privileges()
     for directory in (account.chdir, account.home, b"/"):

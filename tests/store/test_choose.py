@@ -24,11 +24,16 @@ MAILS = {3: b"a: b\n\nthree\n", 7: b"a: b\r\n\r\nseven"}
 class FakeEngine:
     """Stands in for EngineStore."""
 
-    def __init__(self, start, name, log):
+    def __init__(self, start, name, log, settings):
         assert name == b"bob"
         self.opened = []
+        self.started = False
+
+    def start(self):
+        self.started = True
 
     def open(self, mailbox, uidvalidity):
+        assert self.started
         self.opened.append((mailbox, uidvalidity))
         return self
 
