@@ -2,8 +2,8 @@
 
 Matches lib-index: mail-transaction-log-view.c for which log files follow the main file.  Only what a reader of
 mails needs is played: which UIDs exist, their flags and keywords (they are part of a maildir file's name) and the
-mailbox's UIDVALIDITY.  No lock is taken, as in Dovecot; when a rotation happens between two opens, the files do not
-fit and are opened once more.
+mailbox's UIDVALIDITY.  No lock is taken, as in Dovecot; when a rotation happens between two opens, the files do
+not fit and are opened once more.
 """
 
 from __future__ import annotations
