@@ -75,6 +75,8 @@ class Answerer:
             return self._no(command, f'Failed to fetch URLAUTH "{shown}": Invalid URLAUTH: {refused.text}')
         except (MessageError, ReadFailed) as failed:
             return self._no(command, f'Failed to read URLAUTH "{shown}": {failed.text}')
+        except MailboxMissing:
+            return self._bare_no(command, "Invalid UIDVALIDITY")
         except StoreFailure as failure:
             self._log.error(f'Failed to fetch URLAUTH "{without_token(command.url)}": {failure.text}')
             return Reply(no_line())
