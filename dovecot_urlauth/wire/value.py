@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 else:
 
     def record(*, frozen, slots):
-        """Class decorator: an immutable value with the annotated fields, as ``dataclass(frozen=True, slots=True)``.
+        """Class decorator: an immutable value with the annotated fields, as a frozen dataclass with slots.
 
         Fields without a default come first, as in a dataclass; a base class's fields come before the class's own.
         """
@@ -25,7 +25,7 @@ else:
         return _frozen
 
     def _frozen(cls):
-        own = tuple(cls.__dict__.get("__annotations__", ()))
+        own = tuple(cls.__dict__.get("__annotations__", ()))  # noqa: RUF063  (inspect takes 10 ms to import)
         inherited = getattr(cls, "__match_args__", ())
         body = {name: value for name, value in cls.__dict__.items() if name not in ("__dict__", "__weakref__")}
         defaults = dict(getattr(cls, "_defaults", ()))
