@@ -10,7 +10,7 @@ import itertools
 import random
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -126,6 +126,19 @@ def _same(stock: Answer | None, ours: Answer | None, flags: tuple[bytes, ...]) -
     return tuple(word for word in ours.words if word != NULS) == words and ours.content == stock.content
 
 
+def _stock_contradicts_itself(stock: Respondent, question: Question, key: bytes, ours: Answer | None) -> bool:
+    """Whether ours is the right slice of what the stock worker itself says without the partial range.
+
+    Its slices are off by one when they begin within a line end of a mail that mixes them.
+    """
+    if not question.partial or ours is None:
+        return False
+    whole = stock.ask(replace(question, partial="").url(key), question.flags)
+    offset, _, size = question.partial.partition(".")
+    end = int(offset) + int(size) if size else None
+    return whole is not None and ours.content == whole.content[int(offset) : end]
+
+
 def test_same_bytes(scene: Scene, row: Row) -> None:
     if row.combination.tuned:
         pytest.skip("service limits do not change an answer")
@@ -142,9 +155,14 @@ def test_same_bytes(scene: Scene, row: Row) -> None:
         url = question.url(key)
         said, answered = stock.ask(url, question.flags), ours.ask(url, question.flags)
         outcomes["lost" if said is None else said.words[0].decode()] += 1
-        if not _same(said, answered, question.flags):
+        if _same(said, answered, question.flags):
+            continue
+        if _stock_contradicts_itself(stock, question, key, answered):
+            outcomes["contradicted"] += 1
+        else:
             wrong.append(f"{name} {question.section} {question.partial} {question.flags}\n  {said}\n  {answered}")
     stock.close()
     ours.close()
     assert outcomes["OK"] > 3000, outcomes
+    assert outcomes["contradicted"] < 5, outcomes
     assert not wrong, f"{len(wrong)} of {len(questions)} answers differ:\n" + "\n".join(wrong[:20])

@@ -28,7 +28,7 @@ def test_login_panics(scene: Scene) -> None:
 
 @pytest.mark.struck_by("switch-breaks")
 def test_switching_breaks_the_connection(scene: Scene) -> None:
-    scene.expect_log("imap-urlauth: Service disconnected unexpectedly")
+    scene.expect_log("imap-urlauth: Service disconnected unexpectedly", "Error sending USER request")
     urls = [scene.sign(scene.store(owner=owner)) for owner in ("alice", "carol", "alice")]
     started = time.monotonic()
     for url in urls:
