@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import resource
 
 from dovecot_urlauth.service import master
 from dovecot_urlauth.service.environment import LAST_INHERITED_FD, Environment
@@ -57,6 +58,7 @@ class ServiceProcess:
     """Ties listeners, slots, status and signals together around one stage."""
 
     def __init__(self, environment: Environment, dialect: Dialect, log: Log) -> None:
+        _raise_descriptor_limit()
         self.environment = environment
         self.dialect = dialect
         self.log = log
@@ -236,6 +238,12 @@ class ServiceProcess:
         if self._stage:
             self._stage.terminate()
         self.loop.stop()
+
+
+def _raise_descriptor_limit() -> None:
+    """Each client takes two or three descriptors; Dovecot's own processes raise the limit, too."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _set_cloexec(fd: int) -> None:
