@@ -1,0 +1,56 @@
+"""`python -m tests.dovecot.differential`: the long form, with a table at its end; status 1 on a failure."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+
+from tests.dovecot import executables
+from tests.dovecot.differential import campaign
+from tests.dovecot.differential.compare import RULES, SAME, UNEXPLAINED
+from tests.dovecot.versions import VERSIONS
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.dovecot.differential", description=__doc__)
+    parser.add_argument("--versions", default=",".join(VERSIONS), help="the Dovecots to ask, with commas between")
+    parser.add_argument("--seed", type=int, action="append", help="may be given more than once; 1, 2 and 3 if not")
+    parser.add_argument("--count", type=int, default=20_000, help="questions for each version and seed")
+    options = parser.parse_args()
+    if os.geteuid() != 0:
+        parser.error("Dovecot's master runs as root")
+    outcomes = []
+    for name in options.versions.split(","):
+        installation = executables.install(VERSIONS[name], VERSIONS[name].folder())
+        try:
+            for seed in options.seed or (1, 2, 3):
+                outcomes.append(campaign.run(VERSIONS[name], installation, seed, options.count, progress=True))
+                _print_findings(outcomes[-1])
+        finally:
+            shutil.rmtree(installation.outside.parent)
+    _print_table(outcomes)
+    return 0 if all(outcome.good for outcome in outcomes) else 1
+
+
+def _print_findings(outcome: campaign.Outcome) -> None:
+    for report in outcome.reports:
+        print(f"\n--- {outcome.version}, seed {outcome.seed}\n{report}", flush=True)
+    for complaint in outcome.complaints[:20]:
+        print(f"--- {outcome.version}, seed {outcome.seed}, our log: {complaint}", flush=True)
+
+
+def _print_table(outcomes: list[campaign.Outcome]) -> None:
+    """One column for each campaign, one row for each rule."""
+    print(f"\n{'':22}" + "".join(f"{outcome.version + '/' + str(outcome.seed):>12}" for outcome in outcomes))
+    for rule in (SAME, *(rule.name for rule in RULES), UNEXPLAINED):
+        print(f"{rule:22}" + "".join(f"{outcome.counts[rule]:>12}" for outcome in outcomes))
+    print(f"{'seconds':22}" + "".join(f"{outcome.seconds:>12.0f}" for outcome in outcomes))
+    print()
+    for rule in RULES:
+        print(f"{rule.name}: {rule.why}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""One Dovecot with the stock worker and ours over the same Maildir, and the mail that they are asked for."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dovecot_urlauth.wire.tabescape import unescape
+from tests.dovecot.instance import HOST, DovecotInstance
+from tests.dovecot.oracle import STOCK_WORKER, WORKER, Answer, WorkerLost, WorkerSession, mailbox_keys, sign
+from tests.dovecot.scene import MESSAGE, Stored
+from tests.dovecot.versions import TUNED
+
+if TYPE_CHECKING:
+    from dovecot_urlauth.url.access import Accessor
+    from tests.dovecot.differential.questions import Question
+    from tests.dovecot.executables import Installation
+    from tests.dovecot.versions import Version
+
+MAILBOX = "Differential"
+
+#: Mailboxes as IMAP names them (RFC 3501, 5.1.3), and as URLs do.
+NAMES = {
+    "INBOX": "INBOX",
+    MAILBOX: MAILBOX,
+    "a b": "a%20b",
+    "&AOQ-": "%C3%A4",
+    "a&-b": "a%26b",
+    "Deep.er": "Deep.er",
+}
+
+#: Seconds after which a worker is taken for silent; the stock one sometimes is for ever.
+PATIENCE = 8.0
+
+#: Alarming lines of ours.
+COMPLAINT = re.compile(r"imap-urlauth-worker.*(?:Error|Fatal|Panic|Traceback)")
+
+
+class Respondent:
+    """A worker that is asked one question after the other, and begun anew when it ends."""
+
+    def __init__(self, dovecot: DovecotInstance, name: str) -> None:
+        self._dovecot = dovecot
+        self._name = name
+        self._sessions: dict[Accessor, WorkerSession] = {}
+
+    def ask(self, question: Question) -> Answer | None:
+        """The answer; None if the worker ended, or fell silent, instead of completing one."""
+        for fresh in (question.accessor not in self._sessions, True):
+            session = self._sessions.get(question.accessor) or self._start(question.accessor)
+            try:
+                return session.fetch(question.line, *question.items)
+            except TimeoutError:
+                fresh = True
+            except (WorkerLost, OSError):
+                # the stock worker ends after some NOs, which only the next question finds out
+                pass
+            self._sessions.pop(question.accessor).close()
+            if fresh:
+                break
+        return None
+
+    def _start(self, accessor: Accessor) -> WorkerSession:
+        session = self._sessions[accessor] = WorkerSession(self._dovecot, self._name, PATIENCE)
+        applications = [b"apps=" + b",".join(accessor.applications)] if accessor.applications else []
+        session.access(accessor.user or b"", accessor.service, *applications)
+        assert session.select(b"alice") == b"OK\n"
+        return session
+
+    def close(self) -> None:
+        while self._sessions:
+            self._sessions.popitem()[1].close()
+
+
+class Arena:
+    """Starts the Dovecot; a context manager that stops it."""
+
+    def __init__(self, version: Version, installation: Installation) -> None:
+        self.dovecot = DovecotInstance(version, TUNED, installation)
+        self.keys: dict[str, bytes] = {}
+        self._respondents = [Respondent(self.dovecot, name) for name in (STOCK_WORKER, WORKER)]
+        self._uidvalidity = 0
+        self._delivered = 0
+
+    def __enter__(self) -> Arena:
+        self.dovecot.start()
+        try:
+            self._imap = self.dovecot.imap("alice", timeout=120)
+            for name in NAMES:
+                self.keys[name] = self._mailbox(name)
+        except BaseException:
+            self.dovecot.stop(check=False)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for respondent in self._respondents:
+            respondent.close()
+        self._imap.close()
+        self.dovecot.stop(check=False)
+
+    def _mailbox(self, name: str) -> bytes:
+        """Make a mailbox with one message; return its key."""
+        if name != "INBOX":
+            assert self._imap.command(b'CREATE "%s"' % name.encode()).ok
+        uidvalidity, uid = self._imap.append(name, MESSAGE)
+        if name == MAILBOX:
+            self._uidvalidity, self._delivered = uidvalidity, uid
+        rump = f"imap://alice@{HOST}/{NAMES[name]}/;UID=1;URLAUTH=user+bob"
+        [signed] = self._imap.genurlauth(rump)
+        keys = mailbox_keys(self.dovecot.home("alice"))
+        [key] = [key for key in keys if sign(rump.encode(), key) == signed]
+        return key
+
+    def put(self, messages: list[bytes]) -> list[Stored]:
+        """Deliver messages; where each is stored. Workers look into the mailbox anew."""
+        for respondent in self._respondents:
+            respondent.close()
+        first = self._delivered + 1
+        for message in messages:
+            self._delivered += 1
+            self.dovecot.deliver("alice", message, str(1_700_000_000 + self._delivered), f".{MAILBOX}")
+        reply = self._imap.command(b"STATUS %s (UIDNEXT)" % MAILBOX.encode())
+        assert reply.all(b"STATUS")[0][1][1] == b"%d" % (self._delivered + 1), reply
+        return [Stored("alice", MAILBOX, self._uidvalidity, uid) for uid in range(first, self._delivered + 1)]
+
+    def ask(self, question: Question) -> tuple[Answer | None, Answer | None]:
+        """What the stock worker answers, and what ours does."""
+        stock, ours = (respondent.ask(question) for respondent in self._respondents)
+        return stock, ours
+
+    def complaints(self) -> list[str]:
+        """The lines that our worker logged as errors so far."""
+        return [line for line in self.dovecot.log.lines() if COMPLAINT.search(line)]
+
+
+def shown(answer: Answer | None, most: int = 1500) -> str:
+    """An answer for a human reader."""
+    if answer is None:
+        return "ended or silent"
+    words = " ".join(repr(unescape(word))[2:-1][:most] for word in answer.words)
+    return f"{words} {len(answer.content)} bytes {answer.content[:most]!r}"

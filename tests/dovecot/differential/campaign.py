@@ -1,0 +1,79 @@
+"""Ask one version so many questions of one seed, and count what explains each pair of answers."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING
+
+from tests.dovecot.differential import generator
+from tests.dovecot.differential.arena import Arena
+from tests.dovecot.differential.compare import UNEXPLAINED, Exchange, judge
+from tests.dovecot.differential.questions import QuestionMaker
+from tests.dovecot.differential.reduce import reduced, report
+
+if TYPE_CHECKING:
+    from tests.dovecot.executables import Installation
+    from tests.dovecot.versions import Version
+
+#: Questions about one message.
+PER_MESSAGE = 8
+
+#: Failures that are shrunk, and the seconds that each may take.
+SHRUNK = 8
+SHRINKING = 15.0
+
+
+@dataclass
+class Outcome:
+    """How one campaign ended."""
+
+    version: str
+    seed: int
+    counts: Counter[str] = field(default_factory=Counter)
+    reports: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def good(self) -> bool:
+        return not self.counts[UNEXPLAINED]
+
+
+def run(version: Version, installation: Installation, seed: int, count: int, progress: bool = False) -> Outcome:
+    """Ask `count` questions; failures are collected, the first of them shrunk."""
+    outcome = Outcome(version.name, seed)
+    started = time.monotonic()
+    failed: list[Exchange] = []
+    messages = [generator.message(seed, number) for number in range(max(count // PER_MESSAGE, 1))]
+    with Arena(version, installation) as arena:
+        stored = arena.put(messages)
+        content = dict(zip(stored, messages))
+        for number, question in enumerate(QuestionMaker(Random(seed), stored, arena.keys).make(count), 1):
+            exchange = Exchange(question, *arena.ask(question))
+            rule = judge(exchange)
+            outcome.counts[rule] += 1
+            if rule == UNEXPLAINED:
+                failed.append(exchange)
+            if progress and number % 1000 == 0:
+                print(f"{version.name} seed {seed}: {number} of {count}, {len(failed)} failed", file=sys.stderr)
+        for place, exchange in enumerate(failed):
+            message = content.get(exchange.question.stored)
+            seconds = SHRINKING if place < SHRUNK else 0.0
+            outcome.reports.append(_shrunk(arena, exchange, message, seconds))
+        outcome.complaints = arena.complaints()
+    outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+def _shrunk(arena: Arena, exchange: Exchange, message: bytes | None, seconds: float) -> str:
+    """The report of a failure, about a smaller message if it is about one."""
+    if message is None or not seconds:
+        return report(exchange, message)
+    small = reduced(arena, exchange.question, message, seconds)
+    [where] = arena.put([small])
+    question = exchange.question.about(where, arena.keys[where.mailbox])
+    return report(Exchange(question, *arena.ask(question)), small)

@@ -1,0 +1,149 @@
+"""Whether two answers are the same to the byte, and if not, which of the meant differences it is.
+
+A rule has a name, the sentence that justifies it, and a test of both answers; whatever no rule explains
+is a failure. The order matters: the first rule that applies is the one that is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dovecot_urlauth.wire.tabescape import unescape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.dovecot.differential.questions import Question
+    from tests.dovecot.oracle import Answer
+
+HAS_NULS = b"hasnuls"
+SAME = "same bytes"
+UNEXPLAINED = "unexplained"
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One question with both answers; None for a worker that ended or fell silent instead of answering."""
+
+    question: Question
+    stock: Answer | None
+    ours: Answer | None
+
+    @property
+    def both(self) -> tuple[Answer, Answer]:
+        """The two answers, where there are two."""
+        assert self.stock is not None
+        assert self.ours is not None
+        return self.stock, self.ours
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A difference that is meant, and why."""
+
+    name: str
+    why: str
+    applies: Callable[[Exchange], bool]
+
+
+def judge(exchange: Exchange) -> str:
+    """The name of the rule that explains this exchange: SAME, one of RULES, or UNEXPLAINED."""
+    if exchange.ours is None or not _says_nuls_exactly(exchange):
+        return UNEXPLAINED
+    if exchange.stock == exchange.ours:
+        return SAME
+    return next((rule.name for rule in RULES if rule.applies(exchange)), UNEXPLAINED)
+
+
+def _says_nuls_exactly(exchange: Exchange) -> bool:
+    ours = exchange.ours
+    assert ours is not None
+    return (HAS_NULS in ours.words) == (b"\0" in ours.content)
+
+
+def _reason(answer: Answer) -> str:
+    """The text of a NO, empty if it has none."""
+    if answer.ok or len(answer.words) < 2:
+        return ""
+    return unescape(answer.words[1]).decode(errors="surrogateescape").removeprefix("error=")
+
+
+def _behind_url(answer: Answer) -> str:
+    """The reason that follows the quoted URL."""
+    return _reason(answer).rpartition('": ')[2]
+
+
+# -- the tests of the rules
+
+
+def _wants_data(exchange: Exchange) -> bool:
+    return bool({b"body", b"binary"} & set(exchange.question.items))
+
+
+def _stock_is_gone(exchange: Exchange) -> bool:
+    return exchange.stock is None
+
+
+def _is_empty(exchange: Exchange) -> bool:
+    stock, ours = exchange.both
+    return stock.ok and not stock.content and ours.words == (b"NO",) and _wants_data(exchange)
+
+
+def _differ_in_nuls_only(exchange: Exchange) -> bool:
+    stock, ours = exchange.both
+    return stock.content == ours.content and _without_nuls(stock) == _without_nuls(ours)
+
+
+def _without_nuls(answer: Answer) -> list[bytes]:
+    return [word for word in answer.words if word != HAS_NULS]
+
+
+def _is_denied(exchange: Exchange) -> bool:
+    """Ours stops at the access identifier, where the stock worker went on."""
+    _, ours = exchange.both
+    return not ours.ok and _behind_url(ours).startswith("No '") and "access allowed for" in _behind_url(ours)
+
+
+def _is_denied_without_words(exchange: Exchange) -> bool:
+    stock, ours = exchange.both
+    return exchange.question.accessor.user is None and stock.ok and ours.words == (b"NO",)
+
+
+def _is_internal_error(exchange: Exchange) -> bool:
+    stock, ours = exchange.both
+    return _behind_url(stock).startswith("Internal error occurred") and not ours.ok and bool(_reason(ours))
+
+
+RULES = (
+    Rule(
+        "stock worker lost",
+        "the stock worker ended or hung instead of completing an answer; ours says NO, or all it announced",
+        _stock_is_gone,
+    ),
+    Rule(
+        "empty result",
+        "imap forgets the line end behind an empty literal; a NO is a NIL to its client",
+        _is_empty,
+    ),
+    Rule(
+        "exact hasnuls",
+        "the stock flag is often set without a NUL; ours says whether there is one",
+        _differ_in_nuls_only,
+    ),
+    Rule(
+        "user+X is X",
+        "RFC 4467: before 2.4.3 anyone passed for X, and applications by a prefix",
+        _is_denied,
+    ),
+    Rule(
+        "anonymous is nobody",
+        "the same refusal, of which the anonymous user hears no words",
+        _is_denied_without_words,
+    ),
+    Rule(
+        "internal error",
+        "the stock text is an internal error with a date; ours names the cause",
+        _is_internal_error,
+    ),
+)

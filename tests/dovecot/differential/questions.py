@@ -1,0 +1,134 @@
+"""Seeded questions: parts of the generated messages, URLs bent in the grammar's joints, odd mailbox names.
+
+Every URL that is meant to reach mail is signed after it was bent: a token that fits keeps the worker from
+stopping at the token.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dovecot_urlauth.url.access import Accessor
+from dovecot_urlauth.wire.tabescape import escape
+from tests.dovecot.instance import HOST
+from tests.dovecot.oracle import sign
+from tests.url.urls import URLMaker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from random import Random
+
+    from tests.dovecot.scene import Stored
+
+BOB = Accessor(b"bob", b"imap")
+
+#: Who asks the questions that are about URLs, and how often.
+ACCESSORS = {
+    BOB: 10,
+    Accessor(b"Bob", b"submission"): 2,
+    Accessor(None, b"imap"): 1,
+    Accessor(b"submitsrv", b"imap", (b"submit+",)): 2,
+    Accessor(b"streamsrv", b"imap", (b"stream",)): 2,
+}
+
+#: The usual sections first; a message is asked for those more often.
+SECTIONS = (
+    "", "", "", "TEXT", "HEADER", "1", "1", "2", "2", "3", "1.1", "1.2", "2.1", "2.2", "1.MIME", "2.MIME",
+    "1.1.MIME", "1.HEADER", "2.HEADER", "1.TEXT", "2.TEXT", "1.1.1", "2.1.1", "1.1.HEADER", "1.1.TEXT", "1.2.1",
+    "1.1.1.1", "HEADER.FIELDS (subject from content-transfer-encoding)", 'HEADER.FIELDS.NOT (Content-Type "to")',
+    "1.HEADER.FIELDS (Subject)", "2.HEADER.FIELDS.NOT (to)",
+)  # fmt: skip
+ODD_SECTIONS = (
+    "0", "4294967297", "1.0", "1.", ".1", "01", "1.1.", "MIME", "text", "1.mime", "1MIME", "HEADER.FIELDS",
+    "HEADER.FIELDS ()", "HEADER.FIELDS (a", "HEADER.FIELDS(a)", "HEADER.FIELDS  (a)", "HEADER.FIELDS (a) ", "1..2",
+    "HEADER.FIELDS.NOT (Subject)", 'HEADER.FIELDS ("")', "HEADER.FIELDS (a  b)", "HEADER.FIELDS (X-Foo X-FOO)",
+    "HEADER.FOO", "TEXT.1", "1.2.3.4.5.6", "99", "1.TEXT.1", "1.HEADER.FIELDS.NOT ()", "HEADER.FIELDS ({1}\r\na)",
+    'HEADER.FIELDS ("a\\"b" \\)', "2.0", "0.1", "18446744073709551617", "HEADER ", " 1", "1.HEADER.FIELDS",
+)  # fmt: skip
+
+OFFSETS = (0, 0, 1, 3, 5, 10, 20, 100, 1000)
+SIZES = (None, None, 1, 2, 7, 50, 1000, 100_000)
+
+ITEMS = ((b"body",), (b"binary",), (b"bpstruct",), (b"body", b"bpstruct"), (b"binary", b"bpstruct"))
+ODD_ITEMS = ((b"body", b"binary"), (b"BINARY",), (b"bpstruct", b"bpstruct"), (b"bpstruct", b"binary", b"body"))
+
+#: Names of mailboxes as URLs have them; the first ones exist.
+MAILBOXES = ("Differential", "a%20b", "%C3%A4", "a%26b", "Deep.er", "INBOX", "inbox")
+ODD_MAILBOXES = (
+    "Inbox", "INBOX.", "INBOX.x", "a%2520b", "%26AOQ-", "%C3", "%E4", "a.", ".a", "a..b", "..", "Deep",
+    "Deep%2Fer", "Deep/er", "deep.er", "~alice", "%7Ealice", "*", "a%25", "%5C", "a%01b", "%7F", "x" * 255,
+    "x" * 256, "a%09b", ".%2E", "%2Fetc", "cur", "new", "dovecot-uidlist", "a%20b%20", "%20a%20b", "A%20b",
+    "%EF%BF%BD", "%CC%88a", "a%0Ab", "a%5Eb", "Differential.", "Differential%2F", "%2FDifferential", "a%26b%2F..",
+    "%F0%9F%98%80", "a%CC%88",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Question:
+    """One URL command; `stored` is the message that it is about, if a generated one."""
+
+    kind: str
+    url: bytes
+    items: tuple[bytes, ...]
+    accessor: Accessor = BOB
+    stored: Stored | None = None
+    section: str = ""
+    partial: str = ""
+
+    @property
+    def line(self) -> bytes:
+        """The URL as the command carries it."""
+        return escape(self.url)
+
+    def about(self, stored: Stored, key: bytes) -> Question:
+        """The same question about another message."""
+        return replace(self, url=_url(stored, self.section, self.partial, key), stored=stored)
+
+
+@dataclass(frozen=True)
+class QuestionMaker:
+    """Makes questions over `messages`; `keys` are those of the mailboxes, INBOX's among them."""
+
+    random: Random
+    messages: list[Stored]
+    keys: dict[str, bytes]
+
+    def make(self, count: int) -> Iterator[Question]:
+        """Make so many: most about messages, the rest about URLs and mailbox names."""
+        urls = URLMaker(self.random, self.keys["INBOX"])
+        for place in range(count):
+            kind = self.random.random()
+            if kind < 0.8:
+                yield self._about(self.messages[place % len(self.messages)])
+            elif kind < 0.96:
+                yield Question("url", urls.make(), self._items(), self._accessor())
+            else:
+                yield self._about_mailbox()
+
+    def _about(self, stored: Stored) -> Question:
+        odd = self.random.random() < 0.1
+        section = self.random.choice(ODD_SECTIONS if odd else SECTIONS)
+        partial = self._partial() if self.random.random() < 0.2 else ""
+        url = _url(stored, section, partial, self.keys[stored.mailbox])
+        return Question("message", url, self._items(), BOB, stored, section, partial)
+
+    def _about_mailbox(self) -> Question:
+        name = self.random.choice(MAILBOXES + ODD_MAILBOXES)
+        rump = f"imap://alice@{HOST}/{name}/;UID=1;URLAUTH=user+bob".encode()
+        return Question("mailbox", sign(rump, self.random.choice(list(self.keys.values()))), self._items())
+
+    def _partial(self) -> str:
+        offset, size = self.random.choice(OFFSETS), self.random.choice(SIZES)
+        return str(offset) if size is None else f"{offset}.{size}"
+
+    def _items(self) -> tuple[bytes, ...]:
+        return self.random.choice(ODD_ITEMS if self.random.random() < 0.02 else ITEMS)
+
+    def _accessor(self) -> Accessor:
+        return self.random.choices(list(ACCESSORS), list(ACCESSORS.values()))[0]
+
+
+def _url(stored: Stored, section: str, partial: str, key: bytes) -> bytes:
+    encoded = "".join(char if char.isalnum() or char in ".-_" else f"%{ord(char):02X}" for char in section)
+    return sign(stored.rump(section=encoded, partial=partial).encode(), key)
