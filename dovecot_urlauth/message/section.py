@@ -7,6 +7,7 @@ lib-imap-storage/imap-msgpart.c accepts.
 from __future__ import annotations
 
 from dovecot_urlauth.message.errors import InvalidSection
+from dovecot_urlauth.message.fieldlist import parse_field_list
 from dovecot_urlauth.wire.value import Enum, record
 
 
@@ -35,8 +36,6 @@ class Section:
 _WORDS = {b"MIME": Text.MIME, b"TEXT": Text.TEXT, b"HEADER": Text.HEADER}
 _FIELD_WORDS = ((b"HEADER.FIELDS.NOT", Text.FIELDS_NOT), (b"HEADER.FIELDS", Text.FIELDS))
 _DIGITS = b"0123456789"
-_ATOM_ENDS = b'(){ %*"\\]' + bytes(range(0x20)) + bytes(range(0x7F, 0x100))
-_ASTRING_ENDS = bytes(set(_ATOM_ENDS) - {0x5D})
 
 
 def parse_section(text: bytes) -> Section:
@@ -56,7 +55,7 @@ def parse_section(text: bytes) -> Section:
         return Section(path, _WORDS[word])
     for start, kind in _FIELD_WORDS:
         if word.startswith(start):
-            return Section(path, kind, _field_list(word[len(start) :]))
+            return Section(path, kind, parse_field_list(word[len(start) :]))
     raise InvalidSection
 
 
@@ -86,48 +85,3 @@ def _wrapped(digits: bytes) -> int:
     for digit in digits:
         value = (value * 10 + digit - 0x30) & 0xFFFFFFFF
     return value
-
-
-def _field_list(text: bytes) -> frozenset[bytes]:
-    """Parse ``(Subject "From")``: at least one astring in parentheses and nothing behind them."""
-    text = text[1:] if text.startswith(b" ") else text
-    if not text.startswith(b"("):
-        raise InvalidSection
-    names = []
-    position = 1
-    while not text.startswith(b")", position):
-        name, position = _astring(text, position)
-        names.append(name.lower())
-        if text.startswith(b" ", position):
-            position += 1
-        elif not text.startswith(b")", position):
-            raise InvalidSection
-    if not names or text[position + 1 :]:
-        raise InvalidSection
-    return frozenset(names)
-
-
-def _astring(text: bytes, position: int) -> tuple[bytes, int]:
-    if text.startswith(b'"', position):
-        return _quoted(text, position + 1)
-    end = position
-    while end < len(text) and text[end] not in _ASTRING_ENDS:
-        end += 1
-    if end == position:
-        raise InvalidSection
-    return text[position:end], end
-
-
-def _quoted(text: bytes, position: int) -> tuple[bytes, int]:
-    name = bytearray()
-    while position < len(text):
-        byte = text[position]
-        if byte == 0x22:
-            return bytes(name), position + 1
-        if byte in b"\r\n\0":
-            break
-        if byte == 0x5C:
-            position += 1
-        name += text[position : position + 1]
-        position += 1
-    raise InvalidSection
