@@ -57,12 +57,11 @@ class _AddressParser:
         tokens = self._tokens
         while True:
             start = tokens.position
-            name = self._group_name()
-            if name is not None:
-                answer = yield from self._group(name)
+            phrase = self._phrase()
+            if phrase is not None and tokens.next == _COLON:
+                answer = yield from self._group(phrase)
             else:
-                tokens.position = start
-                answer = self._mailbox()
+                answer = self._mailbox(start, phrase)
                 yield self._finished()
             if answer == END or tokens.next != _COMMA:
                 return
@@ -74,11 +73,10 @@ class _AddressParser:
             if answer != MORE:
                 return
 
-    def _group_name(self) -> bytes | None:
-        name = bytearray()
-        if self._tokens.phrase(name) != MORE or self._tokens.next != _COLON:
-            return None
-        return bytes(name)
+    def _phrase(self) -> bytes | None:
+        """Words with something behind them: a display name, if that is ``<`` or ``:``."""
+        phrase = bytearray()
+        return bytes(phrase) if self._tokens.phrase(phrase) == MORE else None
 
     def _group(self, name: bytes) -> Generator[Address, None, int]:
         """``display-name ":" [mailbox-list] ";"``; whatever is wrong with it, it stays a group."""
@@ -88,7 +86,8 @@ class _AddressParser:
         yield Address(name)
         if answer == MORE and tokens.next != _SEMICOLON:
             while True:
-                self._mailbox()
+                start = tokens.position
+                self._mailbox(start, self._phrase())
                 yield self._finished()
                 if tokens.next != _COMMA:
                     break
@@ -114,28 +113,20 @@ class _AddressParser:
             address.domain = b"MISSING_DOMAIN"
         return address
 
-    def _mailbox(self) -> int:
-        """``[display-name] "<" addr-spec ">"`` or ``addr-spec``."""
-        start = self._tokens.position
+    def _mailbox(self, start: int, phrase: bytes | None) -> int:
+        """``[display-name] "<" addr-spec ">"`` or ``addr-spec``, from ``start``, where the phrase began."""
+        tokens = self._tokens
         address = self._address = Address()
-        answer = self._name_and_angle()
-        if answer == BROKEN:
-            self._tokens.position = start
-            answer = self._bare()
-            if address.broken and address.name is None and address.domain is None:
-                address.name, address.mailbox = address.mailbox, None
+        if phrase is not None and tokens.next == _LESS:
+            address.name = phrase or None
+            if self._angle() == BROKEN:
+                address.domain = b"SYNTAX_ERROR"
+            return MORE if tokens.next >= 0 else END
+        tokens.position = start
+        answer = self._bare()
+        if address.broken and address.name is None and address.domain is None:
+            address.name, address.mailbox = address.mailbox, None
         return answer
-
-    def _name_and_angle(self) -> int:
-        tokens, address = self._tokens, self._address
-        name = bytearray()
-        if tokens.phrase(name) != MORE or tokens.next != _LESS:
-            return BROKEN
-        address.name = bytes(name) or None
-        if self._angle() == BROKEN:
-            address.domain = b"SYNTAX_ERROR"
-            address.broken = True
-        return MORE if tokens.next >= 0 else END
 
     def _angle(self) -> int:
         """``"<" [route ":"] addr-spec ">"``."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dovecot_urlauth.message.errors import TooLarge
 from dovecot_urlauth.message.parameters import NUL_SHOWN, Parameters, content_type, parameters
+from dovecot_urlauth.message.part import Place
 from dovecot_urlauth.message.tokens import BROKEN, END, Tokenizer
 
 TYPE_CHECKING = False
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.message.rules import MessageRules
 
 _COMMA = 0x2C
+_MAX_LANGUAGES = 10_000
 
 
 class PartContent:
@@ -36,7 +39,7 @@ class PartContent:
             for name, value in part.fields:
                 if name in _FIELDS:
                     _FIELDS[name](self, value)
-        if part.parent is None and part.text and self._is_plain():
+        if part.place is Place.ROOT and part.text and self._is_plain():
             self.type, self.subtype, self.parameters, self.encoding = None, None, [], None
 
     def _is_plain(self) -> bool:
@@ -87,6 +90,8 @@ class PartContent:
             self.languages.append(bytes(text))
             if tokens.next != _COMMA:
                 return
+            if len(self.languages) > _MAX_LANGUAGES:
+                raise TooLarge("Message header is too large")
             tokens.position += 1
             tokens.skip()
 

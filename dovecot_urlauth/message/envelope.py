@@ -11,41 +11,52 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dovecot_urlauth.message.rules import MessageRules
 
-#: No structure is longer; the IMAP server would have to take it as one line.
-STRUCTURE_LIMIT = 16 * 1024 * 1024
+#: Addresses are slow to read, so there is a limit for all the envelopes of one structure, before and after.
+ADDRESS_LIMIT = 2 * 1024 * 1024
+WRITTEN_LIMIT = 4 * ADDRESS_LIMIT
 
 _LISTS = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc")
 
 
-def write_envelope(fields: list[tuple[bytes, bytes]], rules: MessageRules) -> bytes:
-    """Write the envelope without its parentheses.
+class EnvelopeWriter:
+    """Writes the envelopes of one structure."""
 
-    Of fields that come twice the last counts; address lists are joined.  Raises TooLarge.
-    """
-    texts: dict[bytes, bytes] = {}
-    lists: dict[bytes, bytearray] = {name: bytearray() for name in _LISTS}
-    for name, value in fields:
-        if name in lists:
-            _append(lists[name], value, rules)
-        else:
-            texts[name] = value.replace(b"\0", NUL_SHOWN)
-    sender = lists[b"from"]
-    for name in (b"sender", b"reply-to"):
-        lists[name] = lists[name] or sender
-    subject = texts.get(b"subject")
-    return b" ".join(
-        (
-            unfolded(texts.get(b"date")),
-            b"NIL" if subject is None else human(subject),
-            *(b"(%s)" % lists[name] if lists[name] else b"NIL" for name in _LISTS),
-            unfolded(texts.get(b"in-reply-to")),
-            unfolded(texts.get(b"message-id")),
+    def __init__(self, rules: MessageRules) -> None:
+        self._rules = rules
+        self._read = self._written = 0
+
+    def write(self, fields: list[tuple[bytes, bytes]]) -> bytes:
+        """Write the envelope without its parentheses.
+
+        Of fields that come twice the last counts; address lists are joined.  Raises TooLarge.
+        """
+        texts: dict[bytes, bytes] = {}
+        lists: dict[bytes, bytearray] = {name: bytearray() for name in _LISTS}
+        for name, value in fields:
+            if name in lists:
+                self._append(lists[name], value)
+            else:
+                texts[name] = value.replace(b"\0", NUL_SHOWN)
+        for name in (b"sender", b"reply-to"):
+            lists[name] = lists[name] or lists[b"from"]
+        subject = texts.get(b"subject")
+        return b" ".join(
+            (
+                unfolded(texts.get(b"date")),
+                b"NIL" if subject is None else human(subject),
+                *(b"(%s)" % lists[name] if lists[name] else b"NIL" for name in _LISTS),
+                unfolded(texts.get(b"in-reply-to")),
+                unfolded(texts.get(b"message-id")),
+            )
         )
-    )
 
-
-def _append(into: bytearray, value: bytes, rules: MessageRules) -> None:
-    for address in addresses(value, rules):
-        into += address.write()
-        if len(into) > STRUCTURE_LIMIT:
-            raise TooLarge("Message structure is too large")
+    def _append(self, into: bytearray, value: bytes) -> None:
+        self._read += len(value)
+        self._written -= len(into)
+        if self._read > ADDRESS_LIMIT:
+            raise TooLarge("Message header is too large")
+        for address in addresses(value, self._rules):
+            into += address.write()
+            if self._written + len(into) > WRITTEN_LIMIT:
+                raise TooLarge("Message structure is too large")
+        self._written += len(into)

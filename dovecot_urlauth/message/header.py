@@ -16,23 +16,26 @@ if TYPE_CHECKING:
 #: Dovecot keeps no more than this of the values of one header block; the rest of them is cut off.
 BLOCK_LIMIT = 10 * 1024 * 1024
 
+#: What is collected of a line beyond that, so that a value is not cut short by its name.
+_NAME_ROOM = 64 * 1024
+
 _BLANKS = b" \t"
 _BLANK = (b" ", b"\t")
 
 
 class Field:
-    """One field: its lines' place, its name (as written, cut at a NUL) and, if asked for, its value."""
+    """One field: its lines' place, its name (as written, cut at a NUL) and its value."""
 
     __slots__ = ("end", "name", "newline", "start", "value")
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, start: int, end: int, newline: int, name: bytes, value: bytes) -> None:
         self.start = start
         #: Offset behind the last line's end, and the size of that line end (0 at the end of the message).
-        self.end = start
-        self.newline = 0
-        self.name = b""
+        self.end = end
+        self.newline = newline
+        self.name = name
         #: The lines joined by LF, without the blanks behind the colon.
-        self.value = b""
+        self.value = value
 
 
 class HeaderReader:
@@ -52,57 +55,72 @@ class HeaderReader:
 
     def field(self, offset: int) -> Field | None:
         """The field that begins at ``offset``; None at the end of the message or at the empty line."""
+        window = self._window
+        data = window.data
+        first = offset - window.start
+        behind = data.find(b"\n", first)
+        if behind < 0 or behind + 1 >= len(data) or data[behind + 1] in _BLANKS:
+            return self._long_field(offset)
+        line = data[first:behind]
+        newline = 1
+        if line.endswith(b"\r"):
+            line = line[:-1]
+            newline = 2
+        if not line:
+            return None
+        name, value = _split(line, self._rules)
+        value = value[: self._room]
+        self._room -= len(value)
+        return Field(offset, window.start + behind + 1, newline, name, value)
+
+    def _long_field(self, offset: int) -> Field | None:
+        """A field that has more than one line, or that is not wholly at hand."""
         if not self._window.has(offset) or self.blank_line(offset):
             return None
-        field = Field(offset)
-        field.name, first = _split(self._line(field), self._rules)
+        line, end, newline = self._line(offset)
+        name, first = _split(line, self._rules)
         value = bytearray(first[: self._room])
-        while self._window.peek(field.end, 1) in _BLANK:
-            line = self._line(field)
+        while self._window.peek(end, 1) in _BLANK:
+            line, end, newline = self._line(end)
             if len(value) < self._room:
                 value += b"\n" + line[: self._room - len(value)]
-        field.value = bytes(value)
         self._room -= len(value)
-        return field
+        return Field(offset, end, newline, name, bytes(value))
 
-    def _line(self, field: Field) -> bytes:
-        """Read the line at the field's end, which moves behind it; gives what there is room for."""
+    def _line(self, offset: int) -> tuple[bytes, int, int]:
+        """The text of a line as far as there is room for it, the offset behind it, the size of its end."""
         window = self._window
-        start = field.end
-        found = window.data.find(b"\n", start - window.start)
-        if found >= 0:
-            text = window.data[start - window.start : found]
-            field.end = window.start + found + 1
-            field.newline = 1
-        else:
-            text = self._long_line(field)
-        if field.newline and text.endswith(b"\r"):
-            field.newline = 2
-            text = text[:-1]
-        return text
+        found = window.data.find(b"\n", offset - window.start)
+        if found < 0:
+            return self._long_line(offset)
+        text = window.data[offset - window.start : found]
+        if text.endswith(b"\r"):
+            return text[:-1], window.start + found + 1, 2
+        return text, window.start + found + 1, 1
 
-    def _long_line(self, field: Field) -> bytes:
-        """A line that is not wholly at hand: collect it while it is read on for."""
+    def _long_line(self, offset: int) -> tuple[bytes, int, int]:
+        """The same for a line that is not wholly at hand: collect it while it is read on for."""
         window = self._window
-        pieces: list[bytes] = []
-        room = self._room
-        position = field.end
-        while True:
+        text = bytearray()
+        position = offset
+        found = -1
+        while found < 0:
             found = window.data.find(b"\n", position - window.start)
+            # the last byte stays at hand: if it is a CR it belongs to the line's end
             end = window.start + found if found >= 0 else max(window.end - 1, position)
-            piece = window.data[position - window.start : end - window.start]
-            pieces.append(piece[:room])
-            room -= len(pieces[-1])
+            self._collect(text, position, end)
             position = end
-            if found >= 0:
-                break
-            if not window.more(position):
-                pieces.append(window.data[position - window.start :][:room])
-                position = window.end
-                break
-        field.newline = 1 if found >= 0 else 0
-        field.end = position + field.newline
-        return b"".join(pieces)
+            if found < 0 and not window.more(position):
+                self._collect(text, position, window.end)
+                return bytes(text), window.end, 0
+        if window.data[position - window.start - 1 : position - window.start] == b"\r":
+            return bytes(text.removesuffix(b"\r")), position + 1, 2
+        return bytes(text), position + 1, 1
+
+    def _collect(self, text: bytearray, first: int, behind: int) -> None:
+        window = self._window
+        room = max(self._room + _NAME_ROOM - len(text), 0)
+        text += window.data[first - window.start : behind - window.start][:room]
 
 
 def _split(line: bytes, rules: MessageRules) -> tuple[bytes, bytes]:

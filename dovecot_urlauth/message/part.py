@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dovecot_urlauth.message.window import Mark
-from dovecot_urlauth.wire.value import record
+from dovecot_urlauth.wire.value import Enum, record
 
 
 @record(frozen=True, slots=True)
@@ -21,27 +21,38 @@ def size_between(first: Mark, behind: Mark) -> Size:
     return Size(physical, physical + behind.bare - first.bare, behind.lines - first.lines)
 
 
+class Place(Enum):
+    """What contains a part."""
+
+    #: Nothing: it is the message itself.
+    ROOT = "root"
+    MULTIPART = "multipart"
+    DIGEST = "multipart/digest"
+    #: A message/rfc822 part; the part is the message inside.
+    MESSAGE = "message/rfc822"
+
+
 class Part:
     """A node of the MIME tree.
 
     ``start``, ``body`` and ``end`` are the places where its header begins, its body begins and its body ends;
-    a part's body includes its children's headers and bodies, and the delimiter lines between them.
+    a part's body includes its children's headers and bodies, and the delimiter lines between them.  There is no
+    way up, so that a tree is gone as soon as nobody needs it.
     """
 
     __slots__ = (
-        "body", "children", "digest", "end", "fields", "is_mime", "multipart", "parent", "rfc822", "start",
-        "text",
+        "body", "children", "digest", "end", "fields", "is_mime", "multipart", "place", "rfc822", "start", "text"
     )  # fmt: skip
 
-    def __init__(self, parent: Part | None, start: Mark) -> None:
-        self.parent = parent
+    def __init__(self, place: Place, start: Mark) -> None:
+        self.place = place
         self.children: list[Part] = []
         self.start = self.body = start
         #: None as long as the part is open.
         self.end: Mark | None = None
         self.multipart = self.digest = self.rfc822 = self.text = False
         #: The Content-* fields count: there is a MIME-Version or Content-Type, or the part is of a multipart.
-        self.is_mime = False
+        self.is_mime = place in (Place.MULTIPART, Place.DIGEST)
         #: The fields that a structure shows, as (lower-case name, value).
         self.fields: list[tuple[bytes, bytes]] = []
 

@@ -39,7 +39,9 @@ def _after_line_end(piece: bytes) -> bytes:
 
 def human(value: bytes) -> bytes:
     """Text for people: runs of white space become one blank; a literal where something had to be escaped."""
-    text = b" ".join(word for word in value.translate(_TO_SPACE).split(b" ") if word)
+    text = value.translate(_TO_SPACE).strip(b" ")
+    while b"  " in text:
+        text = text.replace(b"  ", b" ")
     if text.isascii() and b'"' not in text and b"\\" not in text:
         return b'"%s"' % text
     return _literal(text)

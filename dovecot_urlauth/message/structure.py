@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dovecot_urlauth.message.content import PartContent
-from dovecot_urlauth.message.envelope import STRUCTURE_LIMIT, write_envelope
+from dovecot_urlauth.message.envelope import EnvelopeWriter
 from dovecot_urlauth.message.errors import TooLarge
+from dovecot_urlauth.message.part import Place
 from dovecot_urlauth.message.quote import string, unfolded
 
 TYPE_CHECKING = False
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from dovecot_urlauth.message.parameters import Parameters
     from dovecot_urlauth.message.part import Part
     from dovecot_urlauth.message.rules import MessageRules
+
+#: No structure is longer; the IMAP server would have to take it as one line.
+STRUCTURE_LIMIT = 16 * 1024 * 1024
 
 #: A multipart without parts is not allowed by RFC 3501, so it is given one.
 _NO_PARTS = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL NIL NIL)'
@@ -25,6 +29,7 @@ class StructureWriter:
         self._rules = rules
         self._written = 0
         self._first: Part | None = None
+        self._envelopes = EnvelopeWriter(rules)
         self.decoded: DecodedSizes | None = None
 
     def write(self, part: Part) -> bytes:
@@ -71,7 +76,7 @@ class StructureWriter:
         if text:
             fields.append(b"%d" % lines)
         elif part.rfc822:
-            envelope = write_envelope(part.children[0].fields, self._rules)
+            envelope = self._envelopes.write(part.children[0].fields)
             fields += [b"(%s)" % envelope, self._children(part), b"%d" % lines]
         fields += [unfolded(content.md5), _about(content)]
         return b" ".join(fields)
@@ -88,7 +93,7 @@ def _kind(part: Part, content: PartContent) -> tuple[bytes, bool]:
     if part.rfc822:
         return b'"message" "rfc822"', False
     if content.type is None:
-        if part.parent is not None and part.parent.digest:
+        if part.place is Place.DIGEST:
             return b'"application" "octet-stream"', False
         return b'"text" "plain"', True
     main, subtype = content.type.lower(), (content.subtype or b"").lower()

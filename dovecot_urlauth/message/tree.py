@@ -13,7 +13,7 @@ from __future__ import annotations
 from dovecot_urlauth.message.errors import TooLarge
 from dovecot_urlauth.message.header import HeaderReader
 from dovecot_urlauth.message.parameters import content_type, parameters
-from dovecot_urlauth.message.part import Part
+from dovecot_urlauth.message.part import Part, Place
 from dovecot_urlauth.message.tokens import Tokenizer
 from dovecot_urlauth.message.window import Mark, Window
 from dovecot_urlauth.wire.value import record
@@ -31,7 +31,7 @@ MAX_PARTS = 10_000
 BOUNDARY_LIMIT = 80
 
 #: What may be kept of fields for a structure, counted with what Python needs to keep each.
-KEPT_LIMIT = 48 * 1024 * 1024
+KEPT_LIMIT = 24 * 1024 * 1024
 _FIELD_COST = 200
 
 #: A delimiter line is compared as far as its boundary can be long, with ``--`` behind it and the line's end.
@@ -90,8 +90,9 @@ class _TreeParser:
         self._position = 0
         self._boundaries: list[_Boundary] = []
         self._needle = b""
-        self._root = self._part = Part(None, Mark(0, 0, 0))
-        self._depth = 0
+        self._root = self._part = Part(Place.ROOT, Mark(0, 0, 0))
+        #: The parts that contain the open part, outermost first.
+        self._ancestors: list[Part] = []
         self._parts = 1
         #: The boundary that the open part's Content-Type announced, until its header ends.
         self._announced: bytes | None = None
@@ -115,23 +116,22 @@ class _TreeParser:
         return self._root
 
     def _open_part(self, start: Mark) -> None:
-        part = Part(self._part, start)
-        part.is_mime = self._part.multipart
-        self._part.children.append(part)
+        parent = self._part
+        place = Place.MESSAGE if parent.rfc822 else Place.DIGEST if parent.digest else Place.MULTIPART
+        part = Part(place, start)
+        parent.children.append(part)
+        self._ancestors.append(parent)
         self._part = part
-        self._depth += 1
         self._parts += 1
 
     def _close_until(self, ancestor: Part | None, end: Mark) -> None:
         """Close the open part and its ancestors below ``ancestor``."""
-        part: Part | None = self._part
-        while part is not None and part is not ancestor:
-            if part.end is None:
-                part.end = end
-            part = part.parent
-            self._depth -= 1
-        if part is not None:
-            self._part = part
+        while self._part is not ancestor:
+            if self._part.end is None:
+                self._part.end = end
+            if not self._ancestors:
+                break
+            self._part = self._ancestors.pop()
 
     # --- header
 
@@ -182,7 +182,7 @@ class _TreeParser:
         """The header of a multipart ends: from here on its boundary counts, unless it is nested too deep."""
         if self._announced is None or not part.is_mime:
             return
-        if self._depth + 1 >= MAX_NESTED:
+        if len(self._ancestors) + 1 >= MAX_NESTED:
             part.multipart = False
             return
         self._boundaries.append(_Boundary(self._announced, part))
@@ -199,7 +199,7 @@ class _TreeParser:
                 self._take_type(part, field.value)
         if self._keep_fields and (
             name.startswith(b"content-")
-            or (name in _ENVELOPE_FIELDS and part.parent is not None and part.parent.rfc822)
+            or (name in _ENVELOPE_FIELDS and part.place is Place.MESSAGE)
         ):
             self._keep(part, name, field.value)
         return name == b"content-type"
@@ -232,11 +232,11 @@ class _TreeParser:
         """The header is over: apply defaults and limits."""
         if not typed or not part.is_mime:
             part.multipart = part.rfc822 = part.text = part.digest = False
-            if part.parent is not None and part.parent.digest:
+            if part.place is Place.DIGEST:
                 part.rfc822 = True
             else:
                 part.text = True
-        if part.rfc822 and (self._depth + 1 >= MAX_NESTED or self._parts >= MAX_PARTS):
+        if part.rfc822 and (len(self._ancestors) + 1 >= MAX_NESTED or self._parts >= MAX_PARTS):
             part.rfc822 = False
 
     # --- body
@@ -287,7 +287,12 @@ class _TreeParser:
 
     def _delimiter_at(self, offset: int) -> _Delimiter | None:
         """The delimiter line at ``offset``, where a line begins."""
-        if not self._boundaries or self._parts >= MAX_PARTS or self._window.peek(offset, 2) != b"--":
+        if not self._boundaries or self._parts >= MAX_PARTS:
+            return None
+        window = self._window
+        if window.data[offset - window.start : offset - window.start + 1] not in (b"-", b""):
+            return None
+        if window.peek(offset, 2) != b"--":
             return None
         shown = self._window.peek(offset + 2, _LINE_SHOWN)
         line, ended, _ = shown.partition(b"\n")
