@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class FieldFilter:
     """Which fields pass: those named if ``keep``, else all but those.
 
-    ``complete`` ends a block that has no empty line with one; ``extra`` is a line put before the empty line.
+    ``complete`` ends a block that has no empty line with one more line end; ``extra`` is a line put before the empty line.
     """
 
     def __init__(
@@ -36,13 +36,13 @@ class FieldFilter:
         window = Window(source, start)
         reader = HeaderReader(window, rules)
         position = start
-        ended = True
+        last = b""
         while field := reader.field(position):
             if (field.name.lower() in self._names) is self._keep:
-                yield from crlf(raw(source, position, field.end))
-                ended = field.newline > 0
+                for last in crlf(raw(source, position, field.end)):
+                    yield last
             position = field.end
         if reader.blank_line(position):
             yield self._extra + b"\r\n"
         elif self._complete:
-            yield b"\r\n" if ended else b"\r\n\r\n"
+            yield b"\n" if last.endswith(b"\r") else b"\r\n"
