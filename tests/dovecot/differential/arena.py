@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dovecot_urlauth.wire.tabescape import unescape
+from tests.dovecot.differential.compare import Exchange
 from tests.dovecot.instance import HOST, DovecotInstance
 from tests.dovecot.oracle import STOCK_WORKER, WORKER, Answer, WorkerLost, WorkerSession, mailbox_keys, sign
 from tests.dovecot.scene import MESSAGE, Stored
@@ -124,10 +125,13 @@ class Arena:
         assert reply.all(b"STATUS")[0][1][1] == b"%d" % (self._delivered + 1), reply
         return [Stored("alice", MAILBOX, self._uidvalidity, uid) for uid in range(first, self._delivered + 1)]
 
-    def ask(self, question: Question) -> tuple[Answer | None, Answer | None]:
+    def ask(self, question: Question) -> Exchange:
         """What the stock worker answers, and what ours does."""
         stock, ours = (respondent.ask(question) for respondent in self._respondents)
-        return stock, ours
+        if not question.partial or stock is None or ours is None or stock.content == ours.content:
+            return Exchange(question, stock, ours)
+        whole = question.whole(self.keys[MAILBOX])
+        return Exchange(question, stock, ours, self._respondents[0].ask(whole))
 
     def complaints(self) -> list[str]:
         """The lines that our worker logged as errors so far."""

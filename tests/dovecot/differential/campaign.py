@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING
 
 from tests.dovecot.differential import generator
 from tests.dovecot.differential.arena import Arena
-from tests.dovecot.differential.compare import UNEXPLAINED, Exchange, judge
+from tests.dovecot.differential.compare import UNEXPLAINED, judge
 from tests.dovecot.differential.questions import QuestionMaker
 from tests.dovecot.differential.reduce import reduced, report
 
 if TYPE_CHECKING:
+    from tests.dovecot.differential.compare import Exchange
     from tests.dovecot.executables import Installation
     from tests.dovecot.versions import Version
 
 #: Questions about one message.
 PER_MESSAGE = 8
 
-#: Failures that are shrunk, and the seconds that each may take.
-SHRUNK = 8
-SHRINKING = 15.0
+#: Failures that are shrunk, the first of each section, and the seconds that each may take.
+SHRUNK = 10
+SHRINKING = 12.0
 
 
 @dataclass
@@ -53,17 +54,17 @@ def run(version: Version, installation: Installation, seed: int, count: int, pro
         stored = arena.put(messages)
         content = dict(zip(stored, messages))
         for number, question in enumerate(QuestionMaker(Random(seed), stored, arena.keys).make(count), 1):
-            exchange = Exchange(question, *arena.ask(question))
+            exchange = arena.ask(question)
             rule = judge(exchange)
             outcome.counts[rule] += 1
             if rule == UNEXPLAINED:
                 failed.append(exchange)
             if progress and number % 1000 == 0:
                 print(f"{version.name} seed {seed}: {number} of {count}, {len(failed)} failed", file=sys.stderr)
-        for place, exchange in enumerate(failed):
+        firsts = list({exchange.question.section: exchange for exchange in reversed(failed)}.values())[-SHRUNK:]
+        for exchange in failed:
             message = content.get(exchange.question.stored)
-            seconds = SHRINKING if place < SHRUNK else 0.0
-            outcome.reports.append(_shrunk(arena, exchange, message, seconds))
+            outcome.reports.append(_shrunk(arena, exchange, message, SHRINKING if exchange in firsts else 0.0))
         outcome.complaints = arena.complaints()
     outcome.seconds = time.monotonic() - started
     return outcome
@@ -76,4 +77,4 @@ def _shrunk(arena: Arena, exchange: Exchange, message: bytes | None, seconds: fl
     small = reduced(arena, exchange.question, message, seconds)
     [where] = arena.put([small])
     question = exchange.question.about(where, arena.keys[where.mailbox])
-    return report(Exchange(question, *arena.ask(question)), small)
+    return report(arena.ask(question), small)

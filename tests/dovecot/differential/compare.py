@@ -24,11 +24,15 @@ UNEXPLAINED = "unexplained"
 
 @dataclass(frozen=True)
 class Exchange:
-    """One question with both answers; None for a worker that ended or fell silent instead of answering."""
+    """One question with both answers; None for a worker that ended or fell silent instead of answering.
+
+    `stock_whole` is what the stock worker says without the partial range, asked for when the slices differ.
+    """
 
     question: Question
     stock: Answer | None
     ours: Answer | None
+    stock_whole: Answer | None = None
 
     @property
     def both(self) -> tuple[Answer, Answer]:
@@ -78,7 +82,7 @@ def _behind_url(answer: Answer) -> str:
 
 
 def _wants_data(exchange: Exchange) -> bool:
-    return bool({b"body", b"binary"} & set(exchange.question.items))
+    return any(item.lower() in (b"body", b"binary") for item in exchange.question.items)
 
 
 def _stock_is_gone(exchange: Exchange) -> bool:
@@ -115,6 +119,15 @@ def _is_internal_error(exchange: Exchange) -> bool:
     return _behind_url(stock).startswith("Internal error occurred") and not ours.ok and bool(_reason(ours))
 
 
+def _stock_contradicts_itself(exchange: Exchange) -> bool:
+    """Ours is the right slice of what the stock worker says without the partial range."""
+    stock, ours = exchange.both
+    whole = exchange.stock_whole
+    if whole is None or _without_nuls(stock) != _without_nuls(ours):
+        return False
+    return stock.ok and ours.content == exchange.question.slice(whole.content)
+
+
 RULES = (
     Rule(
         "stock worker lost",
@@ -145,5 +158,10 @@ RULES = (
         "internal error",
         "the stock text is an internal error with a date; ours names the cause",
         _is_internal_error,
+    ),
+    Rule(
+        "slice of the whole",
+        "the stock slice is off by one where it begins within a line end; ours is the slice of the stock's whole",
+        _stock_contradicts_itself,
     ),
 )

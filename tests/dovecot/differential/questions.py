@@ -85,6 +85,17 @@ class Question:
         """The same question about another message."""
         return replace(self, url=_url(stored, self.section, self.partial, key), stored=stored)
 
+    def whole(self, key: bytes) -> Question:
+        """The same question without its partial range."""
+        assert self.stored
+        return replace(self, url=_url(self.stored, self.section, "", key), partial="")
+
+    def slice(self, content: bytes) -> bytes:
+        """What the partial range takes of the whole content."""
+        offset, _, size = self.partial.partition(".")
+        end = int(offset) + int(size) if size else None
+        return content[int(offset) : end]
+
 
 @dataclass(frozen=True)
 class QuestionMaker:

@@ -9,10 +9,11 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.dovecot.differential.arena import shown
-from tests.dovecot.differential.compare import UNEXPLAINED, Exchange, judge
+from tests.dovecot.differential.compare import UNEXPLAINED, judge
 
 if TYPE_CHECKING:
     from tests.dovecot.differential.arena import Arena
+    from tests.dovecot.differential.compare import Exchange
     from tests.dovecot.differential.questions import Question
 
 BATCH = 24
@@ -53,7 +54,7 @@ def _without_a_run(
         stored = arena.put([b"".join(candidate) for candidate in candidates])
         for candidate, where in zip(candidates, stored):
             asked = question.about(where, arena.keys[where.mailbox])
-            if judge(Exchange(asked, *arena.ask(asked))) == UNEXPLAINED:
+            if judge(arena.ask(asked)) == UNEXPLAINED:
                 return candidate
     return None
 
