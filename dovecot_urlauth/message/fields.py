@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class FieldFilter:
     """Which fields pass: those named if ``keep``, else all but those.
 
-    ``complete`` ends a block that has no empty line with one more line end; ``extra`` is a line put before the empty line.
+    ``complete`` ends a block that has no empty line with one more line end; ``extra`` is put before the empty line.
     """
 
     def __init__(

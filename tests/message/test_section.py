@@ -1,0 +1,126 @@
+"""The grammar of sections, and the way from their numbers to parts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dovecot_urlauth.message.errors import InvalidSection
+from dovecot_urlauth.message.section import Section, Text, parse_section
+from tests.message.asking import ask, body_of
+
+VALID = {
+    b"": Section((), Text.WHOLE),
+    b"1": Section((1,), Text.PART),
+    b"1.02.3": Section((1, 2, 3), Text.PART),
+    b"0": Section((0,), Text.PART),
+    b"4294967297": Section((1,), Text.PART),
+    b"99999999999999999999": Section((1661992959,), Text.PART),
+    b"TEXT": Section((), Text.TEXT),
+    b"header": Section((), Text.HEADER),
+    b"1.mime": Section((1,), Text.MIME),
+    b"1.2.Text": Section((1, 2), Text.TEXT),
+    b"2.HEADER": Section((2,), Text.HEADER),
+    b"HEADER.FIELDS (a)": Section((), Text.FIELDS, frozenset({b"a"})),
+    b"HEADER.FIELDS  (a) ": Section((), Text.FIELDS, frozenset({b"a"})),
+    b"HEADER.FIELDS(A b)": Section((), Text.FIELDS, frozenset({b"a", b"b"})),
+    b'1.header.fields.not ("A \\"b" c])': Section((1,), Text.FIELDS_NOT, frozenset({b'a "b', b"c]"})),
+}
+
+INVALID = [
+    b"1.", b".1", b"1..2", b"1a", b"1MIME", b"MIME", b"1.2.", b"FOO", b"1.FOO", b"HEADER.FOO", b"HEADERX", b"-1",
+    b"HEADER.FIELDS", b"HEADER.FIELDS ()", b"HEADER.FIELDS (a", b"HEADER.FIELDS (a)(b)",
+    b"HEADER.FIELDS a", b'HEADER.FIELDS ("a)', b"HEADER.FIELDS (a(b))", b"TEXT.1", b" 1",
+    b"1 ", b"TEXT ", b"HEADER.FIELDS.NOTX (a)", b"1.\xe4", b"1\0",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", VALID)
+def test_valid(text):
+    assert parse_section(text) == VALID[text]
+
+
+@pytest.mark.parametrize("text", INVALID)
+def test_invalid(text):
+    with pytest.raises(InvalidSection, match="Invalid section"):
+        parse_section(text)
+
+
+@given(st.text(st.sampled_from("01.MHEADRTXFILSNO ()\"\\a\0")).map(str.encode) | st.binary(max_size=30))
+def test_anything_is_a_section_or_invalid(text):
+    try:
+        section = parse_section(text)
+    except InvalidSection:
+        return
+    assert len(section.path) == len([word for word in text.partition(b"(")[0].split(b".") if word.isdigit()])
+    assert bool(section.fields) == (section.text in (Text.FIELDS, Text.FIELDS_NOT))
+
+
+MESSAGE = b"""\
+Subject: outer
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=o
+
+--o
+X: leaf
+
+one
+--o
+Content-Type: message/rfc822
+
+Subject: inner
+ folded
+To: a@b
+
+two
+--o
+Content-Type: message/rfc822
+
+Content-Type: multipart/mixed; boundary=i
+
+--i
+
+three
+--i--
+--o--
+"""
+
+PARTS = {
+    b"1": b"one",
+    b"0": b"one",
+    b"1.1": b"one",
+    b"1.MIME": b"X: leaf\r\n\r\n",
+    b"1.1.MIME": b"X: leaf\r\n\r\n",
+    b"2.1": b"two",
+    b"2": b"Subject: inner\r\n folded\r\nTo: a@b\r\n\r\ntwo",
+    b"2.MIME": b"Content-Type: message/rfc822\r\n\r\n",
+    b"2.1.MIME": b"Subject: inner\r\n folded\r\nTo: a@b\r\n\r\n",
+    b"2.HEADER": b"Subject: inner\r\n folded\r\nTo: a@b\r\n\r\n",
+    b"2.HEADER.FIELDS (subject)": b"Subject: inner\r\n folded\r\n\r\n",
+    b"2.HEADER.FIELDS.NOT (subject)": b"To: a@b\r\n\r\n",
+    b"2.TEXT": b"two",
+    b"3.1": b"three",
+    b"3.TEXT": b"--i\r\n\r\nthree\r\n--i--\r\n",
+    b"HEADER.FIELDS (SUBJECT)": b"Subject: outer\r\n\r\n",
+    b"HEADER.FIELDS (none)": b"\r\n",
+}
+
+MISSING = [b"4", b"1.2", b"1.0", b"1.1.1", b"2.2", b"2.0", b"3.2", b"3.1.2", b"1.HEADER", b"1.TEXT", b"3.1.TEXT"]
+
+
+@pytest.mark.parametrize("section", PARTS)
+def test_part(section):
+    assert body_of(MESSAGE, section) == PARTS[section]
+
+
+@pytest.mark.parametrize("section", MISSING)
+def test_missing_part_is_empty(section):
+    assert body_of(MESSAGE, section) == b""
+    assert ask(MESSAGE, section, binary=True).size == 0
+
+
+def test_fields_of_a_header_without_end():
+    assert body_of(b"To: a\nCc: b", b"HEADER.FIELDS (to)") == b"To: a\r\n\r\n"
+    assert body_of(b"To: a\nCc: b", b"HEADER.FIELDS (cc)") == b"Cc: b\r\n"
+    assert body_of(b"To: a\nCc: b", b"HEADER.FIELDS.NOT (to)") == b"Cc: b"
