@@ -196,8 +196,10 @@ class Decoder:
         self, read: Callable[[], Iterator[bytes]], total: int, offset: int, limit: int | None
     ) -> Content:
         size = partial_size(total, offset, limit)
-        nuls = read != self._stored_without_nul and any(survey.has_nul for survey in self.surveys)
-        if nuls and size != total:
+        # the blocks' surveys say nothing of a stored text that is given in their place
+        stored = read == self._stored
+        nuls = stored or (read == self.conversion.read and any(survey.has_nul for survey in self.surveys))
+        if nuls and (stored or size != total):
             nuls = any(b"\0" in chunk for chunk in partial(read(), offset, size))
         return Content(size, nuls, None, partial(read(), offset, size))
 
