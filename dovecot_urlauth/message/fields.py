@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 
 
 class FieldFilter:
-    """Which fields pass: those named if ``keep``, else all but those.
+    """Which fields pass: those named if ``keep``, else all but those; ``extra`` goes before the empty line.
 
-    ``complete`` ends a block that has no empty line with one more line end; ``extra`` is put before the empty line.
+    ``cached`` is for what Dovecot serves out of its cache of fields: names end at a NUL there, and a block
+    that has no empty line ends with one more line end.
     """
 
     def __init__(
-        self, names: frozenset[bytes], *, keep: bool, complete: bool = False, extra: bytes = b""
+        self, names: frozenset[bytes], *, keep: bool, cached: bool = False, extra: bytes = b""
     ) -> None:
         self._names = names
         self._keep = keep
-        self._complete = complete
+        self._cached = cached
         self._extra = extra
 
     def read(self, source: Source, start: int, rules: MessageRules) -> Iterator[bytes]:
@@ -39,10 +40,25 @@ class FieldFilter:
         last = b""
         while field := reader.field(position):
             if (field.name.lower() in self._names) is self._keep:
-                for last in crlf(raw(source, position, field.end)):
+                chunks = raw(source, position, field.end)
+                if self._cached:
+                    chunks = _name_cut(chunks, rules.field_name_limit)
+                for last in crlf(chunks):
                     yield last
             position = field.end
         if reader.blank_line(position):
             yield self._extra + b"\r\n"
-        elif self._complete:
+        elif self._cached:
             yield b"\n" if last.endswith(b"\r") else b"\r\n"
+
+
+def _name_cut(chunks: Iterator[bytes], limit: int) -> Iterator[bytes]:
+    """Cut the name of the field at a NUL; one that is longer than ``limit`` is none."""
+    for chunk in chunks:
+        before, colon, value = chunk.partition(b":")
+        name = before.rstrip(b" \t")
+        if colon and b"\0" in name and b"\n" not in name and not 0 < limit < len(name):
+            chunk = name.partition(b"\0")[0] + before[len(name) :] + colon + value
+        yield chunk
+        break
+    yield from chunks
