@@ -133,7 +133,7 @@ def test_quoted_printable_by_hand(text, result):
 
 
 def test_the_text_of_a_refusal():
-    with pytest.raises(Undecodable, match="^Invalid data in MIME part$"):
+    with pytest.raises(Undecodable, match="Invalid data in MIME part"):
         list(base64([b"!"]))
 
 

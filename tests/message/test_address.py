@@ -1,0 +1,74 @@
+"""Address lists as envelopes show them: each line was answered by the stock workers in these words."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dovecot_urlauth.message.address import addresses
+from dovecot_urlauth.message.idna import shown
+from dovecot_urlauth.message.rules import RULES_2_3_19_DEBIAN, RULES_2_4_5
+
+
+def written(text: bytes) -> bytes:
+    return b"".join(address.write() for address in addresses(text, RULES_2_3_19_DEBIAN))
+
+
+@pytest.mark.parametrize(
+    ("text", "envelope"),
+    [
+        (b"", b""),
+        (b"a@b", b'(NIL NIL "a" "b")'),
+        (b"a@b, c@d", b'(NIL NIL "a" "b")(NIL NIL "c" "d")'),
+        (b"A  B\t<a@b>", b'("A B" NIL "a" "b")'),
+        (b'" A  B " <a@b>', b'("A B" NIL "a" "b")'),
+        (b'"A \\"q\\" B" <a@b>', b'({7}\r\nA "q" B NIL "a" "b")'),
+        (b"(old) a@b (new)", b'("new" NIL "a" "b")'),
+        (b"\xe4 <a@b>", b'({1}\r\n\xe4 NIL "a" "b")'),
+        (b"<@x,@y:a@b>", b'(NIL "@x,@y" "a" "b")'),
+        (b"<@x a@b>", b'(NIL "INVALID_ROUTE" "a" "b")'),
+        (b"g: a@b, c@d;", b'(NIL NIL "g" NIL)(NIL NIL "a" "b")(NIL NIL "c" "d")(NIL NIL NIL NIL)'),
+        (b"g:;", b'(NIL NIL "g" NIL)(NIL NIL NIL NIL)'),
+        (b"a", b'(NIL NIL "a" "MISSING_DOMAIN")'),
+        (b"a b c", b'("a b c" NIL "MISSING_MAILBOX" "MISSING_DOMAIN")'),
+        (b"<>", b'(NIL NIL "MISSING_MAILBOX" "MISSING_DOMAIN")'),
+        (b"<a@b", b'(NIL NIL "a" "SYNTAX_ERROR")'),
+        (b"a@[1.2.3.4]", b'(NIL NIL "a" "[1.2.3.4]")'),
+        (b".a..b.@c", b'(NIL NIL ".a..b." "c")'),
+        (b'"a b"@c', b'(NIL NIL "a b" "c")'),
+        (b"a . b @ c . d", b'("a. b" NIL "MISSING_MAILBOX" "MISSING_DOMAIN")'),
+        (b"a@b c", b'(NIL NIL "a" "b")'),
+        (b'"a\0b" <c@d>', b'({5}\r\na\xef\xbf\xbdb NIL "c" "d")'),
+    ],
+)
+def test_written(text, envelope):
+    assert written(text) == envelope
+
+
+@given(st.text(st.sampled_from('a,:;<>@."\\() [\n')).map(str.encode))
+def test_any_text_is_a_list(text):
+    for address in addresses(text, RULES_2_3_19_DEBIAN):
+        written = address.write()
+        assert written.startswith(b"(")
+        assert written.endswith(b" NIL)") == (address.domain is None)
+
+
+@pytest.mark.parametrize(
+    ("domain", "text"),
+    [
+        (b"EXAMPLE.Com", b"example.com"),
+        (b"xn--4ca.DE", "ä.de".encode()),
+        ("Ä.de".encode(), "ä.de".encode()),
+        (b"xn--.de", b"xn--.de"),
+        (b"xn--abc-.de", b"xn--abc-.de"),
+        (b"\xe4.DE", b"\xe4.DE"),
+        (b"A..B", b"A..B"),
+        (b"A!B", b"A!B"),
+        (b"A" * 64, b"A" * 64),
+    ],
+)
+def test_domains_for_people(domain, text):
+    assert shown(domain) == text
+    (address,) = addresses(b"x@" + domain, RULES_2_4_5) if b".." not in domain else (None,)
+    assert address is None or address.domain == text
