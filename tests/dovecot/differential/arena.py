@@ -31,7 +31,7 @@ NAMES = {
 }
 
 #: Seconds after which a worker is taken for silent; the stock one sometimes is for ever.
-PATIENCE = 8.0
+PATIENCE = {STOCK_WORKER: 2.0, WORKER: 15.0}
 
 #: Alarming lines of ours.
 COMPLAINT = re.compile(r"imap-urlauth-worker.*(?:Error|Fatal|Panic|Traceback)")
@@ -62,7 +62,7 @@ class Respondent:
         return None
 
     def _start(self, accessor: Accessor) -> WorkerSession:
-        session = self._sessions[accessor] = WorkerSession(self._dovecot, self._name, PATIENCE)
+        session = self._sessions[accessor] = WorkerSession(self._dovecot, self._name, PATIENCE[self._name])
         applications = [b"apps=" + b",".join(accessor.applications)] if accessor.applications else []
         session.access(accessor.user or b"", accessor.service, *applications)
         assert session.select(b"alice") == b"OK\n"

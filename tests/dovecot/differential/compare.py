@@ -85,7 +85,11 @@ def _wants_data(exchange: Exchange) -> bool:
     return any(item.lower() in (b"body", b"binary") for item in exchange.question.items)
 
 
-def _stock_is_gone(exchange: Exchange) -> bool:
+def _stock_is_lost_at_a_no(exchange: Exchange) -> bool:
+    return exchange.stock is None and exchange.ours is not None and not exchange.ours.ok
+
+
+def _stock_is_lost(exchange: Exchange) -> bool:
     return exchange.stock is None
 
 
@@ -130,9 +134,14 @@ def _stock_contradicts_itself(exchange: Exchange) -> bool:
 
 RULES = (
     Rule(
-        "stock worker lost",
-        "the stock worker ended or hung instead of completing an answer; ours says NO, or all it announced",
-        _stock_is_gone,
+        "stock lost, ours NO",
+        "the stock worker ended or hung instead of completing an answer; a failure that can be said is a NO",
+        _stock_is_lost_at_a_no,
+    ),
+    Rule(
+        "stock lost, ours OK",
+        "the stock worker announced more bytes than it had, and hung; ours sends what it announces",
+        _stock_is_lost,
     ),
     Rule(
         "empty result",
