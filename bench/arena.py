@@ -12,13 +12,13 @@ from bench.interleave import Samples, interleave
 from bench.mail import MAILBOXES, sign, store
 from bench.onecpu import one_cpu
 from bench.samplers import Target
-from bench.sides import Side, kinds
+from bench.sides import Kind, Side, kinds
 from tests.dovecot.executables import install
 from tests.dovecot.imapclient import ConnectionLost
 
 if TYPE_CHECKING:
     from bench.rows import Row
-    from tests.dovecot.versions import Version
+    from tests.dovecot.versions import Combination, Version
 
 #: What a side may do without ending the whole run.
 FAILURES = (FetchFailed, ConnectionLost, OSError, AssertionError, ValueError)
@@ -70,18 +70,26 @@ class Arena:
             self._sides.pop(name).stop()
         return samples
 
-    def _side(self, name: str) -> Side:
-        if name not in self._sides:
-            self._sides[name] = side = Side(self._kinds[name], self.version, self.ours, self._homes)
-            self._wake(side)
-        return self._sides[name]
+    def add_side(self, name: str, combination: Combination, added: str) -> Side:
+        """A side that no row compares, with `added` in its configuration."""
+        return self._start(Kind(name, combination, added=added))
 
-    def _wake(self, side: Side) -> None:
-        """One fetch, which starts whatever the side keeps running afterwards."""
+    def fetch_once(self, side: Side) -> None:
+        """One fetch in a session of its own."""
         target = self._target("small")
         with side.session() as bob:
             bob.timed(plain(target.url), target.size)
+        side.settle()
+
+    def _side(self, name: str) -> Side:
+        return self._sides.get(name) or self._start(self._kinds[name])
+
+    def _start(self, kind: Kind) -> Side:
+        """Start a side, and with one fetch whatever it keeps running afterwards."""
+        self._sides[kind.name] = side = Side(kind, self.version, self.ours, self._homes)
+        self.fetch_once(side)
         side.remember_idle()
+        return side
 
     def _target(self, key: str) -> Target:
         """The mailbox's signed URL; the mailbox is made when it is first asked for."""

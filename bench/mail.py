@@ -95,7 +95,7 @@ def store(mailbox: Mailbox, homes: Path) -> None:
     cur = os.fsencode(folder / "cur")
     first = b""
     for number in range(mailbox.count):
-        path = cur + b"/17%08d.M%dP1.bench,S=%d,W=%d:2,S" % (number, number, len(mailbox.message), mailbox.size)
+        path = cur + b"/" + _file_name(number, mailbox)
         if number % LINKS:
             os.link(first, path)
             continue
@@ -103,6 +103,17 @@ def store(mailbox: Mailbox, homes: Path) -> None:
         with open(path, "wb") as file:
             file.write(mailbox.message)
         os.chown(path, uid, uid)
+
+
+def _file_name(number: int, mailbox: Mailbox) -> bytes:
+    """A name as Dovecot makes them, of a message that was read.
+
+    Microseconds and pid are scattered: Dovecot's hash table of names takes regular ones badly.
+    """
+    microseconds = number * 7_368_787 % 1_000_000
+    pid = 1_000 + number * 15_485_863 % 30_000
+    sizes = (len(mailbox.message), mailbox.size)
+    return b"%d.M%06dP%d.bench,S=%d,W=%d:2,S" % (1_700_000_000 + number, microseconds, pid, *sizes)
 
 
 def sign(mailbox: Mailbox, owner: FetchClient) -> bytes:

@@ -14,6 +14,7 @@ from bench.summary import Spread, ratio
 
 if TYPE_CHECKING:
     from bench.interleave import Samples
+    from bench.startup import StartUp
     from tests.dovecot.versions import Version
 
 
@@ -48,6 +49,8 @@ class Results:
     lines: list[Comparison] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     samples: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    """row -> side -> samples in seconds, fetches a second or bytes"""
+    start_ups: list[StartUp] = field(default_factory=list)
     started: float = field(default_factory=time.time)
 
     def add(self, row: Row, samples: Samples) -> list[Comparison]:

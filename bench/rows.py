@@ -100,13 +100,13 @@ def _cpu(side: Side, targets: Mapping[str, Target]) -> AbstractContextManager[Sa
 
 def rows(language: str) -> list[Row]:
     """The rows for a configuration language, whose stock executables set one of the goals."""
-    alternating = {"2.3": 0.5, "2.4": 0.002}[language]
+    alternate = {"conf.d": {"2.3": 0.5, "2.4": 0.002}[language]}
     first = {"executables": 2.0, "conf.d": 0.3, "tuned": 0.9}
     parity = {"conf.d": 1.0}
     return [
         Row("first", "first fetch of a session", _first("small"), goals=first),
         Row("repeat", "repeated fetch", _repeat("small"), warm=True, goals=dict.fromkeys(ALL, 1.0)),
-        Row("alternate", "two targets in turn", _alternate, ("small", "other"), warm=True, goals={"conf.d": alternating}),
+        Row("alternate", "two targets in turn", _alternate, ("small", "other"), warm=True, goals=alternate),
         Row("sessions-1", "1 session at once", _at_once(1), unit=RATE),
         Row("sessions-8", "8 sessions at once", _at_once(8), unit=RATE),
         Row("sessions-64", "64 sessions at once", _at_once(64), unit=RATE, goals={"conf.d": 3.0}),

@@ -39,10 +39,11 @@ class Kind:
     combination: Combination
     raised_limits: bool = False
     engine: bool = False
+    added: str = ""
 
     def configuration(self, language: str, ours: Installation) -> str:
         """What it adds to the configuration."""
-        added = COMMON
+        added = COMMON + self.added
         if self.raised_limits:
             for service in ("imap-urlauth-login", "imap-urlauth"):
                 added += f"service {service} {{\n  {UNLIMITED[language]}\n  client_limit = 1000\n}}\n"

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bench.result import Comparison, Results
+    from bench.startup import StartUp
     from tests.dovecot.versions import Version
 
 TITLES = {
@@ -19,7 +20,10 @@ TITLES = {
     "ours/ours": "conf.d / conf.d",
 }
 
-HEAD = f"{'':35} {'ours':>9} {'stock':>9} {'':9} {'ours/stock':>10}  {'quartiles':13} {'goal':>8}  {'runs':>4}"
+HEAD = f"{'':41} {'ours':>9} {'stock':>9} {'':9} {'ours/stock':>10}  {'quartiles':13} {'goal':>8}  {'runs':>4}"
+
+
+START_UP_HEAD = f"{'':24} {'python':>8} {'imports':>8} {'settings':>8} {'rest':>8} {'total':>8} {'modules':>8}"
 
 
 def table(results: Results, machine: dict[str, object]) -> str:
@@ -32,6 +36,9 @@ def table(results: Results, machine: dict[str, object]) -> str:
         chosen = [line for line in results.lines if line.profile == profile]
         if chosen:
             lines += ["", title, HEAD, *map(line_of, chosen)]
+    if results.start_ups:
+        lines += ["", "start-up of ours under stock service limits, ms", START_UP_HEAD]
+        lines += map(start_up_line, results.start_ups)
     if results.skipped:
         lines += ["", "left out:", *(f"  {reason}" for reason in results.skipped)]
     return "\n".join(lines) + "\n"
@@ -47,9 +54,15 @@ def line_of(line: Comparison) -> str:
     """One line of the table."""
     spread = f"{short(line.ratio.low)}-{short(line.ratio.high)}"
     return (
-        f"{line.title:35} {short(line.ours.median):>9} {short(line.stock.median):>9} {line.unit:9} "
+        f"{line.title:41} {short(line.ours.median):>9} {short(line.stock.median):>9} {line.unit:9} "
         f"{short(line.ratio.median):>10}  {spread:13} {goal(line):>8}  {line.runs:4}"
     )
+
+
+def start_up_line(start_up: StartUp) -> str:
+    """One executable's phases."""
+    phases = (start_up.python, start_up.imports, start_up.settings, start_up.rest, start_up.total)
+    return f"{start_up.executable:24} {' '.join(f'{short(phase):>8}' for phase in phases)} {start_up.modules:8}"
 
 
 def goal(line: Comparison) -> str:

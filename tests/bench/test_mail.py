@@ -1,0 +1,19 @@
+import os
+
+from bench import mail
+
+
+def test_a_mailbox_has_as_many_files_as_messages(tmp_path, monkeypatch):
+    monkeypatch.setattr(mail, "LINKS", 7)
+    monkeypatch.setattr(os, "chown", lambda *_: None)
+    mailbox = mail.Mailbox("alice", "m20", mail.SMALL, 20)
+    mail.store(mailbox, tmp_path)
+    files = sorted((tmp_path / "alice/Maildir/.m20/cur").iterdir())
+    assert len(files) == 20
+    assert {file.read_bytes() for file in files} == {mail.SMALL}
+    assert max(file.stat().st_nlink for file in files) == 7
+
+
+def test_the_url_names_a_message_in_the_mailbox():
+    assert ";UID=15;" in mail.Mailbox("alice", "m20", mail.SMALL, 20).rump
+    assert "/;UID=1/;SECTION=1;URLAUTH=user+bob" in mail.MAILBOXES["part"].rump
