@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dovecot_urlauth.wire.tabescape import unescape
 from tests.dovecot.differential.compare import Exchange
+from tests.dovecot.differential.questions import MAILBOXES
 from tests.dovecot.instance import HOST, DovecotInstance
 from tests.dovecot.oracle import STOCK_WORKER, WORKER, Answer, WorkerLost, WorkerSession, mailbox_keys, sign
 from tests.dovecot.scene import MESSAGE, Stored
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
     from tests.dovecot.versions import Version
 
 MAILBOX = "Differential"
-
-#: Mailboxes as IMAP names them (RFC 3501, 5.1.3), and as URLs do.
-NAMES = {
-    "INBOX": "INBOX",
-    MAILBOX: MAILBOX,
-    "a b": "a%20b",
-    "&AOQ-": "%C3%A4",
-    "a&-b": "a%26b",
-    "Deep.er": "Deep.er",
-}
 
 #: Seconds after which a worker is taken for silent; the stock one sometimes is for ever.
 PATIENCE = {STOCK_WORKER: 2.0, WORKER: 15.0}
@@ -87,8 +78,8 @@ class Arena:
         self.dovecot.start()
         try:
             self._imap = self.dovecot.imap("alice", timeout=120)
-            for name in NAMES:
-                self.keys[name] = self._mailbox(name)
+            for in_url, name in MAILBOXES.items():
+                self.keys[name] = self._mailbox(name, in_url)
         except BaseException:
             self.dovecot.stop(check=False)
             raise
@@ -100,14 +91,14 @@ class Arena:
         self._imap.close()
         self.dovecot.stop(check=False)
 
-    def _mailbox(self, name: str) -> bytes:
+    def _mailbox(self, name: str, in_url: str) -> bytes:
         """Make a mailbox with one message; return its key."""
         if name != "INBOX":
             assert self._imap.command(b'CREATE "%s"' % name.encode()).ok
         uidvalidity, uid = self._imap.append(name, MESSAGE)
         if name == MAILBOX:
             self._uidvalidity, self._delivered = uidvalidity, uid
-        rump = f"imap://alice@{HOST}/{NAMES[name]}/;UID=1;URLAUTH=user+bob"
+        rump = f"imap://alice@{HOST}/{in_url}/;UID=1;URLAUTH=user+bob"
         [signed] = self._imap.genurlauth(rump)
         keys = mailbox_keys(self.dovecot.home("alice"))
         [key] = [key for key in keys if sign(rump.encode(), key) == signed]
