@@ -1,8 +1,9 @@
 """Which rows of version x combination a scenario runs on, the running Dovecots, and the table at the end.
 
 A scenario runs on the rows where all three executables are ours; marked `every_combination`, on all of
-them but those where a stock executable has a defect that it names with `spoiled_by`. `struck_by` is for
-the scenarios that assert a stock defect. DOVECOT_URLAUTH_VERSIONS, if set, names the Dovecots to use.
+them but those where a stock executable has a defect that it names with `spoiled_by`; marked `only`, on
+one of them. `struck_by` is for the scenarios that assert a stock defect. DOVECOT_URLAUTH_VERSIONS, if
+set, names the Dovecots to use.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in (
         "every_combination: runs on every row of the matrix",
         "spoiled_by(*defects): not where a stock executable has one of these defects",
+        "only(combination): on this combination alone, since others would say the same again",
         "struck_by(*defects): only where stock executables have all of these defects",
     ):
         config.addinivalue_line("markers", marker)
@@ -77,6 +79,9 @@ def _takes(test: pytest.Item, row: Row) -> bool:
     spoiled = {name for mark in test.iter_markers("spoiled_by") for name in mark.args}
     if row.defects & (spoiled | {"login-panics"}):
         return False
+    only = test.get_closest_marker("only")
+    if only:
+        return row.combination.name in only.args
     return row.combination.all_ours or test.get_closest_marker("every_combination") is not None
 
 

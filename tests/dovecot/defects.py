@@ -89,7 +89,7 @@ DEFECTS = {
     ),
     "new-mail-unseen": Defect(
         frozenset({"worker"}),
-        ON_2_4,
+        EVERYWHERE,
         "mail that came after the mailbox was first opened is not found in the same session",
     ),
     "long-url-ends-worker": Defect(

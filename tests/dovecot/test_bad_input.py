@@ -104,6 +104,7 @@ def test_login(scene: Scene, what: str, row: Row) -> None:
     assert len(_one_error(scene.dovecot.log.since(mark))) <= 1
 
 
+@pytest.mark.only("tuned")
 def test_login_asks_auth(scene: Scene, row: Row) -> None:
     mark = scene.dovecot.log.mark()
     with ThreadPoolExecutor(len(TO_AUTH)) as pool:
@@ -218,9 +219,8 @@ def test_only_imap_urlauth_may_ask_a_worker(scene: Scene) -> None:
     assert os.waitstatus_to_exitcode(status) == 0
 
 
-def test_300_useless_connections_keep_nobody_waiting(scene: Scene, row: Row) -> None:
-    if not row.combination.tuned:
-        pytest.skip("under Dovecot's own limits 100 processes serve one client each")
+@pytest.mark.only("tuned")
+def test_300_useless_connections_keep_nobody_waiting(scene: Scene) -> None:
     scene.expect_log("imap-urlauth-login: Error: IMAP URLAUTH ")
     url = scene.sign(scene.store())
     bob = scene.user("bob")

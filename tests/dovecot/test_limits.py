@@ -54,6 +54,7 @@ def test_25_megabytes(scene: Scene) -> None:
     _remove(scene, stored)
 
 
+@pytest.mark.only("tuned")
 def test_300_megabytes(scene: Scene) -> None:
     stored, digest = _deliver(scene, 4_000_000)
     bob = scene.user("bob")

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 import pytest
 
 from tests.dovecot import corpus
-from tests.dovecot.conftest import Row
 from tests.dovecot.oracle import STOCK_WORKER, WORKER, Answer, WorkerLost, WorkerSession, mailbox_keys, sign
 from tests.dovecot.scene import Scene, Stored
 
@@ -139,9 +138,8 @@ def _stock_contradicts_itself(stock: Respondent, question: Question, key: bytes,
     return whole is not None and ours.content == whole.content[int(offset) : end]
 
 
-def test_same_bytes(scene: Scene, row: Row) -> None:
-    if row.combination.tuned:
-        pytest.skip("service limits do not change an answer")
+@pytest.mark.only("ours-ours-ours")
+def test_same_bytes(scene: Scene) -> None:
     scene.expect_log(r"imap-urlauth\[", r"imap-urlauth-worker", r"stock-worker", r"imap-urlauth\(")
     questions = _questions(scene)
     first = questions[0][1].stored

@@ -49,9 +49,8 @@ def test_titles_of_an_anonymous_session(scene: Scene) -> None:
     assert "dovecot/imap-urlauth [anonymous]" in [process.title for process in scene.dovecot.processes(PIECES[1])]
 
 
-def test_titles_while_idle(running: DovecotInstance, row: Row) -> None:
-    if not row.combination.tuned:
-        pytest.skip("no process waits under Dovecot's own service limits")
+@pytest.mark.only("tuned")
+def test_titles_while_idle(running: DovecotInstance) -> None:
     titles = ("imap-urlauth-login", "imap-urlauth [idling]", "imap-urlauth-worker [idling]")
     expected = {f"dovecot/{title}" for title in titles}
     assert wait_for(lambda: {title.strip() for title, _ in _standing(running)} == expected), _standing(running)
@@ -120,10 +119,8 @@ def test_nothing_is_left_of_a_session(running: DovecotInstance, row: Row) -> Non
     assert wait_for(lambda: _standing(running) == before), (before, _standing(running))
 
 
-def test_files_stay_closed_behind_sessions(running: DovecotInstance, row: Row) -> None:
-    if not row.combination.tuned:
-        pytest.skip("each process serves one session only")
-
+@pytest.mark.only("tuned")
+def test_files_stay_closed_behind_sessions(running: DovecotInstance) -> None:
     def files() -> list[int]:
         return sorted(len(os.listdir(f"/proc/{pid}/fd")) for _, pid in _standing(running))
 

@@ -15,12 +15,11 @@ from tests.dovecot.scene import MESSAGE, Scene
 def test_alternating_targets_without_a_pause(scene: Scene) -> None:
     urls = {owner: scene.sign(scene.store(owner=owner)) for owner in ("alice", "carol")}
     bob = scene.user("bob")
-    started = time.monotonic()
-    for _ in range(4):
-        for url in urls.values():
-            assert bob.fetch_url(url) == MESSAGE
-    # a lost connection costs imap two seconds
-    assert time.monotonic() - started < 2
+    for url in list(urls.values()) * 4:
+        started = time.monotonic()
+        assert bob.fetch_url(url) == MESSAGE
+        # a lost connection costs imap two seconds
+        assert time.monotonic() - started < 1.9
 
 
 @pytest.mark.every_combination
@@ -62,6 +61,7 @@ def test_two_sessions_take_turns(scene: Scene) -> None:
             assert session.fetch_url(url) == MESSAGE
 
 
+@pytest.mark.only("tuned")
 def test_a_pause_longer_than_imaps_idle_limit(scene: Scene) -> None:
     url = scene.sign(scene.store())
     bob = scene.user("bob")
