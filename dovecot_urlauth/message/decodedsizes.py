@@ -50,7 +50,9 @@ class DecodedSizes:
         start, header, body = part.start.offset, part.header_size, part.body_size
         size = header.virtual + body.virtual
         first, behind = bisect_left(self._offsets, start), bisect_left(self._offsets, start + size)
-        size += self._sizes[behind] - self._sizes[first] - self._header_sizes.get(start, header.virtual)
+        # a part of no size at all does not find its own change, which is its neighbour's
+        before = self._header_sizes.get(start, header.virtual) if size else 0
+        size += self._sizes[behind] - self._sizes[first] - before
         lines = body.lines + self._lines[behind] - self._lines[first]
         return size & _SIZE_MASK, lines & _LINES_MASK
 
