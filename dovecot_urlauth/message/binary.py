@@ -10,7 +10,7 @@ their Content-Transfer-Encoding, bodies that are decoded.  Dovecot's own odditie
 from __future__ import annotations
 
 from dovecot_urlauth.message.body import crlf, has_nul, partial, partial_size, raw, virtual_size, without_nul
-from dovecot_urlauth.message.errors import Undecodable
+from dovecot_urlauth.message.errors import TooLarge, Undecodable
 from dovecot_urlauth.message.fields import FieldFilter
 from dovecot_urlauth.message.header import HeaderReader
 from dovecot_urlauth.message.request import Content
@@ -65,6 +65,21 @@ class Block:
 
 
 @record(frozen=True, slots=True)
+class _Header:
+    """A header block up to its empty line: what it says of the encoding (None: something unknown), and where.
+
+    The offsets of the last Content-Transfer-Encoding and of the last NUL tell whether the rest of the block,
+    which is another part's header, has them too; they are -1 if there is none.
+    """
+
+    start: int
+    end: int
+    encoding: Encoding | None
+    encoding_at: int
+    nul_at: int
+
+
+@record(frozen=True, slots=True)
 class Survey:
     """What reading a block once told: its size, and whether there are NULs."""
 
@@ -79,6 +94,9 @@ class Conversion:
         self._source = source
         self._rules = rules
         self._copied = 0
+        self._last_header: _Header | None = None
+        #: Bytes of headers that run on behind their part, and are given twice.
+        self._overrun = 0
         self._room = KEPT_LIMIT
         self._kept: dict[int, list[bytes]] = {}
         self.blocks: list[Block] = []
@@ -90,13 +108,19 @@ class Conversion:
     def add(self, part: Part, *, with_header: bool) -> None:
         """Add a part and all that it contains; raises Undecodable."""
         start, body, end = part.start.offset, part.body.offset, part.body_end
-        encoding, nuls = self._read_header(start)
-        self.has_nuls = self.has_nuls or nuls
+        header = self._header(start)
+        encoding = header.encoding if header.encoding_at >= start else Encoding.IDENTITY
+        if encoding is None:
+            raise Undecodable(self._rules.unknown_encoding)
+        self.has_nuls = self.has_nuls or header.nul_at >= start
         if with_header and encoding is not Encoding.IDENTITY:
             if self._copied:
                 self._copy(start)
             self.blocks.append(Block(BlockKind.HEADER, start, body, encoding, start))
             self.rewritten = True
+            self._overrun += max(header.end - body, 0)
+            if self._overrun > self._source.size:
+                raise TooLarge("Message header is too large")
         elif with_header:
             self._copy(body)
         self._copied = body
@@ -147,19 +171,30 @@ class Conversion:
         if end != self._copied:
             self.blocks.append(Block(BlockKind.COPY, self._copied, end, Encoding.IDENTITY, -1))
 
-    def _read_header(self, start: int) -> tuple[Encoding, bool]:
-        """The encoding that the header block at ``start`` names last, and whether there are NULs in it."""
-        window = Window(self._source, start)
-        reader = HeaderReader(window, self._rules)
-        encoding: Encoding | None = Encoding.IDENTITY
-        position = start
-        while field := reader.field(position):
-            if field.name.lower() == _FIELD:
-                encoding = _encoding(field.value)
-            position = field.end
-        if encoding is None:
-            raise Undecodable(self._rules.unknown_encoding)
-        return encoding, has_nul(self._source, start, position)
+    def _header(self, start: int) -> _Header:
+        """The header block at ``start``, which may be the rest of one that was read already."""
+        header = self._last_header
+        if header is None or not header.start <= start < header.end:
+            header = self._last_header = _read_header(self._source, self._rules, start)
+        return header
+
+
+def _read_header(source: Source, rules: MessageRules, start: int) -> _Header:
+    first = start
+    reader = HeaderReader(Window(source, start), rules)
+    encoding: Encoding | None = Encoding.IDENTITY
+    position = start
+    encoding_at = nul_at = -1
+    while field := reader.field(position):
+        if field.name.lower() == _FIELD:
+            encoding = _encoding(field.value)
+            encoding_at = position
+        position = field.end
+    for chunk in raw(source, start, position):
+        nul = chunk.rfind(b"\0")
+        nul_at = start + nul if nul >= 0 else nul_at
+        start += len(chunk)
+    return _Header(first, position, encoding, encoding_at, nul_at)
 
 
 def _encoding(value: bytes) -> Encoding | None:

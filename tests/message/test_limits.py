@@ -1,0 +1,121 @@
+"""Hostile messages: each is answered or refused in little time and memory, as a worker has it (RLIMIT_AS)."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dovecot_urlauth.message.tree import MAX_NESTED, MAX_PARTS
+
+ROOT = Path(__file__).parents[2]
+
+#: Runs requests over a message that is made while it is read: PIECES is a list of (bytes, how often).
+PROGRAM = """
+import resource, sys, time
+sys.path.insert(0, {root!r})
+resource.setrlimit(resource.RLIMIT_AS, (256 << 20, 256 << 20))
+from dovecot_urlauth.message.fetch import MessageError, Request, fetch
+from dovecot_urlauth.message.rules import RULES_2_3_13, RULES_2_4_5
+
+class Repeated:
+    def __init__(self, pieces):
+        self.pieces = pieces
+        self.size = sum(len(text) * times for text, times in pieces)
+
+    def read(self, offset, length):
+        found = b""
+        start = 0
+        for text, times in self.pieces:
+            end = start + len(text) * times
+            if offset < end and length > 0:
+                first = (offset - start) // len(text)
+                count = min(length // len(text) + 2, times - first)
+                piece = (text * count)[(offset - start) % len(text) :][:length]
+                found += piece
+                offset += len(piece)
+                length -= len(piece)
+            start = end
+        return found
+
+source = Repeated({pieces})
+first = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+started = time.process_time()
+for rules in (RULES_2_3_13, RULES_2_4_5):
+    for wishes in {requests}:
+        try:
+            content = fetch(source, Request(*wishes), rules)
+            assert sum(map(len, content.chunks)) == content.size
+        except MessageError as error:
+            print(error.text)
+        else:
+            print("OK", content.size, len(content.structure or b""))
+print(time.process_time() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - first)
+"""
+
+WHOLE = (b"", 0, None, True)
+DECODED = (b"", 0, None, False, True)
+STRUCTURE = (b"", 0, None, False, False, True)
+FIRST = (b"1", 0, None, True)
+
+MULTIPART = b"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
+FORWARDED = b"Content-Type: message/rfc822\n\n"
+
+HOSTILE = {
+    "boundaries": [(MULTIPART, 1), (b"--b\n\nx\n", 100_000)],
+    "parts": [(MULTIPART, 1), (b"--b\nContent-Type: text/plain; name=x\n\nx\n", 10_001)],
+    "messages": [(MULTIPART, 1), (b"--b\n" + FORWARDED + b"From: a@b\n\nx\n", 5_001)],
+    "no boundary": [(MULTIPART.replace(b"=b", b'=""'), 1), (b"--\n", 100_000)],
+    "nearly boundaries": [(MULTIPART, 1), (b"--b\n\n", 1), (b"--c\n", 500_000)],
+    "line": [(b"Subject: ", 1), (b"x" * 1000, 50_000), (b"\nTo: a\n\nx\n", 1)],
+    "forwarded line": [(FORWARDED + b"Subject: ", 1), (b"x" * 1000, 50_000), (b"\n\nx\n", 1)],
+    "forwarded words": [(FORWARDED + b"Subject: ", 1), (b"a ", 4_000_000), (b"\n\nx\n", 1)],
+    "name": [(b"x" * 1000, 50_000), (b": y\n\nx\n", 1)],
+    "parameters": [(b"Content-Type: a/b", 1), (b";a=b", 2_000_000), (b"\n\nx\n", 1)],
+    "languages": [(b"Content-Type: a/b\nContent-Language: ", 1), (b"a,", 2_000_000), (b"\n\nx\n", 1)],
+    "addresses": [(FORWARDED + b"To: ", 1), (b"a,", 100_000), (b"\n\nx\n", 1)],
+    "words": [(FORWARDED + b"To: ", 1), (b"a ", 300_000), (b"\n\nx\n", 1)],
+    "comments": [(FORWARDED + b"To: ", 1), (b"(", 1_000_000), (b"\n\nx\n", 1)],
+    "address fields": [(FORWARDED, 1), (b"To: a\n", 100_000), (b"\nx\n", 1)],
+    "content fields": [(b"MIME-Version: 1\n", 1), (b"Content-ID: a\n", 100_000), (b"\nx\n", 1)],
+    "blanks": [(b"Content-Transfer-Encoding: quoted-printable\n\n", 1), (b" " * 1000, 20_000)],
+    "padding": [(b"Content-Transfer-Encoding: base64\n\nQQ", 1), (b"=" * 1000, 20_000)],
+    "folds": [(b"Subject: x\n", 1), (b" y\n", 100_000), (b"\nx\n", 1)],
+}
+
+
+def run(pieces, *requests, limit: float = 10.0) -> tuple[list[str], int]:
+    """The answers, and by how many bytes the process grew."""
+    program = PROGRAM.format(root=str(ROOT), pieces=pieces, requests=list(requests))
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
+    *answers, used = done.stdout.splitlines()
+    seconds, kibibytes = used.split()
+    assert float(seconds) < limit * 2 * len(requests)
+    return answers, int(kibibytes) * 1024
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_answered_or_refused(name):
+    answers, _ = run(HOSTILE[name], STRUCTURE, FIRST, DECODED)
+    assert len(answers) == 6
+
+
+def test_deep_nesting():
+    nested = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(300))
+    answers, _ = run([(nested, 1), (b"\nx\n", 1)], STRUCTURE, DECODED, (b".".join([b"1"] * 99), 0, None, True))
+    assert all(answer.startswith("OK") for answer in answers)
+    answers, _ = run([(FORWARDED, 5_000)], STRUCTURE, DECODED)
+    assert all(answer.startswith("OK") for answer in answers)
+    assert (MAX_NESTED, MAX_PARTS) == (100, 10_000)
+
+
+def test_memory_does_not_grow_with_the_message():
+    line = b"A" * 76 + b"\n"
+    pieces = [(MULTIPART + b"--b\nContent-Transfer-Encoding: base64\n\n", 1), (line, 1_500_000), (b"\n--b--\n", 1)]
+    answers, growth = run(pieces, STRUCTURE, WHOLE, DECODED, (b"1", 0, None, False, True), (b"TEXT", 7, 9, True))
+    assert all(answer.startswith("OK") for answer in answers)
+    assert growth < 20 * 1024 * 1024
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < 256 * 1024 * 1024
