@@ -34,7 +34,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--versions", type=_versions, default=every, help=f"without it: {every}")
     parser.add_argument("--rows", default="", help="names of rows, or their beginnings; without it, all")
     parser.add_argument("--runs", type=int, default=20, help="samples of each side in a row")
-    parser.add_argument("--seconds", type=float, default=15.0, help="after these a row takes no more samples")
+    parser.add_argument("--seconds", type=float, default=25.0, help="after these a row takes no more samples")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_RUNS} samples, and no huge mailbox")
     parser.add_argument("--output", type=Path, default=Path("bench-results"), help="folder of JSON and SVG")
     return parser.parse_args(words)

@@ -106,7 +106,7 @@ def rows(language: str) -> list[Row]:
     return [
         Row("first", "first fetch of a session", _first("small"), goals=first),
         Row("repeat", "repeated fetch", _repeat("small"), warm=True, goals=dict.fromkeys(ALL, 1.0)),
-        Row("alternate", "two targets in turn", _alternate, ("small", "other"), warm=True, goals=alternate),
+        Row("alternate", "two targets in turn", _alternate, ("small", "other"), goals=alternate),
         Row("sessions-1", "1 session at once", _at_once(1), unit=RATE),
         Row("sessions-8", "8 sessions at once", _at_once(8), unit=RATE),
         Row("sessions-64", "64 sessions at once", _at_once(64), unit=RATE, goals={"conf.d": 3.0}),
