@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -118,4 +117,3 @@ def test_memory_does_not_grow_with_the_message():
     answers, growth = run(pieces, STRUCTURE, WHOLE, DECODED, (b"1", 0, None, False, True), (b"TEXT", 7, 9, True))
     assert all(answer.startswith("OK") for answer in answers)
     assert growth < 20 * 1024 * 1024
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < 256 * 1024 * 1024
