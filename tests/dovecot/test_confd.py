@@ -10,8 +10,15 @@ from tests.dovecot.processes import wait_for
 from tests.dovecot.scene import MESSAGE, Scene
 from tests.dovecot.versions import ALL_STOCK, PIECES, TUNED, Version
 
-#: Stock pieces that are stopped while somebody uses them say so.
-AT_A_RELOAD = (r"imap-urlauth", r"killed with signal", r"SIGHUP", r"imap-login: Error: master\(imap\)")
+#: Dovecot's own processes that are stopped while somebody uses them say so.
+AT_A_RELOAD = (
+    r"imap-urlauth",
+    r"killed with signal",
+    r"SIGHUP",
+    r"imap-login: Error: master\(imap\)",
+    r"auth: Error: conn unix:\S*/auth-master ",
+    r"imap: Error: auth-master: login: request .* failed",
+)
 
 FILES = ("90-urlauth.conf", "90-urlauth-executables.conf")
 
