@@ -50,7 +50,7 @@ CHANGES: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.every_combination
-@pytest.mark.spoiled_by("switch-breaks")
+@pytest.mark.spoiled_by("switch-breaks", "finish-overlooked")
 def test_each_change_is_refused_in_one_session(scene: Scene) -> None:
     scene.create("Other")
     stored = scene.store()
@@ -70,7 +70,7 @@ def test_refused_first(scene: Scene, what: str) -> None:
 
 
 @pytest.mark.every_combination
-@pytest.mark.spoiled_by("unknown-user-panics-imap")
+@pytest.mark.spoiled_by("unknown-user-panics-imap", "finish-overlooked")
 def test_missing_target_user(scene: Scene) -> None:
     url = scene.sign(scene.store())
     bob = scene.user("bob")
