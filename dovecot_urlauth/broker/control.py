@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.service.log import Log
-    from dovecot_urlauth.service.loop import Loop
+    from dovecot_urlauth.service.loop import Loop, Timer
 
     class Surroundings(Protocol):
         """What a worker connection needs of the process that it lives in."""
@@ -58,6 +58,7 @@ class WorkerConnection:
         self._on_lost = on_lost
         self._protocol = ControlClient(process.dialect.control_order, access, f"unix:{os.fsdecode(path)}")
         self._stream: Stream | None = None
+        self._retry: Timer | None = None
         self._deadline = monotonic() + CONNECT_PATIENCE
 
     def connect(self, client_in: int, client_out: int) -> None:
@@ -66,7 +67,9 @@ class WorkerConnection:
             connection = connect_unix(self._path, patience=0)
         except BlockingIOError as error:
             if monotonic() < self._deadline:
-                self._process.loop.after(CONNECT_PAUSE, lambda: self.connect(client_in, client_out))
+                self._retry = self._process.loop.after(
+                    CONNECT_PAUSE, lambda: self.connect(client_in, client_out)
+                )
                 return
             self._refuse(f"imap-urlauth-client: net_connect_unix({self._where()}) failed: {error.strerror}")
             return
@@ -76,6 +79,9 @@ class WorkerConnection:
         self.use(connection, client_in, client_out)
 
     def close(self) -> None:
+        """Let go of the worker; a retry must not outlive the client, whose fd number may be another's then."""
+        if self._retry is not None:
+            self._retry.cancel()
         if self._stream is not None:
             self._stream.close()
 
