@@ -82,6 +82,8 @@ class ControlConnection:
             data, fds = receive_fds(self._socket, READ_SIZE)
         except BlockingIOError:
             return
+        except ConnectionResetError as error:
+            raise ConnectionOver from error  # imap-urlauth left without reading what we had said
         except OSError as error:
             raise ControlRefused((f"fd_read() failed: {error.strerror}", "FD Transfer failed")) from error
         if not data:
