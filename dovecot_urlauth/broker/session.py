@@ -30,8 +30,6 @@ TITLE_WAITING = "[waiting on client]"
 TITLE_LOOKUP = "[auth lookup]"
 TITLE_POST_LOGIN = "[post-login script]"
 
-SHUTDOWN_REASONS = {"2.3": "Server shutting down.", "2.4": "Server shutting down"}
-
 
 class Session:
     """From the login connection's accept to the client's end; the slot is released exactly once."""
@@ -54,7 +52,7 @@ class Session:
     def shut_down(self) -> None:
         """The process ends."""
         if self.username is not None:
-            self._disconnect(SHUTDOWN_REASONS[self._process.dialect.generation])
+            self._disconnect(self._process.dialect.broker_shutting_down)
         else:
             self._release()
 

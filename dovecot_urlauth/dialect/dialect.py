@@ -42,6 +42,7 @@ class LoginTexts:
     closed: str
     """The reason when the client just went away."""
     shutting_down: str
+    handoff_timeout: str
     details: LoginDetails
     log_format: str
     log_format_elements: str
@@ -84,6 +85,8 @@ class Dialect:
 
     control_order: ControlOrder
 
+    broker_shutting_down: str
+    """imap-urlauth's reason for a disconnect when the process ends."""
     names_user_in_disconnect: bool
     """Whether imap-urlauth writes ``user x: `` before ``Disconnected: ...``."""
     appends_request_to_errors: bool

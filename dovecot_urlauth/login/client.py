@@ -60,15 +60,11 @@ class LoginClient:
 
     def crowd_out(self) -> None:
         """All login processes are full and this client is the oldest."""
-        if self._process.dialect.generation == "2.4":
-            self._progress = Progress.CROWDED_OUT
-        self._end("Connection queue full")
+        self._end("Connection queue full", Progress.CROWDED_OUT)
 
     def shut_down(self) -> None:
         """The process ends."""
-        if self._process.dialect.generation == "2.4":
-            self._progress = Progress.SHUTTING_DOWN
-        self._end(self._stage.texts.shutting_down)
+        self._end(self._stage.texts.shutting_down, Progress.SHUTTING_DOWN)
 
     def _on_data(self, data: bytes) -> None:
         self._restart_timer()
@@ -181,13 +177,13 @@ class LoginClient:
         self._timer.cancel()
         self._timer = self._process.loop.after(INACTIVITY_TIMEOUT, self._on_inactivity)
 
-    def _end(self, reason: str) -> None:
-        """Log the disconnect and close."""
+    def _end(self, reason: str, cause: Progress | None = None) -> None:
+        """Log the disconnect and close; ``cause`` is given where it is the process that lets go."""
         if self._stream.closed:
             return
         now = monotonic()
         ending = Ending(
-            reason, self._progress, int(now - self._created), int(now - self._auth_started), self._fail_code
+            reason, self._progress, int(now - self._created), int(now - self._auth_started), self._fail_code, cause
         )
         self._process.log.info(self._line(describe_ending(ending, self._stage.texts)))
         if self._progress is Progress.AUTHENTICATING:

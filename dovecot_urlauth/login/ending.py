@@ -34,6 +34,8 @@ class Ending:
     authenticating: int
     code: bytes = b""
     """``code=`` of auth's FAIL."""
+    cause: Progress | None = None
+    """Why the process itself let go of the client; 2.3 has no words for that."""
 
 
 FAILURES = {
@@ -110,7 +112,9 @@ def _text(ending: Ending) -> str:
 
 
 def _text_and_code(ending: Ending) -> str:
-    if ending.progress is Progress.AUTH_FAILED:
+    if ending.cause is not None and ending.progress is not Progress.AUTH_NOT_READY:
+        text, word = TEXT_2_4[ending.cause]
+    elif ending.progress is Progress.AUTH_FAILED:
         _, word, text = FAILURES.get(ending.code, PLAIN_FAILURE)
         text += ", 1 attempts in {secs} secs"
     else:

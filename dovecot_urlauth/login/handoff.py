@@ -29,7 +29,6 @@ CONNECT_PAUSE = 0.02
 PROCESS_LIMIT_HINT = (
     "read() failed: Remote closed connection (destination service { process_limit } reached?)"
 )
-TIMEOUT_TEXTS = {"2.3": "Auth request timed out", "2.4": "Login request timed out"}
 
 
 class HandoffAttempt:
@@ -114,7 +113,7 @@ class HandoffAttempt:
         self._fail(f"read() failed: {reason}" if reason else PROCESS_LIMIT_HINT)
 
     def _on_timeout(self) -> None:
-        self._fail(TIMEOUT_TEXTS[self._process.dialect.generation])
+        self._fail(self._process.dialect.login_texts.handoff_timeout)
 
     def _fail_to_connect(self, error: OSError) -> None:
         self._fail(f"net_connect_unix({os.fsdecode(self._path)}) failed: {error.strerror}")

@@ -102,6 +102,22 @@ def test_endings(dialect, ending, text):
     assert describe_ending(ending, dialect.login_texts) == text
 
 
+@pytest.mark.parametrize(
+    ("dialect", "text"),
+    [
+        (DOVECOT_2_3_19, "Disconnected: Connection queue full (disconnected while authenticating, waited 2 secs)"),
+        (
+            DOVECOT_2_4_2,
+            "Login aborted: Connection queue full "
+            "(client_limit and process_limit was hit and this login session was killed.) (process_full)",
+        ),
+    ],
+)
+def test_when_the_process_lets_go_2_4_says_why(dialect, text):
+    ending = Ending("Connection queue full", Progress.AUTHENTICATING, 3, 2, cause=Progress.CROWDED_OUT)
+    assert describe_ending(ending, dialect.login_texts) == text
+
+
 @pytest.mark.parametrize("dialect", [DOVECOT_2_3_13, DOVECOT_2_3_19, DOVECOT_2_4_2], ids=lambda d: d.name)
 @pytest.mark.parametrize("progress", list(Progress), ids=lambda p: p.name)
 def test_every_ending_has_a_text(dialect, progress):
