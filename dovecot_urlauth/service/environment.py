@@ -46,10 +46,7 @@ class Environment:
     """How many clients in the process's whole life; None means no limit."""
     generation: int
     listener_count: int
-    log_to_master: bool
     log_debug: bool
-    idle_kill: bool
-    """Whether master sends SIGINT to idle processes after a time."""
     verbose_proctitle: bool | None
     """None when only the settings know (2.3)."""
     accepted_listener_fd: int | None
@@ -76,9 +73,7 @@ def read_environment(variables: Mapping[str, str], default_service: str) -> Envi
         service_count=None if service_count in (0, UNLIMITED) else service_count,
         generation=_number(variables, "GENERATION", 0),
         listener_count=_number(variables, "SOCKET_COUNT", 0),
-        log_to_master=bool(variables.get("LOG_SERVICE")),
         log_debug=bool(variables.get("LOG_DEBUG")),
-        idle_kill="IDLE_KILL" in variables or "IDLE_KILL_INTERVAL" in variables,
         verbose_proctitle=_flag(variables, "VERBOSE_PROCTITLE", "CONFIG_FILE_SOCKET" in variables),
         accepted_listener_fd=(
             _number(variables, "DOVECOT_ACCEPTED_CLIENT_LISTENER_FD", 0)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 
-PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
 PR_GET_NO_NEW_PRIVS = 39
 SFD_NONBLOCK = 0o4000

@@ -66,12 +66,6 @@ class Stream:
             self._loop.forget(self.socket.fileno())
             self.socket.close()
 
-    def take_socket(self) -> socket:
-        """Give the socket up to the caller, no longer watched; this stream is closed by it."""
-        self._loop.forget(self.socket.fileno())
-        taken = type(self.socket)(fileno=self.socket.detach())
-        return taken
-
     def _watch(self) -> None:
         events = (READ if self._reading else 0) | (WRITE if self._output else 0)
         if events != self._events:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _socket
 import socket
 
 import pytest
@@ -108,11 +107,3 @@ def test_stream_reads_no_more_at_once_than_it_was_told(loop, pair):
     loop.after(0.05, loop.stop)
     loop.run()
     assert got == [b"1234", b"56"]
-
-
-def test_taking_the_socket_ends_the_stream(loop, pair):
-    stream, _, _ = collect(loop, pair[0])
-    taken = stream.take_socket()
-    assert stream.closed
-    assert isinstance(taken, _socket.socket)
-    taken.close()
