@@ -223,13 +223,12 @@ class DovecotInstance:
         assert processes.wait_for(self._lets_in, 10)
 
     def _lets_in(self) -> bool:
-        """Whether imap is there again: those of before a reload drop whom they have just let in."""
+        """Whether imap is there again: those of before a reload drop or refuse whom they have just let in."""
         try:
             with self.imap() as client:
-                client.login("alice", PASSWORD)
+                return client.command(f"LOGIN alice {PASSWORD}".encode()).ok
         except ConnectionLost:
             return False
-        return True
 
     def connect(self, name: str) -> socket.socket:
         """A connection to the UNIX socket `name` below base_dir, as root."""

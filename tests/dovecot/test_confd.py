@@ -17,6 +17,8 @@ AT_A_RELOAD = (
     r"SIGHUP",
     r"imap-login: Error: master\(imap\)",
     r"auth: Error: conn unix:\S*/auth-master ",
+    r"auth: Error: auth-master client: Master requested auth for nonexistent client ",
+    r"auth: Error: auth client \d+ disconnected with \d+ pending requests",
     r"imap: Error: auth-master: login: request .* failed",
 )
 

@@ -91,7 +91,7 @@ LAYOUTS = {
         "separator = /\n  prefix = INBOX/",
         {"namespace/inbox/separator": "/", "namespace/inbox/prefix": "INBOX/"},
     ),
-    "apart": ("maildir:~/Maildir:INDEX=~/index:CONTROL=~/control:VOLATILEDIR=/tmp/x:LISTINDEX=l", "", {}),
+    "apart": ("maildir:~/Maildir:INDEX=~/index:CONTROL=~/control:VOLATILEDIR=~/volatile:LISTINDEX=l", "", {}),
     "inbox elsewhere": ("maildir:~/folders:INBOX=~/inbox/", "", {}),
     "fs": ("maildir:~/Maildir:LAYOUT=fs", "", {}),
     "fs apart": ("maildir:~/mail:LAYOUT=fs:INDEX=~/index:CONTROL=~/control", "", {}),
