@@ -7,8 +7,11 @@ file is one consistent version.
 
 from __future__ import annotations
 
+import os
+
 from dovecot_urlauth.store.errors import StoreFailure
 from dovecot_urlauth.store.files import Directory
+from dovecot_urlauth.store.source import version
 from dovecot_urlauth.wire.tabescape import escape, unescape
 
 TYPE_CHECKING = False
@@ -18,28 +21,60 @@ if TYPE_CHECKING:
 BLOCK = 256 * 1024
 LIMIT_SIZE = 256 * 1024 * 1024
 """Bytes of a dictionary that are searched."""
+LIMIT_KNOWN = 100
+"""Keys that are remembered."""
 LIMIT_PAIR = 16 * 1024 * 1024
 """Bytes of one key and value; attributes hold annotations and small scripts."""
 
 
 class FileDict:
-    """The dictionary in the file ``path``, read as the target user ``uid``."""
+    """The dictionary in the file ``path``, read as the target user ``uid``.
+
+    What was looked up is remembered as long as the file is the same, and so that it provably is, held open.
+    """
 
     def __init__(self, path: bytes, uid: int) -> None:
         self._path = path
         self._uid = uid
+        self._file: FileSource | None = None
+        self._known: dict[bytes, bytes | None] = {}
 
     def lookup(self, key: bytes) -> bytes | None:
         """The value of ``key``, None when there is none.  Raises StoreFailure."""
-        parent, _, name = self._path.rpartition(b"/")
-        try:
-            with Directory.root(parent or b"/", self._uid) as directory, directory.file(name) as file:
-                return search(file, key)
-        except FileNotFoundError:
+        file = self._current_file()
+        if file is None:
             return None
+        if key not in self._known:
+            if len(self._known) >= LIMIT_KNOWN:
+                self._known.clear()
+            self._known[key] = search(file, key)
+        return self._known[key]
 
     def close(self) -> None:
-        """Nothing is held between lookups."""
+        """Let go of the file."""
+        self._known.clear()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _current_file(self) -> FileSource | None:
+        """The file that has the name now."""
+        if self._file is not None and self._file.version == self._version():
+            return self._file
+        self.close()
+        parent, _, name = self._path.rpartition(b"/")
+        try:
+            with Directory.root(parent or b"/", self._uid) as directory:
+                self._file = directory.file(name)
+        except FileNotFoundError:
+            return None
+        return self._file
+
+    def _version(self) -> object:
+        try:
+            return version(os.stat(self._path, follow_symlinks=False))
+        except OSError:
+            return None
 
 
 def search(file: FileSource, key: bytes) -> bytes | None:

@@ -27,13 +27,15 @@ ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 class Directory:
     """An open directory at or below a mail root."""
 
-    __slots__ = ("_owners", "fd", "path")
+    __slots__ = ("_identity", "_owners", "fd", "path")
 
     def __init__(self, fd: int, path: bytes, uid: int) -> None:
+        status = os.fstat(fd)
         self.fd = fd
         self.path = path
-        """For log texts only."""
-        self._owners = (uid, os.fstat(fd).st_uid)
+        """How it was reached; opening goes by ``fd``."""
+        self._owners = (uid, status.st_uid)
+        self._identity = (status.st_dev, status.st_ino)
 
     @classmethod
     def root(cls, path: bytes, uid: int) -> Directory:
@@ -64,7 +66,7 @@ class Directory:
         fd = self._open(name, OPEN_FILE)
         status = os.fstat(fd)
         if stat.S_ISREG(status.st_mode) and status.st_uid in self._owners:
-            return FileSource(fd, path)
+            return FileSource(fd, path, status)
         os.close(fd)
         if not stat.S_ISREG(status.st_mode):
             raise StoreFailure(f"{os.fsdecode(path)} is not a regular file")
@@ -79,6 +81,14 @@ class Directory:
             if isinstance(failure, FileNotFoundError):
                 return None
             raise failure from None
+
+    def is_in_place(self) -> bool:
+        """Whether the way that led here still leads here: nobody renamed, removed or replaced the directory."""
+        try:
+            status = os.stat(self.path)
+        except (OSError, ValueError):
+            return False
+        return (status.st_dev, status.st_ino) == self._identity
 
     def names(self) -> Iterator[bytes]:
         """The names of all entries, in the file system's order.  Raises StoreFailure."""

@@ -16,6 +16,7 @@ from dovecot_urlauth.store.files import close_all
 from dovecot_urlauth.store.index import RECORD, MainIndex
 from dovecot_urlauth.store.indexchanges import Changes
 from dovecot_urlauth.store.indexlog import LogHeader, read_header, read_records
+from dovecot_urlauth.store.source import version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ class IndexView:
         if self._changes.deleted:
             raise MailboxMissing("index is marked deleted")
 
+    def is_in_place(self) -> bool:
+        """Whether the directory still is where it was."""
+        return self._directory.is_in_place()
+
     def close(self) -> None:
         """Close the directory and all files."""
         self._close_files()
@@ -87,7 +92,7 @@ class IndexView:
 
     def _stat(self) -> object:
         found = [self._directory.status(name) for name in (INDEX_NAME, LOG_NAME)]
-        return [item and (item.st_dev, item.st_ino, item.st_size, item.st_mtime_ns) for item in found]
+        return [item and version(item) for item in found]
 
     def _close_files(self) -> None:
         close_all((self._main, self._log))

@@ -63,6 +63,10 @@ class Maildir:
                 continue
         raise ReadFailed("Message was expunged")
 
+    def is_in_place(self) -> bool:
+        """Whether both directories still are where they were."""
+        return self._cur.is_in_place() and self._new is not None and self._new.is_in_place()
+
     def close(self) -> None:
         """Close both directories."""
         close_all((self._cur, self._new))

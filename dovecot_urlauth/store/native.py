@@ -12,13 +12,11 @@ from binascii import unhexlify
 from dovecot_urlauth.message.fetch import fetch
 from dovecot_urlauth.store import keywords
 from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, StoreFailure, Unsupported
-from dovecot_urlauth.store.files import Directory
-from dovecot_urlauth.store.indexview import IndexView
+from dovecot_urlauth.store.folder import Folder
 from dovecot_urlauth.store.layout import name_rules, places
-from dovecot_urlauth.store.maildir import Maildir, size_in_name
+from dovecot_urlauth.store.maildir import size_in_name
 from dovecot_urlauth.store.names import check_utf8, normalize, storage_name
 from dovecot_urlauth.store.namespace import find
-from dovecot_urlauth.store.uidlist import UIDLIST_NAME, Uidlist
 from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
     from dovecot_urlauth.message.fetch import Content, Request
     from dovecot_urlauth.message.rules import MessageRules
-    from dovecot_urlauth.store.layout import MailboxPlaces, Place
+    from dovecot_urlauth.store.layout import MailboxPlaces
     from dovecot_urlauth.store.namespace import Namespace
     from dovecot_urlauth.store.source import FileSource
 else:
@@ -62,14 +60,44 @@ class Plan:
     """Not with maildir_broken_filename_sizes."""
 
 
+KEPT_FOLDERS = 8
+"""Mailboxes that stay open between URLs; seven descriptors each."""
+
+
 class NativeStore:
-    """Reads the mail of one user by ``plan``."""
+    """Reads the mail of one user by ``plan``, for as many sessions as there are."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._folders: dict[bytes, Folder] = {}
+        """By the mailbox's name in URLs, the one used last at the end."""
 
     def open(self, mailbox: bytes, uidvalidity: int) -> NativeMailbox:
         """Open ``mailbox``.  Raises MailboxRefused, MailboxMissing, StoreFailure or Unsupported."""
+        folder = self._folders.pop(mailbox, None)
+        if folder is not None and not folder.is_in_place():
+            folder.close()
+            folder = None
+        if folder is None:
+            folder = Folder(self._places(mailbox), self._plan.uid)
+        try:
+            index = folder.refresh()
+            if uidvalidity not in (0, index.uid_validity):
+                raise MailboxMissing("UIDVALIDITY has changed")
+        except BaseException:
+            folder.close()
+            raise
+        self._keep(mailbox, folder)
+        return NativeMailbox(self._plan, folder, mailbox)
+
+    def close(self) -> None:
+        """End all sessions."""
+        while self._folders:
+            self._folders.popitem()[1].close()
+        self._plan.attributes.close()
+
+    def _places(self, mailbox: bytes) -> MailboxPlaces:
+        """Where the mailbox is.  Raises MailboxRefused, MailboxMissing or Unsupported."""
         check_utf8(mailbox)
         if self._plan.normalizes_names_to_nfc:
             mailbox = normalize(mailbox)
@@ -78,58 +106,26 @@ class NativeStore:
         if location is None:
             raise Unsupported(namespace.why_not)
         stored = name if name == b"INBOX" else storage_name(name, name_rules(location, namespace.separator))
-        opened = NativeMailbox(self._plan, places(location, stored), mailbox)
-        try:
-            opened.load()
-            if uidvalidity not in (0, opened.uid_validity):
-                raise MailboxMissing("UIDVALIDITY has changed")
-        except BaseException:
-            opened.close()
-            raise
-        return opened
+        return places(location, stored)
 
-    def close(self) -> None:
-        """End the session."""
-        self._plan.attributes.close()
+    def _keep(self, mailbox: bytes, folder: Folder) -> None:
+        self._folders[mailbox] = folder
+        if len(self._folders) > KEPT_FOLDERS:
+            self._folders.pop(next(iter(self._folders))).close()
 
 
 class NativeMailbox:
-    """One mailbox of a maildir storage."""
+    """One mailbox of a maildir storage, as it is when it is opened: to be used before another one is."""
 
-    def __init__(self, plan: Plan, where: MailboxPlaces, name: bytes) -> None:
+    def __init__(self, plan: Plan, folder: Folder, name: bytes) -> None:
         self._plan = plan
-        self._where = where
+        self._folder = folder
         self._name = name
-        self._maildir: Maildir | None = None
-        self._control: Directory | None = None
-        self._index: IndexView | None = None
         self._mail: FileSource | None = None
-
-    @property
-    def uid_validity(self) -> int:
-        """UIDVALIDITY by the index."""
-        return self._opened_index().uid_validity
-
-    def load(self) -> None:
-        """Open the directories and the index.  Raises MailboxMissing, StoreFailure or Unsupported."""
-        try:
-            with self._directory(self._where.mail) as mail:
-                self._maildir = Maildir(mail)
-        except FileNotFoundError:
-            raise MailboxMissing("there is no such maildir") from None
-        try:
-            self._index = IndexView(self._directory(self._where.index))
-            self._control = self._directory(self._where.control)
-        except FileNotFoundError:
-            raise Unsupported("mailbox has no index yet") from None
-        self._index.refresh()
-        if not self.uid_validity:
-            raise Unsupported("mailbox was never opened")
 
     def key(self) -> bytes | None:
         """The mailbox's 64-byte key.  Raises StoreFailure or Unsupported."""
-        with self._open_uidlist() as file:
-            guid = Uidlist(file).header.guid
+        guid = self._folder.uidlist().header.guid
         if guid is None:
             raise Unsupported("dovecot-uidlist has no GUID")
         text = self._plan.attributes.lookup(KEY_PATH % guid)
@@ -145,53 +141,28 @@ class NativeMailbox:
 
     def fetch(self, uid: int, request: Request) -> Content:
         """A part of message ``uid``.  Raises ReadFailed, message errors, StoreFailure or Unsupported."""
-        self._close_mail()
-        index = self._opened_index()
-        index.refresh()
+        self.close()
+        index = self._folder.refresh()
         flags = index.flags(uid)
         if flags is None:
             raise ReadFailed("Message not found")
-        with self._open_uidlist() as file:
-            uidlist = Uidlist(file)
-            if uidlist.header.uid_validity != index.uid_validity:
-                raise Unsupported("dovecot-uidlist and index have different UIDVALIDITY")
-            entry = uidlist.find(uid)
+        uidlist = self._folder.uidlist()
+        if uidlist.header.uid_validity != index.uid_validity:
+            raise Unsupported("dovecot-uidlist and index have different UIDVALIDITY")
+        entry = uidlist.find(uid)
         if entry is None:
             raise ReadFailed("Message was expunged")
-        assert self._maildir is not None  # noqa: S101
-        assert self._control is not None  # noqa: S101
-        letters = keywords.letters(self._control, index.keywords(uid))
-        self._mail = self._maildir.open(entry.name, flags, letters)
+        letters = b""
+        if names := index.keywords(uid):
+            letters = keywords.letters(self._folder.control, names)
+        self._mail = self._folder.maildir.open(entry.name, flags, letters)
         virtual_size = size_in_name(entry.name, b"W") if self._plan.trusts_sizes_in_names else None
         if virtual_size is None:
             virtual_size = entry.virtual_size
         return fetch(self._mail, request, self._plan.message_rules, virtual_size)
 
     def close(self) -> None:
-        """Close every file."""
-        self._close_mail()
-        for part in (self._maildir, self._index, self._control):
-            if part is not None:
-                part.close()
-
-    def _directory(self, place: Place) -> Directory:
-        with Directory.root(place.root, self._plan.uid) as root:
-            return root.directory(*place.steps)
-
-    def _opened_index(self) -> IndexView:
-        if self._index is None:
-            raise StoreFailure("mailbox is not open")
-        return self._index
-
-    def _open_uidlist(self) -> FileSource:
-        if self._control is None:
-            raise StoreFailure("mailbox is not open")
-        try:
-            return self._control.file(UIDLIST_NAME)
-        except FileNotFoundError:
-            raise Unsupported("mailbox has no dovecot-uidlist") from None
-
-    def _close_mail(self) -> None:
+        """Close the mail; the store keeps the mailbox itself for the next URL."""
         if self._mail is not None:
             self._mail.close()
             self._mail = None

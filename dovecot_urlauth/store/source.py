@@ -7,6 +7,14 @@ import os
 from dovecot_urlauth.store.errors import StoreFailure
 
 
+def version(status: os.stat_result) -> object:
+    """What changes when a file is written, or another one takes its name.
+
+    It is only proof while the file is held open: the number of a file that is gone may be given to the next.
+    """
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 class FileSource:
     """Reads with ``pread``; fulfils the message room's ``Source``.
 
@@ -14,15 +22,16 @@ class FileSource:
     the part that was there counts.
     """
 
-    __slots__ = ("fd", "identity", "path", "size")
+    __slots__ = ("fd", "path", "size", "version")
 
-    def __init__(self, fd: int, path: bytes) -> None:
-        status = os.fstat(fd)
+    def __init__(self, fd: int, path: bytes, status: os.stat_result | None = None) -> None:
+        """``status`` is the file's, where the caller has it already."""
+        status = status or os.fstat(fd)
         self.fd = fd
         self.path = path
         """For log texts only."""
         self.size = status.st_size
-        self.identity = (status.st_dev, status.st_ino)
+        self.version = version(status)
 
     def read(self, offset: int, length: int) -> bytes:
         """At most ``length`` bytes from ``offset``; fewer only at the end.  Raises StoreFailure."""
