@@ -25,10 +25,16 @@ DOVECOT = "dovecot"
 
 
 def open_store(
-    account: MailUser, dialect: Dialect, mode: str, engine: EngineStart, log: Callable[[str], None]
+    account: MailUser,
+    dialect: Dialect,
+    mode: str,
+    engine: EngineStart,
+    log: Callable[[str], None],
+    engine_started: Callable[[], None] = lambda: None,
 ) -> Store:
     """The store for ``account``; ``log`` is told which and why, at debug level.
 
+    ``engine_started()`` is called with every engine, from which on a session may have to wait for another one.
     Raises StoreFailure when ``mode`` is ``native`` and the native store does not understand the settings.
     """
 
@@ -38,6 +44,7 @@ def open_store(
         log(f"store: dovecot: {reason}")
         store = EngineStore(engine, account.name, log, account.settings)
         store.start()
+        engine_started()
         return store
 
     def refuse(reason: str) -> Store:
@@ -75,31 +82,43 @@ def open_before_chroot(
 class ChosenStore:
     """The native store until it meets something that it does not support, then what ``give_up`` returns."""
 
-    def __init__(self, native: NativeStore, give_up: Callable[[str], Store]) -> None:
-        self._store: Store = native
+    def __init__(self, native: NativeStore, give_up: Callable[[str], Store], *, shared: bool = False) -> None:
+        """A ``shared`` native store outlives this one."""
+        self._native = native
         self._give_up = give_up
-        self._is_native = True
+        self._shared = shared
+        self._other: Store | None = None
 
     def open(self, mailbox: bytes, uidvalidity: int) -> Mailbox:
         """Open ``mailbox`` in the store of the moment; errors as in Store.open."""
-        if self._is_native:
+        if self._other is None:
             try:
-                return ChosenMailbox(self, self._store.open(mailbox, uidvalidity), mailbox, uidvalidity)
+                return ChosenMailbox(self, self._native.open(mailbox, uidvalidity), mailbox, uidvalidity)
             except Unsupported as error:
-                self.abandon_native(error.reason)
-        return self._store.open(mailbox, uidvalidity)
+                return self.abandon_native(error.reason).open(mailbox, uidvalidity)
+        return self._other.open(mailbox, uidvalidity)
 
-    def abandon_native(self, reason: str) -> None:
+    def abandon_native(self, reason: str) -> Store:
         """Leave the native store for the rest of the session.  Raises StoreFailure in mode ``native``."""
-        if self._is_native:
-            replacement = self._give_up(reason)
-            self._store.close()
-            self._store = replacement
-            self._is_native = False
+        if self._other is None:
+            self._other = self._give_up(reason)
+            self._close_native()
+        return self._other
+
+    def share(self) -> Store:
+        """A store for another session, over the same native store."""
+        return ChosenStore(self._native, self._give_up, shared=True)
 
     def close(self) -> None:
         """End the session with whichever store it is."""
-        self._store.close()
+        if self._other is None:
+            self._close_native()
+        else:
+            self._other.close()
+
+    def _close_native(self) -> None:
+        if not self._shared:
+            self._native.close()
 
 
 class ChosenMailbox:
@@ -131,6 +150,5 @@ class ChosenMailbox:
 
     def _reopened(self, reason: str) -> Mailbox:
         self._mailbox.close()
-        self._store.abandon_native(reason)
-        self._mailbox = self._store.open(self._name, self._uidvalidity)
+        self._mailbox = self._store.abandon_native(reason).open(self._name, self._uidvalidity)
         return self._mailbox

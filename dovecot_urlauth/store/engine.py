@@ -67,6 +67,8 @@ class EngineStore:
         self._command = start.command(account_name, settings)
         self._log = log
         self._session: EngineSession | None = None
+        self._again: Callable[[], EngineStore] = lambda: EngineStore(start, account_name, log, settings)
+        self._is_used = False
 
     def start(self) -> None:
         """Starts the engine now, without waiting for it: it gets ready while the client sends its URL."""
@@ -89,6 +91,13 @@ class EngineStore:
         if uidvalidity:
             opened.check_uidvalidity()
         return opened
+
+    def share(self) -> EngineStore:
+        """For each session an engine of its own, since one answers one question at a time; the first has this."""
+        if self._is_used:
+            return self._again()
+        self._is_used = True
+        return self
 
     def session(self) -> EngineSession:
         """An engine that is ready for a command, a new one if need be."""

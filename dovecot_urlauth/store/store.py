@@ -1,7 +1,8 @@
 """What the worker asks of a store, and what a store needs to know of the user.
 
 Two classes fulfil it: the native store (native.py) and the dovecot engine.  The worker opens one store for
-each target user, one mailbox for each URL, and reads one message part at a time.
+each target user, shares it among the sessions, and in a session opens one mailbox for each URL and reads one
+message part at a time.
 """
 
 from __future__ import annotations
@@ -67,6 +68,9 @@ class Store(Protocol):
 
         Raises MailboxRefused, MailboxMissing (also for another UIDVALIDITY) or StoreFailure.
         """
+
+    def share(self) -> Store:
+        """A store of the same mail for one more session; each session closes its own."""
 
     def close(self) -> None:
         """End the user's session with the store."""

@@ -1,19 +1,24 @@
 """Stage 3, imap-urlauth-worker: reads the target user's mail, as that user and nobody else.
 
-The process that Dovecot starts stays root, accepts and forks; it never reads a byte from a client.  The
-child serves one control connection: it asks the userdb while root, gives root up for good, and only then
-looks at a URL.
+The process that Dovecot starts stays root, accepts and forks; it never reads a byte from a client.  A child
+asks the userdb whose mail is wanted while it is root; then either another child is that user already and gets
+the client, or it gives root up for good and becomes that user.  Only then does anybody look at a URL.
 
     main.py        start-up: settings read once, everything imported before the first fork
-    stage.py       accepting, who may connect, one child for each connection
-    spare.py       a child that was forked before its connection came
-    child.py       one connection from beginning to end
+    stage.py       accepting: who may connect
+    children.py    the parent's view: which child is spare, which is whom
+    link.py        the line between parent and child
+    child.py       a child's life: spare, reception, household
+    reception.py   the child while it is root: the control handshake and USER
     handshake.py   the control connection's opening
-    channel.py     waiting for the client, the control connection and master at once
     userdb.py      asking auth about users
-    account.py     what the userdb and the settings make of a user
-    target.py      USER: from a name to a store, root given up in between
+    account.py     what the userdb and the settings make of a user;  overrides.py: the former over the latter
+    target.py      from a name to a store, root given up in between
+    household.py   the process of one target user, with all of its clients
+    guest.py       one client and what belongs to it;  channel.py: its connection
     session.py     the client's commands
     answer.py      URL: from the command to the reply
+    waiting.py     waiting for all of them at once
+    preload.py     what a parent imports for its children
     standalone.py  the fetch protocol on stdin and stdout, without master
 """

@@ -1,78 +1,27 @@
-"""Waiting for the client, the control connection and master at once: plain blocking code over poll(2)."""
+"""The client's connection as the worker sees it: lines in, replies out, time limits on both."""
 
 from __future__ import annotations
 
 import os
-import select
-from _socket import MSG_NOSIGNAL, MSG_PEEK
-from time import monotonic
+from _socket import AF_UNIX, MSG_NOSIGNAL, MSG_PEEK, SO_DOMAIN, SOCK_STREAM, SOL_SOCKET, socket
+
+from dovecot_urlauth.worker.waiting import READABLE, WRITABLE, ConnectionOver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
-    from collections.abc import Callable
+    from dovecot_urlauth.wire.control import Descriptors
+    from dovecot_urlauth.worker.waiting import Conversation
 
 IDLE_TIMEOUT = 600.0
 """Seconds without input from the client or progress of our output (imap-urlauth-worker.c, CLIENT_IDLE_TIMEOUT)."""
 
-DIE_WITH_MASTER = 30.0
 PEEK_SIZE = 65536
-READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
-
-
-class ConnectionOver(Exception):
-    """Nobody is left to talk to; ``text`` is a line for the log, empty when the end was an ordinary one."""
-
-    def __init__(self, text: str = "") -> None:
-        super().__init__(text)
-        self.text = text
+FAIR_SHARE = 1 << 20
+"""Bytes after which a client that reads as fast as we write lets the others have their turn."""
 
 
 class ClientLost(ConnectionOver):
     """The client closed its connection; imap-urlauth wants to know."""
-
-
-class Watch:
-    """fds that end the wait when they become ready: the control connection, signals, master's death."""
-
-    def __init__(self) -> None:
-        self._poll = select.poll()
-        self._handlers: dict[int, Callable[[], None]] = {}
-        self._deadline: float | None = None
-
-    def add(self, fd: int, handler: Callable[[], None], events: int = select.POLLIN) -> None:
-        """Call ``handler()`` when ``fd`` is ready; it raises ConnectionOver to end everything."""
-        self._poll.register(fd, events)
-        self._handlers[fd] = handler
-
-    def remove(self, fd: int) -> None:
-        self._poll.unregister(fd)
-        del self._handlers[fd]
-
-    def end_within(self, seconds: float) -> None:
-        """From now on no wait lasts beyond ``seconds``."""
-        self._deadline = monotonic() + seconds
-
-    def wait(self, fd: int, events: int, seconds: float) -> bool:
-        """Wait until ``fd`` has one of ``events``; False when the time is up."""
-        deadline = monotonic() + seconds
-        if self._deadline is not None:
-            deadline = min(deadline, self._deadline)
-        self._poll.register(fd, events)
-        try:
-            while True:
-                ready = self._poll.poll(max(0, int((deadline - monotonic()) * 1000) + 1))
-                for number, _ in ready:
-                    if number != fd:
-                        self._handlers[number]()
-                if any(number == fd for number, _ in ready):
-                    return True
-                if monotonic() >= deadline:
-                    if self._deadline is not None and deadline == self._deadline:
-                        raise ConnectionOver
-                    return False
-        finally:
-            self._poll.unregister(fd)
 
 
 class LineInput:
@@ -97,18 +46,17 @@ class LineInput:
 
 
 class ClientChannel:
-    """The client's connection as the worker sees it: lines in, replies out, time limits on both."""
+    """Reads and writes are conversations; both raise ConnectionOver."""
 
-    def __init__(self, watch: Watch, fd_in: int, fd_out: int, client: socket | None) -> None:
-        """``client`` is the socket behind both fds, None where they are something else."""
-        self._watch = watch
-        self._fd_in = fd_in
-        self._fd_out = fd_out
-        self._client = client
-        self._input = LineInput(fd_in, client)
+    def __init__(self, descriptors: Descriptors) -> None:
+        """Adopt the client's descriptors, which may be one socket, or something else."""
+        self._descriptors = descriptors
+        self._client = _as_socket(descriptors)
+        self._input = LineInput(descriptors.fd_in, self._client)
+        self._unbroken = 0
 
-    def read(self) -> bytes:
-        """Wait for input; never returns b"". Raises ConnectionOver."""
+    def read(self) -> Conversation[bytes]:
+        """Wait for input, up to the end of a line; never returns b""."""
         while True:
             try:
                 data = self._input.read()
@@ -120,24 +68,50 @@ class ClientChannel:
                 return data
             if data == b"":
                 raise ClientLost
-            if not self._watch.wait(self._fd_in, READABLE, IDLE_TIMEOUT):
+            if not (yield self._descriptors.fd_in, READABLE, IDLE_TIMEOUT):
                 raise ConnectionOver
 
-    def write(self, data: bytes | memoryview) -> None:
-        """Send all of ``data``, however slowly the client takes it. Raises ConnectionOver."""
-        view = memoryview(data)
-        while view:
-            try:
-                sent = self._send(view)
-            except BlockingIOError:
-                sent = 0
-            except OSError as error:
-                raise ClientLost from error
-            view = view[sent:]
-            if view and not sent and not self._watch.wait(self._fd_out, select.POLLOUT, IDLE_TIMEOUT):
+    def write(self, data: bytes) -> Conversation[None]:
+        """Send all of ``data``, however slowly the client takes it."""
+        view = memoryview(data)[self._send(data) :]
+        while view or self._unbroken >= FAIR_SHARE:
+            if not (yield self._descriptors.fd_out, WRITABLE, IDLE_TIMEOUT):
                 raise ConnectionOver("Session closed for inactivity in reading our output")
+            self._unbroken = 0
+            if view:
+                view = view[self._send(view) :]
 
-    def _send(self, view: memoryview) -> int:
+    def close(self) -> None:
+        """Close our copies of the descriptors; the connection itself is not shut down."""
         if self._client is not None:
-            return self._client.send(view, MSG_NOSIGNAL)
-        return os.write(self._fd_out, view)
+            self._client.close()
+            return
+        for fd in {self._descriptors.fd_in, self._descriptors.fd_out}:
+            os.close(fd)
+
+    def _send(self, data: bytes | memoryview) -> int:
+        """How much of ``data`` is on its way now."""
+        try:
+            if self._client is not None:
+                sent = self._client.send(data, MSG_NOSIGNAL)
+            else:
+                sent = os.write(self._descriptors.fd_out, data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise ClientLost from error
+        self._unbroken += sent
+        return sent
+
+
+def _as_socket(descriptors: Descriptors) -> socket | None:
+    """The client's socket; None when its fds are pipes or two different things."""
+    if descriptors.fd_in != descriptors.fd_out:
+        return None
+    client = socket(AF_UNIX, SOCK_STREAM, 0, descriptors.fd_in)
+    try:
+        client.getsockopt(SOL_SOCKET, SO_DOMAIN)
+    except OSError:
+        client.detach()
+        return None
+    return client

@@ -1,115 +1,80 @@
-"""One control connection from beginning to end, in a process of its own."""
+"""A child's life: spare, at the reception, then spare again or the process of a target user to its end."""
 
 from __future__ import annotations
 
-import os
 import select
-from _socket import AF_UNIX, SO_DOMAIN, SOCK_STREAM, SOL_SOCKET, socket
 
 from dovecot_urlauth.service.environment import DEAD_PIPE_FD
-from dovecot_urlauth.service.privileges import PrivilegesKept
-from dovecot_urlauth.service.run import describe
-from dovecot_urlauth.wire.control import DISCONNECTED, FINISHED
-from dovecot_urlauth.worker.channel import (
-    DIE_WITH_MASTER,
-    ClientChannel,
-    ClientLost,
-    ConnectionOver,
-    Watch,
-)
-from dovecot_urlauth.worker.handshake import ControlConnection, ControlRefused
-from dovecot_urlauth.worker.session import ClientSession
+from dovecot_urlauth.worker.household import Household
+from dovecot_urlauth.worker.link import ALONE
+from dovecot_urlauth.worker.reception import Reception
+from dovecot_urlauth.worker.userdb import LookupFailed, UserdbConnection
+from dovecot_urlauth.worker.waiting import DIE_WITH_MASTER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _socket import socket
     from collections.abc import Callable
 
     from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.sockets import PeerCredentials
-    from dovecot_urlauth.wire.control import Access, Descriptors
+    from dovecot_urlauth.worker.link import ParentLink
+    from dovecot_urlauth.worker.reception import Visit
     from dovecot_urlauth.worker.target import WorkerConfig
-    from dovecot_urlauth.worker.userdb import UserdbConnection
+    from dovecot_urlauth.worker.waiting import Watch
 
 
-def serve_connection(
-    connection: socket,
-    peer: PeerCredentials,
-    config: WorkerConfig,
-    userdb: UserdbConnection,
-    log: Log,
-    show_title: Callable[[str], None],
-    watch: Watch,
-) -> None:
-    """Serve ``connection`` until it is over; every way out but a broken promise leaves at most log lines.
+class Child:
+    """Serves connections of imap-urlauth; raises PrivilegesKept when the process must end at once."""
 
-    Raises PrivilegesKept: the process must end at once.
-    """
-    control = ControlConnection(
-        connection, config.dialect.control_order, f"conn unix:pid={peer.pid},uid={peer.uid}"
-    )
-    try:
-        descriptors, access = control.open(watch)
-    except ConnectionOver:
-        return
-    except ControlRefused as refused:
-        for text in refused.texts:
-            log.error(text)
-        return
-    if access.debug:
-        log.pipe.debugging = True
-    watch.add(control.fileno(), control.check_quiet)
-    try:
-        control.say(_serve_client(descriptors, access, config, userdb, log, show_title, watch))
-    except ConnectionOver as over:
-        if over.text:
-            log.with_prefix(_client_prefix(access)).error(over.text)
+    def __init__(self, config: WorkerConfig, log: Log, show_title: Callable[[str], None], watch: Watch) -> None:
+        self._config = config
+        self._log = log
+        self._show_title = show_title
+        self._watch = watch
+        self._userdb = UserdbConnection(config.dialect, config.userdb_path)
+        self._reception = Reception(config, self._userdb, log, watch)
+        _watch_master(watch)
 
+    def serve(self, connection: socket, peer: PeerCredentials) -> None:
+        """Serve one connection, which is the process's only one."""
+        visit = self._reception.receive(connection, peer)
+        if visit is not None:
+            self._keep_house(visit, None)
 
-def _serve_client(
-    descriptors: Descriptors,
-    access: Access,
-    config: WorkerConfig,
-    userdb: UserdbConnection,
-    log: Log,
-    show_title: Callable[[str], None],
-    watch: Watch,
-) -> bytes:
-    client = _as_socket(descriptors)
-    channel = ClientChannel(watch, descriptors.fd_in, descriptors.fd_out, client)
-    try:
-        ClientSession(config, userdb, channel, access, log, show_title).run()
-    except ClientLost:
-        return DISCONNECTED
-    except PrivilegesKept:
-        raise
-    except (ConnectionOver, MemoryError):
-        raise
-    except Exception as error:
-        raise ConnectionOver(f"Session aborted: Unexpected {describe(error)}") from error
-    return FINISHED
+    def wait_and_serve(self, link: ParentLink) -> None:
+        """Serve what the parent sends over ``link``, as long as it is there."""
+        try:
+            self._userdb.connect()
+        except LookupFailed:
+            self._userdb.disconnect()  # the lookup tries again, and says what is wrong
+        debugging = self._log.pipe.debugging
+        while True:
+            self._show_title("[spare]")
+            given = link.await_connection()
+            if given is None:
+                return
+            visit = self._reception.receive(*given)
+            if visit is None:
+                return
+            guest, key = visit.guest, visit.resident.key
+            if key is None:
+                link.say(ALONE)
+                self._keep_house(visit, None)
+                return
+            if not link.offer(key, guest.access, guest.fds):
+                self._keep_house(visit, link)
+                return
+            guest.close()
+            self._log.pipe.debugging = debugging
+
+    def _keep_house(self, visit: Visit, link: ParentLink | None) -> None:
+        household = Household(self._config, self._userdb, self._log, self._show_title, self._watch, link)
+        household.serve(visit.resident, visit.guest)
 
 
-def _as_socket(descriptors: Descriptors) -> socket | None:
-    """The client's socket; None when its fds are pipes or two different things."""
-    os.set_blocking(descriptors.fd_in, False)
-    os.set_blocking(descriptors.fd_out, False)
-    if descriptors.fd_in != descriptors.fd_out:
-        return None
-    try:
-        client = socket(AF_UNIX, SOCK_STREAM, 0, descriptors.fd_in)
-        client.getsockopt(SOL_SOCKET, SO_DOMAIN)
-    except OSError:
-        return None
-    return client
-
-
-def _client_prefix(access: Access) -> str:
-    who = "anonymous" if access.user is None else os.fsdecode(access.user)
-    return f"imap-urlauth[{os.getpid()}]({who}): "
-
-
-def watch_master(watch: Watch) -> None:
-    """Notice master's death, which leaves the client half a minute."""
+def _watch_master(watch: Watch) -> None:
+    """Notice master's death, which leaves the clients half a minute."""
 
     def master_died() -> None:
         watch.remove(DEAD_PIPE_FD)

@@ -7,13 +7,15 @@ from _socket import MSG_DONTWAIT, MSG_NOSIGNAL
 from dovecot_urlauth.service.fdpass import close_fds, receive_fds
 from dovecot_urlauth.wire.control import Access, ControlServer, Descriptors
 from dovecot_urlauth.wire.lines import ProtocolError
-from dovecot_urlauth.worker.channel import IDLE_TIMEOUT, READABLE, ConnectionOver, Watch
+from dovecot_urlauth.worker.channel import IDLE_TIMEOUT
+from dovecot_urlauth.worker.waiting import READABLE, ConnectionOver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
 
     from dovecot_urlauth.wire.control import ControlOrder
+    from dovecot_urlauth.worker.waiting import Watch
 
 READ_SIZE = 4096
 
@@ -36,6 +38,10 @@ class ControlConnection:
 
     def fileno(self) -> int:
         return self._socket.fileno()
+
+    def close(self) -> None:
+        """Close our copy of the connection."""
+        self._socket.close()
 
     def open(self, watch: Watch) -> tuple[Descriptors, Access]:
         """Go through the handshake; return the client's fds and its access.

@@ -7,11 +7,11 @@ if TYPE_CHECKING:
     from dovecot_urlauth.dialect.dialect import Dialect
 
 MODULES = (
+    "_blake2",
     "dovecot_urlauth.message.fetch",
     "dovecot_urlauth.store.choose",
     "dovecot_urlauth.store.engine",
     "dovecot_urlauth.store.native",
-    "dovecot_urlauth.worker.session",
     "encodings.utf_16_be",
 )
 

@@ -1,4 +1,4 @@
-"""USER: from a name to the mail that may be read, root given up in between.
+"""From a name to the mail that may be read: who it is, found out as root; then root given up; then the store.
 
 Whatever goes wrong, the client is told OK and each of its URLs NO: a NO to USER makes imap panic, and
 would say who exists.  Such a target has no store, and the process becomes nobody all the same.
@@ -10,14 +10,18 @@ import os
 
 from dovecot_urlauth.service.privileges import Identity, drop_privileges, forbid_new_privileges
 from dovecot_urlauth.service.settings import SettingsError
-from dovecot_urlauth.store.choose import open_before_chroot, open_store
+from dovecot_urlauth.store.choose import DOVECOT, open_before_chroot, open_store
 from dovecot_urlauth.store.errors import StoreFailure
+from dovecot_urlauth.wire.tabescape import join
 from dovecot_urlauth.wire.value import record
 from dovecot_urlauth.worker.account import AccountRefused, resolve_account
+from dovecot_urlauth.worker.link import KEY_SIZE
 from dovecot_urlauth.worker.userdb import LookupFailed, UserdbConnection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.settings import Settings
@@ -52,6 +56,10 @@ class Target:
     settings: Settings
     store: Store | None
 
+    def for_session(self) -> Target:
+        """The same for one more session, with a store that is its own."""
+        return Target(self.name, self.settings, None if self.store is None else self.store.share())
+
     @property
     def host(self) -> str:
         return self.settings.get("imap_urlauth_host")
@@ -61,42 +69,72 @@ class Target:
         return self.settings.number("imap_urlauth_port", DEFAULT_PORT)
 
 
-def select_target(name: bytes, config: WorkerConfig, userdb: UserdbConnection, log: Log) -> Target:
-    """Look the user up, become that user for good, and open the store. Raises PrivilegesKept only."""
+@record(frozen=True, slots=True)
+class Resident:
+    """Whose mail is asked for: ``account`` is None when the mail of such a user cannot be served."""
+
+    name: bytes
+    account: Account | None
+    key: bytes | None
+    """What stands for this user in every detail; None when the user's process is for one client only."""
+
+
+def find_resident(name: bytes, config: WorkerConfig, userdb: UserdbConnection, log: Log) -> Resident:
+    """Ask the userdb and the settings about ``name``, as root.  What is wrong goes to the log."""
     text = os.fsdecode(name)
     try:
         reply = userdb.lookup(name, debug=log.pipe.debugging)
     except LookupFailed as error:
         log.error(f"Failed to lookup user {text}: {error}")
-        return _nobody(name, config)
+        return Resident(name, None, None)
     if reply is None:
         log.debug(f"User {text} doesn't exist")
-        return _nobody(name, config)
+        return Resident(name, None, None)
     try:
         account = resolve_account(
             reply.name, reply.fields, config.settings, config.dialect, config.extra_groups
         )
     except (AccountRefused, SettingsError) as error:
         log.error(f"Failed to lookup user {text}: {error.text}")
-        return _nobody(name, config)
-    return _serve(reply, account, config, log)
-
-
-def _serve(reply: UserReply, account: Account, config: WorkerConfig, log: Log) -> Target:
+        return Resident(name, None, None)
     if not account.settings.get("imap_urlauth_host"):
         log.error(f"imap_urlauth_host setting is not configured for user {os.fsdecode(reply.name)}")
-        return _nobody(reply.name, config)
+        return Resident(reply.name, None, None)
+    is_shared = account.chroot is None and config.store_mode != DOVECOT
+    return Resident(reply.name, account, _key_of(reply, account, log.pipe.debugging) if is_shared else None)
+
+
+def _key_of(reply: UserReply, account: Account, debugging: bool) -> bytes:
+    """A digest of all that a user's process is made from: two users of one key are the same in everything."""
+    from _blake2 import blake2b
+
+    details = [reply.name, b"%d" % account.uid, b"%d" % account.gid, b"%d" % debugging]
+    details += [b"%d" % group for group in account.groups]
+    details += [part for field in sorted(reply.fields.items()) for part in field]
+    return bytes(blake2b(join(*details), digest_size=KEY_SIZE).digest())
+
+
+def become(resident: Resident, config: WorkerConfig, log: Log, engine_started: Callable[[], None]) -> Target:
+    """Become the user for good, and open the store.  ``engine_started()`` is called whenever a store's engine is.
+
+    Raises PrivilegesKept only.
+    """
+    account = resident.account
+    if account is None:
+        return _nobody(resident.name, config)
     try:
         store = None
         if account.chroot is not None:
             store = open_before_chroot(account, config.store_mode, config.engine, log.debug)
         _become(account)
         if store is None:
-            store = open_store(account, config.dialect, config.store_mode, config.engine, log.debug)
+            store = open_store(
+                account, config.dialect, config.store_mode, config.engine, log.debug, engine_started
+            )
     except StoreFailure as error:
-        log.error(f"Failed to lookup user {os.fsdecode(reply.name)}: {error.text}")
-        return _nobody(reply.name, config)
-    return Target(reply.name, account.settings, store)
+        log.error(f"Failed to lookup user {os.fsdecode(resident.name)}: {error.text}")
+        return _nobody(resident.name, config)
+    return Target(resident.name, account.settings, store)
 
 
 def _become(account: Account) -> None:

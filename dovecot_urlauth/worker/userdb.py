@@ -54,6 +54,12 @@ class UserdbConnection:
                 f"connect({os.fsdecode(self._path)}) failed: {os.strerror(error.errno or errno.EIO)}"
             ) from error
 
+    def disconnect(self) -> None:
+        """Forget the connection; the next lookup makes a new one."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
     def lookup(self, name: bytes, *, debug: bool) -> UserReply | None:
         """Return what the userdb knows of ``name``, None when there is no such user.
 
@@ -69,7 +75,7 @@ class UserdbConnection:
         try:
             return self._ask(line)
         except (OSError, EOFError):
-            self._socket = None  # auth was restarted: ask the new one
+            self.disconnect()  # auth was restarted: ask the new one
         try:
             return self._ask(line)
         except EOFError:
