@@ -77,6 +77,9 @@ class Answerer:
             return self._no(command, f'Failed to read URLAUTH "{shown}": {failed.text}')
         except MailboxMissing:
             return self._bare_no(command, "Invalid UIDVALIDITY")
+        except MemoryError:
+            self._log.error(f'Failed to read URLAUTH "{without_token(command.url)}": Out of memory')
+            return Reply(no_line())
         except StoreFailure as failure:
             self._log.error(f'Failed to fetch URLAUTH "{without_token(command.url)}": {failure.text}')
             return Reply(no_line())

@@ -56,20 +56,22 @@ class ClientChannel:
         self._unbroken = 0
 
     def read(self) -> Conversation[bytes]:
-        """Wait for input, up to the end of a line; never returns b""."""
+        """Wait for input, up to the end of a line; never returns b"".
+
+        It always waits: the next command is rarely there already, and if it is, other clients go first.
+        """
         while True:
+            if not (yield self._descriptors.fd_in, READABLE, IDLE_TIMEOUT):
+                raise ConnectionOver
             try:
                 data = self._input.read()
             except BlockingIOError:
-                data = None
+                continue
             except OSError as error:
                 raise ClientLost from error
-            if data:
-                return data
-            if data == b"":
+            if not data:
                 raise ClientLost
-            if not (yield self._descriptors.fd_in, READABLE, IDLE_TIMEOUT):
-                raise ConnectionOver
+            return data
 
     def write(self, data: bytes) -> Conversation[None]:
         """Send all of ``data``, however slowly the client takes it."""

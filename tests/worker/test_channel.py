@@ -1,119 +1,117 @@
-"""Waiting for the client, the control connection and master at once."""
+"""The client's connection: lines in, replies out, and the limits of patience."""
 
 from __future__ import annotations
 
-import _socket
 import os
-import select
 import socket
 import threading
 import time
 
 import pytest
 
+from dovecot_urlauth.wire.control import Descriptors
 from dovecot_urlauth.worker import channel
-from dovecot_urlauth.worker.channel import ClientChannel, ClientLost, ConnectionOver, Watch
+from dovecot_urlauth.worker.channel import FAIR_SHARE, ClientChannel, ClientLost
+from dovecot_urlauth.worker.waiting import ConnectionOver, Watch
 
 
 @pytest.fixture
-def client():
-    """The worker's end and the client's."""
+def pair():
+    """The worker's channel and the client's socket."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    adopted = _socket.socket(fileno=ours.detach())
-    adopted.setblocking(False)
-    yield adopted, theirs
-    adopted.close()
+    fd = ours.detach()
+    opened = ClientChannel(Descriptors(fd, fd))
+    yield opened, theirs
+    opened.close()
     theirs.close()
 
 
-def worker_channel(adopted, watch=None):
-    fd = adopted.fileno()
-    return ClientChannel(watch or Watch(), fd, fd, adopted)
+def read(opened):
+    return Watch().converse(opened.read())
 
 
-def test_not_a_byte_behind_the_line_is_taken(client):
+def write(opened, data):
+    Watch().converse(opened.write(data))
+
+
+def test_not_a_byte_behind_the_line_is_taken(pair):
     """What follows END is the next worker's."""
-    client[1].sendall(b"END\nUSER\tcarol\n")
-    assert worker_channel(client[0]).read() == b"END\n"
-    assert client[0].recv(100) == b"USER\tcarol\n"
+    pair[1].sendall(b"END\nUSER\tcarol\n")
+    assert read(pair[0]) == b"END\n"
+    assert pair[0]._client.recv(100) == b"USER\tcarol\n"
 
 
-def test_a_line_may_come_in_pieces(client):
-    reader = worker_channel(client[0])
-    client[1].sendall(b"UR")
-    assert reader.read() == b"UR"
-    client[1].sendall(b"L\tx\nEN")
-    assert reader.read() == b"L\tx\n"
+def test_a_line_may_come_in_pieces(pair):
+    pair[1].sendall(b"UR")
+    assert read(pair[0]) == b"UR"
+    pair[1].sendall(b"L\tx\nEN")
+    assert read(pair[0]) == b"L\tx\n"
 
 
-def test_the_clients_end(client):
-    client[1].close()
+def test_the_clients_end(pair):
+    pair[1].close()
     with pytest.raises(ClientLost):
-        worker_channel(client[0]).read()
+        read(pair[0])
 
 
-def test_silence_has_an_end_without_a_word(client, monkeypatch):
+def test_silence_has_an_end_without_a_word(pair, monkeypatch):
     monkeypatch.setattr(channel, "IDLE_TIMEOUT", 0.05)
     with pytest.raises(ConnectionOver) as over:
-        worker_channel(client[0]).read()
+        read(pair[0])
     assert over.value.text == ""
 
 
-def test_a_client_that_does_not_read_is_named(client, monkeypatch):
+def test_a_client_that_does_not_read_is_named(pair, monkeypatch):
     monkeypatch.setattr(channel, "IDLE_TIMEOUT", 0.05)
     with pytest.raises(ConnectionOver, match="Session closed for inactivity in reading our output"):
-        worker_channel(client[0]).write(bytes(10_000_000))
+        write(pair[0], bytes(10_000_000))
 
 
-def test_progress_restarts_the_clock(client, monkeypatch):
+def test_a_client_that_is_gone(pair):
+    pair[1].close()
+    with pytest.raises(ClientLost):
+        write(pair[0], b"x")
+
+
+def test_progress_restarts_the_clock(pair, monkeypatch):
     monkeypatch.setattr(channel, "IDLE_TIMEOUT", 0.4)
     received = []
 
     def read_slowly():
         while len(b"".join(received)) < 1_000_000:
             time.sleep(0.02)
-            received.append(client[1].recv(50_000))
+            received.append(pair[1].recv(50_000))
 
     reader = threading.Thread(target=read_slowly)
     reader.start()
-    worker_channel(client[0]).write(bytes(1_000_000))
+    write(pair[0], bytes(1_000_000))
     reader.join()
     assert len(b"".join(received)) == 1_000_000
 
 
-def test_another_fd_ends_the_wait(client):
-    reader, writer = os.pipe()
-    watch = Watch()
+def test_a_client_that_reads_at_once_waits_for_the_others_now_and_then(pair):
+    waits = []
 
-    def end():
-        raise ConnectionOver("the other one")
+    class Noting(Watch):
+        def wait(self, fd, events, seconds):
+            waits.append(events)
+            return super().wait(fd, events, seconds)
 
-    watch.add(reader, end)
-    os.write(writer, b"x")
-    with pytest.raises(ConnectionOver, match="the other one"):
-        worker_channel(client[0], watch).read()
-    os.close(reader)
-    os.close(writer)
-
-
-def test_a_deadline_ends_every_wait(client):
-    watch = Watch()
-    watch.end_within(0.05)
-    with pytest.raises(ConnectionOver):
-        worker_channel(client[0], watch).read()
-
-
-def test_wait_says_when_the_time_is_up(client):
-    assert not Watch().wait(client[0].fileno(), select.POLLIN, 0.01)
+    for _ in range(3 * FAIR_SHARE // 10_000):
+        Noting().converse(pair[0].write(bytes(10_000)))
+        assert len(pair[1].recv(10_000, socket.MSG_WAITALL)) == 10_000
+    assert 2 <= len(waits) <= 4
 
 
 def test_pipes_are_read_by_the_byte():
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     os.write(writer, b"END\nx")
-    pipes = ClientChannel(Watch(), reader, writer, None)
-    assert b"".join(pipes.read() for _ in range(4)) == b"END\n"
+    pipes = ClientChannel(Descriptors(reader, writer))
+    assert b"".join(read(pipes) for _ in range(4)) == b"END\n"
     assert os.read(reader, 10) == b"x"
-    os.close(reader)
-    os.close(writer)
+    pipes.close()
+    for fd in (reader, writer):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.close(fd)

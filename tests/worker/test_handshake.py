@@ -8,8 +8,8 @@ import socket
 import pytest
 
 from dovecot_urlauth.wire.control import ControlOrder
-from dovecot_urlauth.worker.channel import ConnectionOver, Watch
 from dovecot_urlauth.worker.handshake import ControlConnection, ControlRefused
+from dovecot_urlauth.worker.waiting import ConnectionOver, Watch
 
 
 @pytest.fixture
