@@ -102,6 +102,13 @@ def test_structure_alone_has_no_data():
     assert (line, data) == (b'OK\tbpstruct="text" "plain"\t0\n', None)
 
 
+def test_too_large_for_memory_is_no():
+    line, data, log = ask(Mailbox(MemoryError()))
+    assert (line, data) == (b"NO\n", None)
+    assert log[-1].startswith("Error: Failed to read URLAUTH")
+    assert log[-1].endswith("Out of memory")
+
+
 def test_an_empty_result_is_no():
     """imap hangs its client on a literal of no bytes (BUGS B6)."""
     assert ask(content(0, chunks=()))[:2] == (b"NO\n", None)
