@@ -19,6 +19,6 @@ the client, or it gives root up for good and becomes that user.  Only then does 
     session.py     the client's commands
     answer.py      URL: from the command to the reply
     waiting.py     waiting for all of them at once
-    preload.py     what a parent imports for its children
+    preload.py     what a parent loads for its children;  rehearsal.py: a request gone through on nothing
     standalone.py  the fetch protocol on stdin and stdout, without master
 """

@@ -44,11 +44,16 @@ class Child:
 
     def wait_and_serve(self, link: ParentLink) -> None:
         """Serve what the parent sends over ``link``, as long as it is there."""
+        from dovecot_urlauth.worker.rehearsal import rehearse
+
         try:
             self._userdb.connect()
         except LookupFailed:
             self._userdb.disconnect()  # the lookup tries again, and says what is wrong
         debugging = self._log.pipe.debugging
+        self._log.pipe.debugging = False
+        rehearse(self._config, self._log)
+        self._log.pipe.debugging = debugging
         while True:
             self._show_title("[spare]")
             given = link.await_connection()

@@ -23,7 +23,7 @@ from dovecot_urlauth.worker.target import WorkerConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from dovecot_urlauth.dialect.dialect import Dialect
+    from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.settings import Settings
 
 NAME = "imap-urlauth-worker"
@@ -54,8 +54,8 @@ def serve(start: Start) -> int:
     process = ServiceProcess(start.environment, start.dialect, start.log)
     title = start_title(start, config.settings)
     stage = WorkerStage(process, title, config, _allowed_uids(config))
-    if process.slots.total > 1:
-        _preload(start.dialect)
+    if process.slots.left != 1:
+        _preload(config, start.log)
     process.serve(stage)
     return stage.exit_status
 
@@ -96,10 +96,10 @@ def _allowed_uids(config: WorkerConfig) -> frozenset[int]:
         return frozenset((0,))
 
 
-def _preload(dialect: Dialect) -> None:
-    """Import what a child would import on use; what the parent has, its children share."""
+def _preload(config: WorkerConfig, log: Log) -> None:
+    """Load and run what a child would load on use; what the parent has, its children share."""
     from dovecot_urlauth.worker.preload import preload
 
-    preload(dialect)
+    preload(config, log)
     gc.collect()
     gc.freeze()

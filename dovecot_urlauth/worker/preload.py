@@ -1,10 +1,13 @@
-"""The modules that a child imports on use, imported once in the parent instead."""
+"""What the parent does once for all its children: the modules that they import on use, and a few rehearsals."""
 
 from __future__ import annotations
 
+from dovecot_urlauth.worker.rehearsal import rehearse
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from dovecot_urlauth.dialect.dialect import Dialect
+    from dovecot_urlauth.service.log import Log
+    from dovecot_urlauth.worker.target import WorkerConfig
 
 MODULES = (
     "_blake2",
@@ -14,11 +17,16 @@ MODULES = (
     "dovecot_urlauth.store.native",
     "encodings.utf_16_be",
 )
+REHEARSALS = 10
+"""After so many runs the interpreter has adapted its code (PEP 659), which the children then share."""
 
 
-def preload(dialect: Dialect) -> None:
-    """Load everything that serving a URL takes in this dialect."""
+def preload(config: WorkerConfig, log: Log) -> None:
+    """Load everything that serving a URL takes in this dialect, and run it; nothing is read or logged."""
     for name in MODULES:
         __import__(name)
-    dialect.load_url_rules()
-    dialect.load_message_rules()
+    debugging = log.pipe.debugging
+    log.pipe.debugging = False
+    for _ in range(REHEARSALS):
+        rehearse(config, log)
+    log.pipe.debugging = debugging

@@ -1,0 +1,80 @@
+"""A request gone through on nothing, before a client comes.
+
+The first writes to memory that parent and child share until then cost the kernel a copy of each page, and the
+interpreter's caches fill with the first run; so much the first client then need not wait for.  The settings are
+made up, and the maildir cannot exist: nothing of a user's is touched.
+"""
+
+from __future__ import annotations
+
+from dovecot_urlauth.message.fetch import Request, fetch
+from dovecot_urlauth.message.source import BytesSource
+from dovecot_urlauth.service.settings import Settings
+from dovecot_urlauth.store.choose import NATIVE, open_store
+from dovecot_urlauth.url.access import Accessor
+from dovecot_urlauth.wire.authmaster import AuthMaster
+from dovecot_urlauth.wire.control import VERSION, Access, ControlOrder, ControlServer, access_line
+from dovecot_urlauth.wire.fetch import CommandReader
+from dovecot_urlauth.worker.account import resolve_account
+from dovecot_urlauth.worker.answer import Answerer
+from dovecot_urlauth.worker.target import Target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dovecot_urlauth.service.log import Log
+    from dovecot_urlauth.wire.fetch import UrlCommand
+    from dovecot_urlauth.worker.target import WorkerConfig
+
+NOWHERE = "/dev/null/nowhere"
+"""Below no directory."""
+HOST = "rehearsal.invalid"
+NAME = b"nobody"
+SETTINGS = {
+    "2.3": {"mail_location": f"maildir:{NOWHERE}", "mail_attribute_dict": f"file:{NOWHERE}"},
+    "2.4": {
+        "mail_driver": "maildir",
+        "mail_path": NOWHERE,
+        "mail_attribute/dict": "file",
+        "mail_attribute/dict/file/path": NOWHERE,
+    },
+}
+FIELDS = {b"uid": b"65534", b"gid": b"65534", b"home": NOWHERE.encode()}
+TOKEN = b"01" * 21
+URL = b"imap://%s@%s/INBOX;UIDVALIDITY=1/;UID=1;URLAUTH=user+%s:internal:%s" % (NAME, HOST.encode(), NAME, TOKEN)
+MESSAGE = b"Subject: rehearsal\n\nNothing.\n"
+
+
+def rehearse(config: WorkerConfig, log: Log) -> None:
+    """Go through handshake, lookup, account, URL, token and message; ``log`` is only told at debug level."""
+    dialect = config.dialect
+    _shake_hands(dialect.control_order)
+    AuthMaster(dialect.userdb_minor).user_lookup(1, NAME, dialect.userdb_parameter, debug=False)
+    settings = Settings({"imap_urlauth_host": HOST, **SETTINGS[dialect.generation]})
+    account = resolve_account(NAME, FIELDS, settings, dialect)
+    store = open_store(account, dialect, NATIVE, config.engine, lambda text: None)
+    target = Target(NAME, account.settings, store)
+    answerer = Answerer(target, Accessor(NAME, b"imap", ()), dialect.load_url_rules(), lambda other: False, log)
+    answerer.answer(_command())
+    answerer.close()
+    content = fetch(BytesSource(MESSAGE), Request(section=b""), dialect.load_message_rules())
+    b"".join(content.chunks)
+
+
+def _shake_hands(order: ControlOrder) -> None:
+    control = ControlServer(order, "")
+    opening = [(b"0", [0]), (VERSION, [])]
+    for data, fds in opening if order is ControlOrder.FD_FIRST else reversed(opening):
+        control.feed(data, list(fds))
+        control.next_event()
+    control.feed(access_line(Access(NAME, b"imap")), [])
+    control.next_event()
+    control.data_to_send()
+
+
+def _command() -> UrlCommand:
+    reader = CommandReader()
+    reader.selected()
+    reader.feed(b"URL\t" + URL + b"\n")
+    command = reader.next_command()
+    assert command is not None  # noqa: S101 - a whole line was fed
+    return command  # type: ignore[return-value]

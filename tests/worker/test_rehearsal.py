@@ -1,0 +1,48 @@
+"""The rehearsal runs through in every dialect, touches nothing and says nothing."""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from dovecot_urlauth.dialect import versions
+from dovecot_urlauth.dialect.dialect import Dialect
+from dovecot_urlauth.worker import rehearsal
+from dovecot_urlauth.worker.rehearsal import NOWHERE, rehearse
+
+DIALECTS = {name: made for name, made in vars(versions).items() if isinstance(made, Dialect)}
+
+
+class Silent:
+    """A log that keeps what it is told at debug level, and must be told nothing else."""
+
+    def __init__(self):
+        self.lines = []
+
+    def debug(self, text):
+        self.lines.append(text)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_it_comes_as_far_as_the_token(name, monkeypatch):
+    opened = []
+    real = os.open
+
+    def noting(path, *rest, **named):
+        opened.append(os.fsdecode(path))
+        return real(path, *rest, **named)
+
+    monkeypatch.setattr(os, "open", noting)
+    log = Silent()
+    before = len(os.listdir("/proc/self/fd"))
+    rehearse(SimpleNamespace(dialect=DIALECTS[name], engine=None), log)
+    assert opened == [NOWHERE]
+    assert "URLAUTH verification failed" in log.lines[-1]
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_nobody_can_be_rehearsed_for():
+    assert not os.path.exists(NOWHERE)
+    assert rehearsal.HOST.endswith(".invalid")
