@@ -50,28 +50,28 @@ class Child:
             self._userdb.connect()
         except LookupFailed:
             self._userdb.disconnect()  # the lookup tries again, and says what is wrong
+        rehearse(self._config)
         debugging = self._log.pipe.debugging
-        self._log.pipe.debugging = False
-        rehearse(self._config, self._log)
-        self._log.pipe.debugging = debugging
-        while True:
-            self._show_title("[spare]")
-            given = link.await_connection()
-            if given is None:
-                return
-            visit = self._reception.receive(*given)
-            if visit is None:
-                return
-            guest, key = visit.guest, visit.resident.key
-            if key is None:
-                link.say(ALONE)
-                self._keep_house(visit, None)
-                return
-            if not link.offer(key, guest.access, guest.fds):
-                self._keep_house(visit, link)
-                return
-            guest.close()
+        while self._serve_next(link):
             self._log.pipe.debugging = debugging
+
+    def _serve_next(self, link: ParentLink) -> bool:
+        """Wait for a connection and see to it; whether the process can be a spare again."""
+        self._show_title("[spare]")
+        given = link.await_connection()
+        visit = None if given is None else self._reception.receive(*given)
+        if visit is None:
+            return False
+        guest, key = visit.guest, visit.resident.key
+        if key is None:
+            link.say(ALONE)
+            self._keep_house(visit, None)
+            return False
+        if not link.offer(key, guest.access, guest.fds):
+            self._keep_house(visit, link)
+            return False
+        guest.close()
+        return True
 
     def _keep_house(self, visit: Visit, link: ParentLink | None) -> None:
         household = Household(self._config, self._userdb, self._log, self._show_title, self._watch, link)

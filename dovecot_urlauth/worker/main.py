@@ -23,7 +23,6 @@ from dovecot_urlauth.worker.target import WorkerConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.settings import Settings
 
 NAME = "imap-urlauth-worker"
@@ -55,7 +54,7 @@ def serve(start: Start) -> int:
     title = start_title(start, config.settings)
     stage = WorkerStage(process, title, config, _allowed_uids(config))
     if process.slots.left != 1:
-        _preload(config, start.log)
+        _preload(config)
     process.serve(stage)
     return stage.exit_status
 
@@ -96,10 +95,10 @@ def _allowed_uids(config: WorkerConfig) -> frozenset[int]:
         return frozenset((0,))
 
 
-def _preload(config: WorkerConfig, log: Log) -> None:
+def _preload(config: WorkerConfig) -> None:
     """Load and run what a child would load on use; what the parent has, its children share."""
     from dovecot_urlauth.worker.preload import preload
 
-    preload(config, log)
+    preload(config)
     gc.collect()
     gc.freeze()

@@ -6,7 +6,6 @@ from dovecot_urlauth.worker.rehearsal import rehearse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.worker.target import WorkerConfig
 
 MODULES = (
@@ -21,12 +20,9 @@ REHEARSALS = 10
 """After so many runs the interpreter has adapted its code (PEP 659), which the children then share."""
 
 
-def preload(config: WorkerConfig, log: Log) -> None:
-    """Load everything that serving a URL takes in this dialect, and run it; nothing is read or logged."""
+def preload(config: WorkerConfig) -> None:
+    """Load everything that serving a URL takes in this dialect, and run it."""
     for name in MODULES:
         __import__(name)
-    debugging = log.pipe.debugging
-    log.pipe.debugging = False
     for _ in range(REHEARSALS):
-        rehearse(config, log)
-    log.pipe.debugging = debugging
+        rehearse(config)

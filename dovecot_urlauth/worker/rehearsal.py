@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dovecot_urlauth.message.fetch import Request, fetch
 from dovecot_urlauth.message.source import BytesSource
+from dovecot_urlauth.service.log import Log, LogPipe
 from dovecot_urlauth.service.settings import Settings
 from dovecot_urlauth.store.choose import NATIVE, open_store
 from dovecot_urlauth.url.access import Accessor
@@ -21,7 +22,6 @@ from dovecot_urlauth.worker.target import Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.wire.fetch import UrlCommand
     from dovecot_urlauth.worker.target import WorkerConfig
 
@@ -44,8 +44,12 @@ URL = b"imap://%s@%s/INBOX;UIDVALIDITY=1/;UID=1;URLAUTH=user+%s:internal:%s" % (
 MESSAGE = b"Subject: rehearsal\n\nNothing.\n"
 
 
-def rehearse(config: WorkerConfig, log: Log) -> None:
-    """Go through handshake, lookup, account, URL, token and message; ``log`` is only told at debug level."""
+SILENT = Log("", LogPipe(to_master=False))
+"""Nothing but debug lines are written here, and this pipe has no debugging."""
+
+
+def rehearse(config: WorkerConfig, log: Log = SILENT) -> None:
+    """Go through handshake, lookup, account, URL, token and message."""
     dialect = config.dialect
     _shake_hands(dialect.control_order)
     AuthMaster(dialect.userdb_minor).user_lookup(1, NAME, dialect.userdb_parameter, debug=False)
