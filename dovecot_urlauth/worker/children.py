@@ -46,6 +46,8 @@ SPARES = 1
 """Children that wait for a connection when there is nothing to do."""
 SPARE_DELAY = 0.02
 """Seconds before a used-up spare child is replaced: the client that it serves goes first."""
+RECEPTION_TIME = 0.1
+"""Seconds that a child takes at most, usually, to find out who is asked for."""
 FORK_DELAY = 0.005
 """Seconds that a connection waits for a child that is likely to be spare again before one is forked for it."""
 LINGER = 2.0
@@ -78,7 +80,7 @@ class Child:
         self.unanswered = 0
         """Clients that it was sent and has not admitted yet."""
         self.since = 0.0
-        """When the first of those came, or the last client left."""
+        """When it got its connection; later, when the first of those came, or the last client left."""
 
     def is_free(self, now: float) -> bool:
         """Whether one more client would be served at once."""
@@ -147,8 +149,7 @@ class Children:
             self._give(self._spares.pop())
         if self._queue and not self._forking:
             self._forking = True
-            busy = any(child.role is Role.RECEPTION for child in self._by_pid.values())
-            self._process.loop.after(FORK_DELAY if busy else 0, self._fork_for_queue)
+            self._process.loop.after(FORK_DELAY if self._is_one_returning() else 0, self._fork_for_queue)
 
     def _give(self, spare: Child) -> None:
         connection, peer = self._queue[0]
@@ -161,6 +162,7 @@ class Children:
         connection.close()
         spare.role = Role.RECEPTION
         spare.clients = 1
+        spare.since = monotonic()
         self._process.loop.after(SPARE_DELAY, self._refill)
 
     def _fork_for_queue(self) -> None:
@@ -171,10 +173,18 @@ class Children:
         self._serve_queue()
 
     def _refill(self) -> None:
-        waiting = sum(child.role is not Role.HOUSEHOLD for child in self._by_pid.values())
-        if waiting < SPARES and not self._process.dying:
+        if self._process.dying or len(self._spares) >= SPARES:
+            return
+        if self._is_one_returning():
+            self._process.loop.after(RECEPTION_TIME, self._refill)
+        else:
             self._fork()
             self._serve_queue()
+
+    def _is_one_returning(self) -> bool:
+        """Whether a child is likely to be spare again soon; a client may well keep one for minutes."""
+        late = monotonic() - RECEPTION_TIME
+        return any(child.role is Role.RECEPTION and child.since > late for child in self._by_pid.values())
 
     def _fork(self) -> bool:
         """Fork a spare child; False when there cannot be one."""

@@ -57,6 +57,8 @@ class Household:
         name = os.fsdecode(resident.name)
         log = self._log.with_prefix(f"imap-urlauth-worker({name}): ")
         self._target = become(resident, self._config, log, self._stay_alone)
+        if not self._config.dialect.load_url_rules().asks_userdb:
+            self._userdb.disconnect()  # it was made by root, and answers more than this user may know
         if self._link is not None:
             self._watch.add(self._link.fileno(), self._receive_guest)
         self._admit(first)
@@ -102,12 +104,12 @@ class Household:
 
     def _attend(self, guest: Guest) -> Conversation[None]:
         """One client from its OK to its end."""
-        target = self._target.for_session()
-        log = self._log.with_prefix(client_prefix(guest.access, target.name))
-        if target.store is not None:
-            who, name = shown_user(guest.access), os.fsdecode(target.name)
-            log.debug(f"Found user account `{name}' on behalf of user `{who}'")
+        log = self._log.with_prefix(client_prefix(guest.access, self._target.name))
         try:
+            target = self._target.for_session()
+            if target.store is not None:
+                who, name = shown_user(guest.access), os.fsdecode(target.name)
+                log.debug(f"Found user account `{name}' on behalf of user `{who}'")
             yield from guest.channel.write(OK_LINE)
             session = ClientSession(guest.channel, guest.access, target, self._config.dialect, self._userdb, log)
             yield from session.run()

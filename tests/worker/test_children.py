@@ -258,6 +258,16 @@ def test_a_burst_is_served_by_few(parent):
     assert parent.until(lambda: len(parent.pids) == 2), "the target user's process and one spare"
 
 
+def test_who_never_says_whom_it_wants_delays_nobody(parent):
+    silent = parent.connect(b"")
+    assert parent.until(lambda: len(parent.children._spares) == 1), "there is a spare again"
+    more = [parent.connect(b"") for _ in range(3)]
+    assert parent.served_by(parent.connect(b"alice"))
+    for client in [silent, *more]:
+        client.close()
+    assert parent.until(lambda: parent.process.released == 4)
+
+
 def test_when_master_dies_the_idle_go(parent):
     client = parent.connect(b"alice")
     pid = parent.served_by(client)
