@@ -66,6 +66,10 @@ def _first(key: str) -> Open:
     return lambda side, targets: samplers.first_fetch(side, targets[key])
 
 
+def _joining(side: Side, targets: Mapping[str, Target]) -> AbstractContextManager[Sample]:
+    return samplers.joining_fetch(side, targets["small"])
+
+
 def _repeat(key: str, series: int = samplers.SERIES) -> Open:
     return lambda side, targets: samplers.repeated_fetch(side, targets[key], series=series)
 
@@ -105,6 +109,7 @@ def rows(language: str) -> list[Row]:
     parity = {"conf.d": 1.0}
     return [
         Row("first", "first fetch of a session", _first("small"), goals=first),
+        Row("joining", "first fetch, mail in use by another", _joining, profiles=("conf.d", "tuned")),
         Row("repeat", "repeated fetch", _repeat("small"), warm=True, goals=dict.fromkeys(ALL, 1.0)),
         Row("alternate", "two targets in turn", _alternate, ("small", "other"), goals=alternate),
         Row("sessions-1", "1 session at once", _at_once(1), unit=RATE),

@@ -63,6 +63,20 @@ def first_fetch(side: Side, target: Target) -> Iterator[Sample]:
 
 
 @contextmanager
+def joining_fetch(side: Side, target: Target) -> Iterator[Sample]:
+    """Seconds of the first URLFETCH of an IMAP session while another session fetches the same user's mail."""
+    with side.session() as other:
+
+        def sample() -> float:
+            other.timed(plain(target.url), target.size)
+            with side.session() as bob:
+                return bob.timed(plain(target.url), target.size)
+
+        yield sample
+    side.settle()
+
+
+@contextmanager
 def repeated_fetch(
     side: Side, target: Target, item: bytes = b"", at_least: int | None = None, series: int = SERIES
 ) -> Iterator[Sample]:

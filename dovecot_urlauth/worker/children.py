@@ -50,7 +50,7 @@ RECEPTION_TIME = 0.1
 """Seconds that a child takes at most, usually, to find out who is asked for."""
 FORK_DELAY = 0.005
 """Seconds that a connection waits for a child that is likely to be spare again before one is forked for it."""
-LINGER = 2.0
+LINGER = 1.0
 """Seconds that a target user's process waits for the next client after its last."""
 MOST_CLIENTS = 20
 """Clients in one process: what one user's decoded parts may take of 256 MiB, and what one crash may cost."""
