@@ -46,6 +46,8 @@ SPARES = 1
 """Children that wait for a connection when there is nothing to do."""
 SPARE_DELAY = 0.02
 """Seconds before a used-up spare child is replaced: the client that it serves goes first."""
+CRASH_DELAY = 1.0
+"""The same for one that was not used up: whatever ended it may well end the next."""
 RECEPTION_TIME = 0.1
 """Seconds that a child takes at most, usually, to find out who is asked for."""
 FORK_DELAY = 0.005
@@ -142,7 +144,7 @@ class Children:
         clients, child.clients = child.clients, 0
         for _ in range(clients):
             self._release()
-        self._process.loop.after(SPARE_DELAY, self._refill)
+        self._process.loop.after(CRASH_DELAY if child.role is Role.SPARE else SPARE_DELAY, self._refill)
 
     def _serve_queue(self) -> None:
         while self._queue and self._spares:
@@ -188,7 +190,11 @@ class Children:
 
     def _fork(self) -> bool:
         """Fork a spare child; False when there cannot be one."""
-        ours, theirs = link()
+        try:
+            ours, theirs = link()
+        except OSError as error:
+            self._process.log.error(f"socketpair() failed: {error.strerror}")
+            return False
         try:
             pid = os.fork()
         except OSError as error:
