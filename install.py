@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import compileall
 import importlib.util
+import marshal
 import os
 import py_compile
 import shutil
@@ -73,9 +74,27 @@ def _install_library(target: Path, final: Path) -> None:
         )
         if not compiled:
             raise InstallError(f"{sys.executable} could not compile the package")
+        _write_bundle(fresh / "dovecot_urlauth", final / "dovecot_urlauth")
         if target.exists():
             target.rename(Path(building) / "old")
         fresh.rename(target)
+
+
+def _write_bundle(package: Path, final: Path) -> None:
+    """Write all byte code into one file, as the package's ``__init__`` describes it."""
+    content = bytearray(importlib.util.MAGIC_NUMBER + bytes(4))
+    index = {}
+    for source in sorted(package.rglob("*.py")):
+        file = source.relative_to(package)
+        name = ".".join((package.name, *file.with_suffix("").parts)).removesuffix(".__init__")
+        if name == package.name:
+            continue  # it finds the bundle
+        code = marshal.dumps(compile(source.read_bytes(), str(final / file), "exec", dont_inherit=True))
+        index[name] = (str(file), len(content), len(code))
+        content += code
+    content[4:8] = len(content).to_bytes(4, "little")
+    content += marshal.dumps(index)
+    (package / f"__pycache__/bundle.{sys.implementation.cache_tag}").write_bytes(content)
 
 
 def _add_requirement(requirement: str, library: Path) -> None:

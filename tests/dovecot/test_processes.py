@@ -14,6 +14,8 @@ from tests.dovecot.processes import Process, wait_for
 from tests.dovecot.scene import MESSAGE, Scene
 from tests.dovecot.versions import PIECES
 
+BUNDLE = "dovecot_urlauth/__pycache__/bundle."
+
 
 def _serving(dovecot: DovecotInstance, owner: str = "alice") -> Process:
     """The process that serves the mail of `owner`."""
@@ -151,9 +153,10 @@ def test_the_serving_process_holds_nothing_it_does_not_need(fetched: Scene) -> N
     folder = fetched.dovecot.folder
     # the console is what Dovecot itself has as its standard output
     null = fetched.dovecot.version.root / "dev/null"
-    # 2.4's settings are for the engine; libffi keeps the code it makes in a file without name
+    # 2.4's settings are for the engine; libffi keeps the code it makes in a file without name; the bundle is for
+    # modules that are imported on use
     needed = (f"{folder}/home/alice/", f"{folder}/console", f"{folder}/run/dovecot.conf.binary", "/memfd:libffi")
-    needed += ("/dev/null", str(null))
+    needed += ("/dev/null", str(null), f"{fetched.dovecot.ours.outside}/lib/dovecot-urlauth/{BUNDLE}")
     files = [target for target in opened.values() if target.startswith("/")]
     assert [target for target in files if not target.startswith(needed)] == []
     # the client, imap-urlauth, under conf.d the parent; and in 2.4 auth, to compare spellings of a name

@@ -79,7 +79,7 @@ def test_destdir_is_written_to_and_never_named(tmp_path: Path) -> None:
         text = (installed / name).read_text()
         assert "/opt/urlauth/" in text
         assert str(tmp_path) not in text
-    for compiled in installed.rglob("*.pyc"):
+    for compiled in installed.rglob("__pycache__/*"):
         assert bytes(tmp_path) not in compiled.read_bytes()
 
 
