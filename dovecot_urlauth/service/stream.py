@@ -54,8 +54,11 @@ class Stream:
             self._watch()
 
     def write(self, data: bytes) -> None:
-        """Send ``data``, keeping what the peer does not take yet. A lost peer is reported by ``on_end``."""
-        if self.closed:
+        """Send ``data``, keeping what the peer does not take yet. A lost peer is reported by ``on_end``.
+
+        Nothing to send is no reason to ask the kernel: a peer that has answered may be gone already.
+        """
+        if self.closed or not data:
             return
         self._output += data
         self._flush()

@@ -107,3 +107,14 @@ def test_stream_reads_no_more_at_once_than_it_was_told(loop, pair):
     loop.after(0.05, loop.stop)
     loop.run()
     assert got == [b"1234", b"56"]
+
+
+def test_stream_with_nothing_to_send_does_not_notice_that_the_peer_is_gone(loop, pair):
+    """What the peer said before it went is still to be read."""
+    stream, got, ends = collect(loop, pair[0])
+    pair[1].sendall(b"the answer")
+    pair[1].close()
+    stream.write(b"")
+    assert ends == []
+    loop.run()
+    assert (got, ends) == ([b"the answer"], [""])
