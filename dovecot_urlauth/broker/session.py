@@ -141,11 +141,11 @@ class Session:
             on_lost=self._disconnect,
         )
         client = self._client.fileno()
-        early = self._stage.take_early_worker()
-        if early is None:
+        ahead = self._stage.take_ahead()
+        if ahead is None:
             self._worker.connect(client, client)
         else:
-            self._worker.use(early, client, client)
+            self._worker.use(ahead, client, client)
 
     def _tell_client(self) -> None:
         """The answer to AUTH, later to END: the client's next command already belongs to the worker."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dovecot_urlauth.broker.session import Session
+from dovecot_urlauth.service.ahead import still_there
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,13 +27,13 @@ class BrokerStage:
         auth: AuthMasterConnection,
         users: ServiceUsers,
         worker_path: bytes,
-        early_worker: socket | None,
+        ahead: socket | None,
     ) -> None:
         self.process = process
         self.auth = auth
         self.users = users
         self.worker_path = worker_path
-        self._early_worker = early_worker
+        self._ahead = ahead
         self._title = title
         self._sessions: set[Session] = set()
         self.show_title()
@@ -59,10 +60,13 @@ class BrokerStage:
         self.show_title()
         self.process.release()
 
-    def take_early_worker(self) -> socket | None:
-        """The connection to a worker that was called before there was a client; once."""
-        early, self._early_worker = self._early_worker, None
-        return early
+    def take_ahead(self) -> socket | None:
+        """The connection to a worker that was called at start, once, if it is still there."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or still_there(ahead):
+            return ahead
+        ahead.close()
+        return None
 
     def show_title(self) -> None:
         """``[idling]``, the one session's state, or how many there are."""

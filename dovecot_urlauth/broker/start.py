@@ -24,8 +24,8 @@ AUTH_MASTER = "auth-master"
 WORKER_SOCKET = b"imap-urlauth-worker"
 
 
-def serve(start: Start, early_worker: socket | None) -> int:
-    """Serve clients until there is nothing left to do; the first gets the worker that was called early."""
+def serve(start: Start, ahead: socket | None) -> int:
+    """Serve clients until there is nothing left to do; ``ahead`` leads to the first one's worker already."""
     options, _ = parse_options(start, OPTIONS)
     if not start.environment.under_master:
         from dovecot_urlauth.broker.standalone import serve_standard_streams
@@ -49,6 +49,6 @@ def serve(start: Start, early_worker: socket | None) -> int:
     )
     base_dir = os.fsencode(settings.get("base_dir") or os.getcwd())
     worker_path = base_dir + b"/" + WORKER_SOCKET
-    stage = BrokerStage(process, start_title(start, settings), auth, users, worker_path, early_worker)
+    stage = BrokerStage(process, start_title(start, settings), auth, users, worker_path, ahead)
     process.serve(stage)
     return 0

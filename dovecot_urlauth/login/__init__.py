@@ -2,7 +2,8 @@
 
 It parses what anybody may send and has no rights: dovenull, chroot ``token-login``.
 
-    main.py       start-up: settings, chroot, auth connection
+    main.py       the first steps: calling imap-urlauth ahead
+    start.py      start-up: settings, chroot, auth connection
     stage.py      all the clients of the process
     client.py     one client: VERSION, AUTH, peer pid, token, hand-off
     auth.py       the connection to auth

@@ -136,7 +136,11 @@ class LoginClient:
         self._handoff = HandoffAttempt(
             self._process, path, request, self._stream.socket, self._on_done, self._on_handoff_failed
         )
-        self._handoff.start()
+        ahead = self._stage.take_ahead(path)
+        if ahead is None:
+            self._handoff.start()
+        else:
+            self._handoff.send(ahead)
 
     def _on_done(self, mail_pid: int) -> None:
         self._process.log.info(self._line(self._stage.texts.success, mail_pid=str(mail_pid)))

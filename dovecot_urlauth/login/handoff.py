@@ -75,16 +75,10 @@ class HandoffAttempt:
                 f"net_connect_unix({os.fsdecode(self._path)}) succeeded only after "
                 f"{self._retries} retries - took {waited} us"
             )
-        self._send(connection)
+        self.send(connection)
 
-    def abandon(self) -> None:
-        """Forget the attempt without a word."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._stream is not None:
-            self._stream.close()
-
-    def _send(self, connection: socket) -> None:
+    def send(self, connection: socket) -> None:
+        """Send over this connection, which is ours from now on."""
         message = wire.pack(self._process.dialect.handoff, self._request)
         self._stream = Stream(self._process.loop, connection, self._on_data, self._on_end)
         try:
@@ -94,6 +88,13 @@ class HandoffAttempt:
             return
         self._stream.write(message[sent:])
         self._timer = self._process.loop.after(REPLY_TIMEOUT, self._on_timeout)
+
+    def abandon(self) -> None:
+        """Forget the attempt without a word."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._stream is not None:
+            self._stream.close()
 
     def _on_data(self, data: bytes) -> None:
         self._reply += data

@@ -1,61 +1,29 @@
-"""imap-urlauth-login's start: everything that needs root or files comes before the chroot.
+"""imap-urlauth-login's first steps: call imap-urlauth, then load the program.
 
 Usage: imap-urlauth-login [-l postlogin-socket] [-D] [-S] [-R directory] [auth-socket]
 
-The options are login-common/main.c's; ``-D``, ``-S`` and ``-R`` mean nothing to this service.
+A client that turns out to have no token has then made master start imap-urlauth, and that the worker, for
+nothing: they end as soon as login lets go of the connection, which it does after two seconds at the latest.
 """
 
-from __future__ import annotations
+import posix
 
-import resource
-
-from dovecot_urlauth.login.logformat import LogFormat
-from dovecot_urlauth.login.stage import LoginStage
-from dovecot_urlauth.service.options import parse_options
-from dovecot_urlauth.service.privileges import drop_to_restrictions
-from dovecot_urlauth.service.process import ServiceProcess
-from dovecot_urlauth.service.run import Fatal, Start, run
-from dovecot_urlauth.service.settings_source import read_settings
-from dovecot_urlauth.service.settings_wanted import LOGIN
-from dovecot_urlauth.service.title import start_title
+from dovecot_urlauth.service.ahead import call, serves_one_waiting_client
 
 NAME = "imap-urlauth-login"
-OPTIONS = "c:i:kLo:O:Dl:R:S"
-SOCKET_DIRECTORY = b"token-login/"
 
 
 def main(argv: list[str]) -> int:
     """Return the exit status."""
-    return run(argv, NAME, serve)
+    # what an option or auth may name instead of this socket is not known yet
+    ahead = call(_handoff_socket()) if serves_one_waiting_client() and len(argv) == 1 else None
+
+    from dovecot_urlauth.login.start import serve
+    from dovecot_urlauth.service.run import run
+
+    return run(argv, NAME, lambda start: serve(start, ahead))
 
 
-def serve(start: Start) -> int:
-    options, arguments = parse_options(start, OPTIONS)
-    if not start.environment.under_master:
-        raise Fatal("This must be started by Dovecot's master process")
-    settings = read_settings(start.environment, start.dialect.config_source, LOGIN)
-    texts = start.dialect.login_texts
-    log_format = LogFormat(
-        settings.get("login_log_format", texts.log_format),
-        settings.get("login_log_format_elements", texts.log_format_elements),
-    )
-    if settings.flag("auth_debug"):
-        start.log.pipe.debugging = True
-    title = start_title(start, settings)
-    process = ServiceProcess(start.environment, start.dialect, start.log)
-    restrictions = start.environment.restrictions
-    drop_to_restrictions(restrictions)
-    if restrictions.uid is not None:
-        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
-    auth_socket = arguments[0] if arguments else settings.get("login_socket_path")
-    stage = LoginStage(
-        process,
-        title,
-        log_format,
-        directory=b"" if restrictions.chroot is not None else SOCKET_DIRECTORY,
-        auth_socket=auth_socket.encode(),
-        handoff_socket=options.last("l", "").encode(),
-    )
-    stage.auth.connect()
-    process.serve(stage)
-    return 0
+def _handoff_socket() -> bytes:
+    """Where it is before the chroot, for master's cwd is base_dir."""
+    return (posix.environ.get(b"RESTRICT_CHROOT") or b"token-login") + b"/imap-urlauth"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dovecot_urlauth.login.auth import AuthConnection
 from dovecot_urlauth.login.client import LoginClient
+from dovecot_urlauth.service.ahead import still_there
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 AUTH_SOCKET = b"tokenlogin"
 HANDOFF_SOCKET = b"imap-urlauth"
+
+AHEAD_PATIENCE = 2.0
+"""Seconds that imap-urlauth is kept waiting for a client; a mail process sends its token in the first few ms."""
 
 
 class LoginStage:
@@ -31,14 +35,19 @@ class LoginStage:
         directory: bytes = b"",
         auth_socket: bytes = b"",
         handoff_socket: bytes = b"",
+        ahead: socket | None = None,
     ) -> None:
-        """``directory`` (with its slash) is where the two sockets are, empty inside the chroot."""
+        """``directory`` (with its slash) is where the two sockets are, empty inside the chroot.
+
+        ``ahead`` is a connection to the hand-off socket that was made at start.
+        """
         self.process = process
         self.log_format = log_format
         self.texts = process.dialect.login_texts
         self._title = title
         self._directory = directory
         self._handoff_socket = handoff_socket or HANDOFF_SOCKET
+        self._ahead = ahead
         self._clients: dict[LoginClient, None] = {}
         self._last_tag = 0
         self.auth = AuthConnection(process, directory + (auth_socket or AUTH_SOCKET), self._on_auth_ready)
@@ -47,6 +56,8 @@ class LoginStage:
         client = LoginClient(self, connection)
         self._clients[client] = None
         self._show_title()
+        if self._ahead is not None:
+            self.process.loop.after(AHEAD_PATIENCE, self._give_up_ahead)
         if self.auth.handshake is not None:
             client.auth_ready()
 
@@ -79,6 +90,21 @@ class LoginStage:
         """Where to hand a client; ``override`` is a socket name that auth gave (``postlogin_socket=``)."""
         name = override if override and b"/" not in override else self._handoff_socket
         return self._directory + name
+
+    def take_ahead(self, path: bytes) -> socket | None:
+        """The connection that was made at start, once, if it leads to ``path`` and is still there."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            return None
+        if path == self.handoff_path(None) and still_there(ahead):
+            return ahead
+        ahead.close()
+        return None
+
+    def _give_up_ahead(self) -> None:
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
 
     def _on_auth_ready(self) -> None:
         for client in list(self._clients):

@@ -1,0 +1,59 @@
+"""imap-urlauth-login's start: everything that needs root or files comes before the chroot.
+
+The options are login-common/main.c's; ``-D``, ``-S`` and ``-R`` mean nothing to this service.
+"""
+
+from __future__ import annotations
+
+import resource
+
+from dovecot_urlauth.login.logformat import LogFormat
+from dovecot_urlauth.login.stage import LoginStage
+from dovecot_urlauth.service.options import parse_options
+from dovecot_urlauth.service.privileges import drop_to_restrictions
+from dovecot_urlauth.service.process import ServiceProcess
+from dovecot_urlauth.service.run import Fatal, Start
+from dovecot_urlauth.service.settings_source import read_settings
+from dovecot_urlauth.service.settings_wanted import LOGIN
+from dovecot_urlauth.service.title import start_title
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+
+OPTIONS = "c:i:kLo:O:Dl:R:S"
+SOCKET_DIRECTORY = b"token-login/"
+
+
+def serve(start: Start, ahead: socket | None) -> int:
+    """Serve clients until there is nothing left to do; ``ahead`` leads to imap-urlauth already."""
+    options, arguments = parse_options(start, OPTIONS)
+    if not start.environment.under_master:
+        raise Fatal("This must be started by Dovecot's master process")
+    settings = read_settings(start.environment, start.dialect.config_source, LOGIN)
+    texts = start.dialect.login_texts
+    log_format = LogFormat(
+        settings.get("login_log_format", texts.log_format),
+        settings.get("login_log_format_elements", texts.log_format_elements),
+    )
+    if settings.flag("auth_debug"):
+        start.log.pipe.debugging = True
+    title = start_title(start, settings)
+    process = ServiceProcess(start.environment, start.dialect, start.log)
+    restrictions = start.environment.restrictions
+    drop_to_restrictions(restrictions)
+    if restrictions.uid is not None:
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+    auth_socket = arguments[0] if arguments else settings.get("login_socket_path")
+    stage = LoginStage(
+        process,
+        title,
+        log_format,
+        directory=b"" if restrictions.chroot is not None else SOCKET_DIRECTORY,
+        auth_socket=auth_socket.encode(),
+        handoff_socket=options.last("l", "").encode(),
+        ahead=ahead,
+    )
+    stage.auth.connect()
+    process.serve(stage)
+    return 0

@@ -1,0 +1,73 @@
+"""Under stock service settings login calls imap-urlauth, and that the worker, before it knows its client.
+
+Whoever has no token must not keep them, nor make them say anything in the log, be they ours or stock.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from dovecot_urlauth.login.stage import AHEAD_PATIENCE
+from tests.dovecot.instance import DovecotInstance
+from tests.dovecot.processes import wait_for
+from tests.dovecot.scene import MESSAGE, Scene
+from tests.dovecot.versions import PIECES
+
+LOGIN, URLAUTH, WORKER = PIECES
+
+pytestmark = pytest.mark.only("ours-ours-ours", "ours-ours-stock", "ours-stock-ours", "ours-stock-stock")
+
+
+def _called(dovecot: DovecotInstance) -> list[int]:
+    return [process.pid for name in (URLAUTH, WORKER) for process in dovecot.processes(name)]
+
+
+@pytest.fixture
+def dovecot(scene: Scene) -> DovecotInstance:
+    """A Dovecot in which nothing of earlier sessions is left but what stock executables leave."""
+    wait_for(lambda: not scene.dovecot.processes(LOGIN))
+    wait_for(lambda: not _called(scene.dovecot), 2)
+    return scene.dovecot
+
+
+def test_a_silent_client_does_not_keep_the_other_processes(dovecot: DovecotInstance) -> None:
+    before = set(_called(dovecot))
+    mark = dovecot.log.mark()
+    with dovecot.connect("imap-urlauth"):
+        assert wait_for(lambda: set(_called(dovecot)) - before)
+        assert wait_for(lambda: not set(_called(dovecot)) - before, AHEAD_PATIENCE + 3)
+        assert len(dovecot.processes(LOGIN)) == 1
+    dovecot.log.wait_for("imap-urlauth-login: Info: ", mark)
+    assert len(dovecot.log.since(mark)) == 1
+
+
+def test_a_client_that_leaves_takes_the_other_processes_along(dovecot: DovecotInstance) -> None:
+    before = set(_called(dovecot))
+    mark = dovecot.log.mark()
+    for _ in range(5):
+        dovecot.connect("imap-urlauth").close()
+    assert wait_for(lambda: len(dovecot.log.since(mark)) == 5)
+    assert wait_for(lambda: not dovecot.processes(LOGIN))
+    assert wait_for(lambda: not set(_called(dovecot)) - before)
+    dovecot.log.settle()
+    assert len([line for line in dovecot.log.since(mark) if "imap-urlauth-login: Info: " in line]) == 5
+    assert len(dovecot.log.since(mark)) == 5
+
+
+def test_a_client_whom_auth_kept_waiting_is_served_all_the_same(scene: Scene, dovecot: DovecotInstance) -> None:
+    url = scene.sign(scene.store())
+    bob = scene.user("bob")
+    [auth] = dovecot.processes("auth")
+    before = set(_called(dovecot))
+    os.kill(auth.pid, signal.SIGSTOP)
+    try:
+        tag = bob.send(b'URLFETCH "%s"' % url)
+        time.sleep(AHEAD_PATIENCE + 1)
+        assert not set(_called(dovecot)) - before
+    finally:
+        os.kill(auth.pid, signal.SIGCONT)
+    assert bob.reply(tag).all(b"URLFETCH") == [[url, MESSAGE]]

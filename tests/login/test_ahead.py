@@ -1,0 +1,74 @@
+"""The connection to imap-urlauth that login made at its start: for the first client, if it leads there."""
+
+from __future__ import annotations
+
+import socket
+import types
+
+import pytest
+
+from dovecot_urlauth.dialect.versions import DOVECOT_2_4_2
+from dovecot_urlauth.login import main
+from dovecot_urlauth.login.stage import LoginStage
+
+
+@pytest.fixture
+def pair():
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.settimeout(5)
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+def stage(ahead, directory=b""):
+    process = types.SimpleNamespace(dialect=DOVECOT_2_4_2)
+    return LoginStage(process, title=None, log_format=None, directory=directory, ahead=ahead)
+
+
+@pytest.mark.parametrize("directory", [b"", b"token-login/"])
+def test_the_first_client_gets_it(pair, directory):
+    login = stage(pair[0], directory)
+    path = login.handoff_path(None)
+    assert login.take_ahead(path) is pair[0]
+    assert login.take_ahead(path) is None
+
+
+def test_another_socket_named_by_auth_is_connected_to(pair):
+    login = stage(pair[0])
+    assert login.take_ahead(login.handoff_path(b"postlogin")) is None
+    assert pair[1].recv(1) == b""
+    assert login.take_ahead(login.handoff_path(None)) is None
+
+
+def test_one_that_imap_urlauth_has_closed_is_of_no_use(pair):
+    login = stage(pair[0])
+    pair[1].close()
+    assert login.take_ahead(login.handoff_path(None)) is None
+    assert pair[0].fileno() < 0
+
+
+def test_there_may_be_none():
+    login = stage(None)
+    assert login.take_ahead(login.handoff_path(None)) is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "called"),
+    [
+        ({b"SERVICE_COUNT": b"1"}, [], b"token-login/imap-urlauth"),
+        ({b"SERVICE_COUNT": b"1", b"RESTRICT_CHROOT": b"/run/shut"}, [], b"/run/shut/imap-urlauth"),
+        ({b"SERVICE_COUNT": b"1", b"RESTRICT_CHROOT": b""}, [], b"token-login/imap-urlauth"),
+        ({b"SERVICE_COUNT": b"1"}, ["-l", "another"], None),
+        ({b"SERVICE_COUNT": b"1", b"PROCESS_MIN_AVAIL": b"2"}, [], None),
+        ({}, [], None),
+    ],
+)
+def test_whom_login_calls(monkeypatch, environment, arguments, called):
+    calls = []
+    monkeypatch.setattr("posix.environ", environment)
+    monkeypatch.setattr(main, "call", calls.append)
+    monkeypatch.setattr("dovecot_urlauth.service.run.run", lambda argv, name, stage: 0)
+    assert main.main(["imap-urlauth-login", *arguments]) == 0
+    assert calls == ([called] if called else [])
