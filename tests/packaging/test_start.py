@@ -34,10 +34,12 @@ def test_a_starter_is_a_start_up_line_and_nothing_else(name: str) -> None:
     room = {"imap-urlauth-login": "login", "imap-urlauth": "broker", "imap-urlauth-worker": "worker"}[name]
     assert lines == [
         "#!/usr/bin/python3 -IBS",
+        "import gc",
         "import os",
         "import sys",
         'sys.path.insert(0, os.path.realpath(f"{__file__}/../../.venv/run"))',
-        f"from dovecot_urlauth.{room}.main import main",
+        "gc.disable()  # what is imported is here to stay; service/run.py enables it again",
+        f"from dovecot_urlauth.{room}.main import main  # noqa: E402",
         "sys.exit(main(sys.argv))",
     ]
 
