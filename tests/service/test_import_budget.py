@@ -27,11 +27,23 @@ def modules_after(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("stage", ["login", "broker", "worker"])
-def test_starting_a_stage_imports_nothing_expensive(stage):
-    loaded = modules_after(f"import dovecot_urlauth.{stage}.main")
+@pytest.mark.parametrize(
+    ("stage", "module"),
+    [("login", "login.start"), ("broker", "broker.start"), ("worker", "worker.main")],
+)
+def test_starting_a_stage_imports_nothing_expensive(stage, module):
+    loaded = modules_after(f"import dovecot_urlauth.{module}, dovecot_urlauth.service.run")
     assert loaded & EXPENSIVE == set()
     assert len(loaded) <= MOST_MODULES[stage]
+
+
+@pytest.mark.parametrize("stage", ["login", "broker"])
+def test_calling_the_next_stage_imports_next_to_nothing(stage):
+    """Until then the next process is not even started: ``os`` alone would be 2 ms."""
+    loaded = modules_after(f"import dovecot_urlauth.{stage}.main")
+    born_with = modules_after("pass")
+    ours = {"dovecot_urlauth", "dovecot_urlauth.service", "dovecot_urlauth.service.ahead"}
+    assert loaded - born_with == ours | {f"dovecot_urlauth.{stage}", f"dovecot_urlauth.{stage}.main", "_socket"}
 
 
 @pytest.mark.parametrize(
