@@ -294,7 +294,8 @@ class _TreeParser:
             return None
         if window.peek(offset, 2) != b"--":
             return None
-        shown = self._window.peek(offset + 2, _LINE_SHOWN)
+        # asked for with the hyphens, so that what lies before them stays at hand
+        shown = window.peek(offset, 2 + _LINE_SHOWN)[2:]
         line, ended, _ = shown.partition(b"\n")
         dashes = False
         if ended:
