@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dovecot_urlauth.message.lineends import count
-from dovecot_urlauth.message.source import CHUNK
 from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
@@ -12,6 +11,12 @@ if TYPE_CHECKING:
 
 #: The first read is small, for those who want no more than a header.
 _FIRST_READ = 4096
+
+#: How much is read at once after that.  Counting lines takes up to three more pieces of this size, and together
+#: they stay below the 128 KiB that glibc keeps at the top of its heap (M_TOP_PAD).  With more, each piece is asked
+#: of the kernel, faulted in and given back, which takes longer than all the work on it; Dovecot 2.4 sets
+#: MALLOC_MMAP_THRESHOLD_ for its services, and that keeps glibc from learning better.
+_READ = 32 * 1024
 
 
 @record(frozen=True, slots=True)
@@ -52,14 +57,14 @@ class Window:
             return False
         self.forget(keep)
         chunk = self._source.read(self.end, self._step)
-        self._step = min(self._step * 8, CHUNK)
+        self._step = _READ
         self._at_end = not chunk
         self.data += chunk
         return bool(chunk)
 
     def forget(self, offset: int) -> None:
         """Drop what lies before ``offset``; no mark can be set there any more."""
-        if offset - self.start >= CHUNK or offset >= self.end:
+        if offset - self.start >= _READ // 2 or offset >= self.end:
             self.mark(offset)
             self.data = self.data[offset - self.start :]
             self.start = offset

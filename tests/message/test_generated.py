@@ -81,8 +81,8 @@ def test_pieces_of_any_size_give_the_same(message, request, size):
     expected = answer(message, request, RULES_2_4_5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(body, "CHUNK", size)
-        patch.setattr(window, "CHUNK", size)
         patch.setattr(window, "_FIRST_READ", size)
+        patch.setattr(window, "_READ", size)
         assert answer(message, request, RULES_2_4_5) == expected
 
 
