@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dovecot_urlauth.message.errors import TooLarge
-from dovecot_urlauth.message.parameters import NUL_SHOWN, Parameters, content_type, parameters
+from dovecot_urlauth.message.parameters import NUL_SHOWN, Parameters, parameters
 from dovecot_urlauth.message.part import Place
 from dovecot_urlauth.message.tokens import BROKEN, END, Tokenizer
 
@@ -24,6 +24,7 @@ class PartContent:
 
     def __init__(self, part: Part, rules: MessageRules) -> None:
         self._rules = rules
+        self._content_type = part.content_type
         self.type: bytes | None = None
         self.subtype: bytes | None = None
         self.parameters: Parameters = []
@@ -54,13 +55,9 @@ class PartContent:
         )
 
     def _take_type(self, value: bytes) -> None:
-        if self.type is not None:
-            return
-        tokens = _tokens(value)
-        text, sound = content_type(tokens, self._rules)
-        self.type, _, self.subtype = text.partition(b"/")
-        if sound:
-            self.parameters = parameters(tokens, self._rules)
+        if self.type is None and self._content_type is not None:
+            self.type, _, self.subtype = self._content_type.text.partition(b"/")
+            self.parameters = self._content_type.parameters
 
     def _take_encoding(self, value: bytes) -> None:
         if self.encoding is not None:

@@ -21,6 +21,27 @@ _HACK_ENDS = b"; \t\r\n"
 _DIGITS = b"0123456789"
 
 
+class ContentType:
+    """A Content-Type field, whose parameters are read when they are asked for."""
+
+    __slots__ = ("_parameters", "_rules", "_sound", "_tokens", "text")
+
+    def __init__(self, value: bytes, rules: MessageRules) -> None:
+        self._rules = rules
+        self._tokens = Tokenizer(value)
+        self._tokens.skip()
+        #: ``type/subtype``, or what is known of it.
+        self.text, self._sound = content_type(self._tokens, rules)
+        self._parameters: Parameters | None = None
+
+    @property
+    def parameters(self) -> Parameters:
+        """The parameters; none where the type is not sound."""
+        if self._parameters is None:
+            self._parameters = parameters(self._tokens, self._rules) if self._sound else []
+        return self._parameters
+
+
 def content_type(tokens: Tokenizer, rules: MessageRules) -> tuple[bytes, bool]:
     """Read ``type/subtype``; gives what is known of it and whether it is sound."""
     text = bytearray()
@@ -44,6 +65,8 @@ def content_type(tokens: Tokenizer, rules: MessageRules) -> tuple[bytes, bool]:
 
 def parameters(tokens: Tokenizer, rules: MessageRules) -> Parameters:
     """Read all ``;name=value`` from the position on, as (name, value) in the order IMAP shows them."""
+    if tokens.position >= tokens.end:
+        return []
     from dovecot_urlauth.message.rfc2231 import Decoder, Joiner
 
     tokens.nul = NUL_SHOWN

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dovecot_urlauth.message.window import Mark
-from dovecot_urlauth.wire.value import Enum, record
+from dovecot_urlauth.wire.value import Enum
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dovecot_urlauth.message.parameters import ContentType
 
 
-@record(frozen=True, slots=True)
 class Size:
     """Size of a range: bytes as stored, bytes with every line end CRLF, and line ends."""
 
-    physical: int
-    virtual: int
-    lines: int
+    __slots__ = ("lines", "physical", "virtual")
+
+    def __init__(self, physical: int, virtual: int, lines: int) -> None:
+        self.physical = physical
+        self.virtual = virtual
+        self.lines = lines
 
 
 def size_between(first: Mark, behind: Mark) -> Size:
@@ -41,7 +47,8 @@ class Part:
     """
 
     __slots__ = (
-        "body", "children", "digest", "end", "fields", "is_mime", "multipart", "place", "rfc822", "start", "text"
+        "body", "children", "content_type", "digest", "end", "fields", "is_mime", "multipart", "place", "rfc822",
+        "start", "text",
     )  # fmt: skip
 
     def __init__(self, place: Place, start: Mark) -> None:
@@ -53,6 +60,8 @@ class Part:
         self.multipart = self.digest = self.rfc822 = self.text = False
         #: The Content-* fields count: there is a MIME-Version or Content-Type, or the part is of a multipart.
         self.is_mime = place in (Place.MULTIPART, Place.DIGEST)
+        #: The first Content-Type field, if there is any.
+        self.content_type: ContentType | None = None
         #: The fields that a structure shows, as (lower-case name, value).
         self.fields: list[tuple[bytes, bytes]] = []
 

@@ -10,6 +10,8 @@ _TO_SPACE = bytes.maketrans(b"\t\r\n", b"   ")
 
 def string(value: bytes) -> bytes:
     """A quoted string, or a literal where the value holds a line end, an 8-bit byte or too much to escape."""
+    if value.isalnum():
+        return b'"%s"' % value
     escapes = value.count(b'"') + value.count(b"\\")
     if not value.isascii() or escapes > _MAX_ESCAPES or b"\n" in value or b"\r" in value:
         return _literal(value)

@@ -10,13 +10,18 @@ from __future__ import annotations
 BROKEN, END, MORE = -1, 0, 1
 
 _SPECIAL = b' \t\r\n"(),.:;<>@[\\]'
-_ATEXT = frozenset(byte for byte in range(0x21, 0x100) if byte != 0x7F and byte not in _SPECIAL)
-_ATEXT_OR_DOT = _ATEXT | {0x2E}
-_TOKEN = frozenset(_ATEXT_OR_DOT - set(b"/?="))
+_ATEXT = bytes(byte for byte in range(0x21, 0x100) if byte != 0x7F and byte not in _SPECIAL)
+_ATEXT_OR_DOT = _ATEXT + b"."
+_TOKEN = _ATEXT_OR_DOT.translate(None, b"/?=")
+_BEGINS_ATOM = frozenset(_ATEXT)
+_BEGINS_WORD = frozenset(_ATEXT_OR_DOT + b'"')
 _SPACE = b" \t\r\n"
 _CR, _LF, _BACKSLASH, _DOT, _QUOTE, _AT, _OPEN, _CLOSE = b'\r\n\\."@()'
 _BRACKET, _BRACKET_CLOSE = b"[]"
 _STOPS_QUOTED_PAIR = b"\r\n\0"
+
+#: How much is looked at at once; few words are longer.
+_PIECE = 64
 
 
 class Tokenizer:
@@ -52,7 +57,7 @@ class Tokenizer:
 
     def atom(self, into: bytearray) -> int:
         """``1*atext``."""
-        return self._run(into, _ATEXT) if self.next in _ATEXT else BROKEN
+        return self._run(into, _ATEXT) if self.next in _BEGINS_ATOM else BROKEN
 
     def token(self, into: bytearray) -> int:
         """A MIME token, which may be empty here; unlike RFC 2045's it holds dots and 8-bit bytes."""
@@ -79,7 +84,7 @@ class Tokenizer:
             answer = self.quoted(into) if self.next == _QUOTE else self._run(into, _ATEXT_OR_DOT)
             if answer != MORE:
                 return answer
-            if self.next not in _ATEXT_OR_DOT and self.next != _QUOTE:
+            if self.next not in _BEGINS_WORD:
                 return self.skip()
             into.append(0x20)
 
@@ -100,14 +105,21 @@ class Tokenizer:
         into += text + b"]"
         return self.skip()
 
-    def _run(self, into: bytearray, allowed: frozenset[int]) -> int:
+    def _run(self, into: bytearray, allowed: bytes) -> int:
         """A run of allowed bytes and the blanks behind it."""
-        data, end, position = self.data, self.end, self.position
-        while position < end and data[position] in allowed:
-            position += 1
-        into += data[self.position : position]
+        data, position = self.data, self.position
+        rest = b""
+        while not rest:
+            piece = data[position : position + _PIECE]
+            if not piece:
+                self.position = position
+                return END
+            rest = piece.lstrip(allowed)
+            taken = len(piece) - len(rest)
+            into += piece[:taken]
+            position += taken
         self.position = position
-        return self.skip() if position < end else END
+        return MORE if rest[0] > _OPEN else self.skip()
 
     def _comment(self) -> int:
         comment = self.comment

@@ -12,11 +12,9 @@ from __future__ import annotations
 
 from dovecot_urlauth.message.errors import TooLarge
 from dovecot_urlauth.message.header import HeaderReader
-from dovecot_urlauth.message.parameters import content_type, parameters
+from dovecot_urlauth.message.parameters import ContentType
 from dovecot_urlauth.message.part import Part, Place
-from dovecot_urlauth.message.tokens import Tokenizer
 from dovecot_urlauth.message.window import Mark, Window
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,26 +35,31 @@ _FIELD_COST = 200
 #: A delimiter line is compared as far as its boundary can be long, with ``--`` behind it and the line's end.
 _LINE_SHOWN = BOUNDARY_LIMIT + 6
 
+_HYPHEN = 0x2D
 _ENVELOPE_FIELDS = frozenset(
     b"date subject from sender reply-to to cc bcc in-reply-to message-id".split()
 )
 
 
-@record(frozen=True, slots=True)
 class _Boundary:
     """The boundary of an open multipart."""
 
-    text: bytes
-    part: Part
+    __slots__ = ("part", "text")
+
+    def __init__(self, text: bytes, part: Part) -> None:
+        self.text = text
+        self.part = part
 
 
-@record(frozen=True, slots=True)
 class _Delimiter:
     """A delimiter line: its offset and the boundary it belongs to."""
 
-    offset: int
-    boundary: _Boundary
-    closing: bool
+    __slots__ = ("boundary", "closing", "offset")
+
+    def __init__(self, offset: int, boundary: _Boundary, closing: bool) -> None:
+        self.offset = offset
+        self.boundary = boundary
+        self.closing = closing
 
     @property
     def end(self) -> int:
@@ -211,19 +214,17 @@ class _TreeParser:
         part.fields.append((name, value))
 
     def _take_type(self, part: Part, value: bytes) -> None:
-        tokens = Tokenizer(value)
-        tokens.skip()
-        text, sound = content_type(tokens, self._rules)
-        main, _, subtype = text.lower().partition(b"/")
-        if text.lower() == b"message/rfc822":
+        part.content_type = ContentType(value, self._rules)
+        text = part.content_type.text.lower()
+        main, slash, subtype = text.partition(b"/")
+        if text == b"message/rfc822":
             part.rfc822 = True
         elif main == b"text":
             part.text = True
-        elif main == b"multipart" and b"/" in text:
+        elif main == b"multipart" and slash:
             part.multipart = True
             part.digest = subtype == b"digest"
-        if sound and part.multipart:
-            for name, boundary in parameters(tokens, self._rules):
+            for name, boundary in part.content_type.parameters:
                 if name.lower() == b"boundary":
                     self._announced = boundary[:BOUNDARY_LIMIT]
                     break
@@ -309,7 +310,8 @@ class _TreeParser:
         if not self._boundaries or self._parts >= MAX_PARTS:
             return None
         window = self._window
-        if window.data[offset - window.start : offset - window.start + 1] not in (b"-", b""):
+        at = offset - window.start
+        if at < len(window.data) and window.data[at] != _HYPHEN:
             return None
         if window.peek(offset, 2) != b"--":
             return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dovecot_urlauth.message.lineends import count
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,15 +18,17 @@ _FIRST_READ = 4096
 _READ = 32 * 1024
 
 
-@record(frozen=True, slots=True)
 class Mark:
-    """A place in a message and what lies before it."""
+    """A place in a message and what lies before it; spelled out, since there are four of them for each part."""
 
-    offset: int
-    #: Number of LFs before the place.
-    lines: int
-    #: Number of LFs before the place that have no CR.
-    bare: int
+    __slots__ = ("bare", "lines", "offset")
+
+    def __init__(self, offset: int, lines: int, bare: int) -> None:
+        self.offset = offset
+        #: Number of LFs before the place.
+        self.lines = lines
+        #: Number of LFs before the place that have no CR.
+        self.bare = bare
 
 
 class Window:
