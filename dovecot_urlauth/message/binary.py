@@ -13,11 +13,13 @@ from dovecot_urlauth.message.body import crlf, has_nul, partial, partial_size, r
 from dovecot_urlauth.message.errors import TooLarge, Undecodable
 from dovecot_urlauth.message.fields import FieldFilter
 from dovecot_urlauth.message.header import HeaderReader
+from dovecot_urlauth.message.lineends import completed
 from dovecot_urlauth.message.request import Content
+from dovecot_urlauth.message.source import CHUNK
 from dovecot_urlauth.message.tokens import MORE, Tokenizer
 from dovecot_urlauth.message.transfer import Encoding, decoded
 from dovecot_urlauth.message.window import Window
-from dovecot_urlauth.wire.value import Enum, record
+from dovecot_urlauth.wire.value import Enum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,9 +41,8 @@ _ENCODINGS = {
 KEPT_LIMIT = 8 * 1024 * 1024
 
 _FIELD = b"content-transfer-encoding"
-_REWRITTEN = FieldFilter(
-    frozenset((_FIELD,)), keep=False, extra=b"Content-Transfer-Encoding: binary\r\n"
-)
+_REPLACEMENT = b"Content-Transfer-Encoding: binary\r\n"
+_REWRITTEN = FieldFilter(frozenset((_FIELD,)), keep=False, extra=_REPLACEMENT)
 
 
 class BlockKind(Enum):
@@ -52,19 +53,24 @@ class BlockKind(Enum):
     BODY = "body"
 
 
-@record(frozen=True, slots=True)
 class Block:
-    """A range of the output: ``start`` and ``end`` are offsets in the message (a header finds its own end)."""
+    """A range of the output: ``start`` and ``end`` are offsets in the message."""
 
-    kind: BlockKind
-    start: int
-    end: int
-    encoding: Encoding
-    #: Where the part begins that the block is of.
-    part: int
+    __slots__ = ("encoding", "end", "header", "kind", "part", "start")
+
+    def __init__(
+        self, kind: BlockKind, start: int, end: int, encoding: Encoding = Encoding.IDENTITY, part: int = -1
+    ) -> None:
+        self.kind = kind
+        self.start = start
+        self.end = end
+        self.encoding = encoding
+        #: Where the part begins that the block is of.
+        self.part = part
+        #: What a header block holds.
+        self.header: _Header | None = None
 
 
-@record(frozen=True, slots=True)
 class _Header:
     """A header block up to its empty line: what it says of the encoding (None: something unknown), and where.
 
@@ -72,19 +78,27 @@ class _Header:
     which is another part's header, has them too; they are -1 if there is none.
     """
 
-    start: int
-    end: int
-    encoding: Encoding | None
-    encoding_at: int
-    nul_at: int
+    __slots__ = ("complete", "encoding", "encoding_at", "encoding_end", "encodings", "end", "nul_at", "start")
+
+    def __init__(self, start: int) -> None:
+        self.start = self.end = start
+        #: An empty line ends the block.
+        self.complete = False
+        self.encoding: Encoding | None = Encoding.IDENTITY
+        #: How many Content-Transfer-Encoding fields there are, and where the last of them ends.
+        self.encodings = 0
+        self.encoding_at = self.encoding_end = -1
+        self.nul_at = -1
 
 
-@record(frozen=True, slots=True)
 class Survey:
     """What reading a block once told: its size, and whether there are NULs."""
 
-    size: int
-    has_nul: bool
+    __slots__ = ("has_nul", "size")
+
+    def __init__(self, size: int, has_nul: bool) -> None:
+        self.size = size
+        self.has_nul = has_nul
 
 
 class Conversion:
@@ -116,7 +130,8 @@ class Conversion:
         if with_header and encoding is not Encoding.IDENTITY:
             if self._copied:
                 self._copy(start)
-            self.blocks.append(Block(BlockKind.HEADER, start, body, encoding, start))
+            self.blocks.append(Block(BlockKind.HEADER, start, header.end, encoding, start))
+            self.blocks[-1].header = header
             self.rewritten = True
             self._overrun += max(header.end - body, 0)
             if self._overrun > self._source.size:
@@ -162,14 +177,24 @@ class Conversion:
         return Survey(size, nul)
 
     def _read(self, block: Block) -> Iterator[bytes]:
-        if block.kind is BlockKind.HEADER:
-            return _REWRITTEN.read(self._source, block.start, self._rules)
+        if block.header is not None:
+            return self._rewritten(block.header, block.start)
         chunks = raw(self._source, block.start, block.end)
         return crlf(chunks) if block.encoding is Encoding.IDENTITY else decoded(chunks, block.encoding)
 
+    def _rewritten(self, header: _Header, start: int) -> Iterator[bytes]:
+        """The header from ``start`` on with another encoding."""
+        size = header.end - start
+        if header.encodings != 1 or size > CHUNK:
+            return _REWRITTEN.read(self._source, start, self._rules)
+        # the usual one: its one field is cut out, and no other needs to be looked at again
+        text = self._source.read(start, size)
+        text = text[: header.encoding_at - start] + text[header.encoding_end - start :]
+        return iter((completed(text), _REPLACEMENT + b"\r\n" if header.complete else b""))
+
     def _copy(self, end: int) -> None:
         if end != self._copied:
-            self.blocks.append(Block(BlockKind.COPY, self._copied, end, Encoding.IDENTITY, -1))
+            self.blocks.append(Block(BlockKind.COPY, self._copied, end))
 
     def _header(self, start: int) -> _Header:
         """The header block at ``start``, which may be the rest of one that was read already."""
@@ -180,21 +205,22 @@ class Conversion:
 
 
 def _read_header(source: Source, rules: MessageRules, start: int) -> _Header:
-    first = start
     reader = HeaderReader(Window(source, start), rules)
-    encoding: Encoding | None = Encoding.IDENTITY
+    header = _Header(start)
     position = start
-    encoding_at = nul_at = -1
     while field := reader.field(position):
         if field.name.lower() == _FIELD:
-            encoding = _encoding(field.value)
-            encoding_at = position
+            header.encoding = _encoding(field.value)
+            header.encodings += 1
+            header.encoding_at, header.encoding_end = position, field.end
         position = field.end
+    header.end = position
+    header.complete = reader.blank_line(position) > 0
     for chunk in raw(source, start, position):
         nul = chunk.rfind(b"\0")
-        nul_at = start + nul if nul >= 0 else nul_at
+        header.nul_at = start + nul if nul >= 0 else header.nul_at
         start += len(chunk)
-    return _Header(first, position, encoding, encoding_at, nul_at)
+    return header
 
 
 def _encoding(value: bytes) -> Encoding | None:

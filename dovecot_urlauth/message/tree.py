@@ -341,11 +341,12 @@ class _TreeParser:
     def _pass_delimiter(self, delimiter: _Delimiter) -> _Delimiter | None:
         """Go behind a delimiter line; either a part begins there, whose header is read, or an epilogue."""
         window = self._window
-        while self._boundaries[-1] is not delimiter.boundary:
-            self._boundaries.pop()
-        if delimiter.closing:
-            self._boundaries.pop()
-        self._boundaries_changed()
+        if delimiter.closing or self._boundaries[-1] is not delimiter.boundary:
+            while self._boundaries.pop() is not delimiter.boundary:
+                pass
+            if not delimiter.closing:
+                self._boundaries.append(delimiter.boundary)
+            self._boundaries_changed()
         self._position = window.line_end(delimiter.end)
         if delimiter.closing:
             return None
