@@ -19,6 +19,9 @@ BLOCK_LIMIT = 10 * 1024 * 1024
 #: What is collected of a line beyond that, so that a value is not cut short by its name.
 _NAME_ROOM = 64 * 1024
 
+#: Dovecot has no more than this of a line at hand, and divides a longer one before the last blank in it.
+_LINE_AT_HAND = 8192
+
 _BLANKS = b" \t"
 _BLANK = (b" ", b"\t")
 
@@ -68,7 +71,7 @@ class HeaderReader:
             newline = 2
         if not line:
             return None
-        name, value = _split(line, self._rules)
+        name, value = _split(line, newline, self._rules)
         value = value[: self._room]
         self._room -= len(value)
         return Field(offset, window.start + behind + 1, newline, name, value)
@@ -78,7 +81,7 @@ class HeaderReader:
         if not self._window.has(offset) or self.blank_line(offset):
             return None
         line, end, newline = self._line(offset)
-        name, first = _split(line, self._rules)
+        name, first = _split(line, newline, self._rules)
         value = bytearray(first[: self._room])
         while self._window.peek(end, 1) in _BLANK:
             line, end, newline = self._line(end)
@@ -123,16 +126,23 @@ class HeaderReader:
         text += window.data[first - window.start : behind - window.start][:room]
 
 
-def _split(line: bytes, rules: MessageRules) -> tuple[bytes, bytes]:
-    """Split a field's first line into name and value."""
+def _split(line: bytes, newline: int, rules: MessageRules) -> tuple[bytes, bytes]:
+    """Split a field's first line, which has a line end of so many bytes, into name and value."""
     name, colon, value = line.partition(b":")
-    if not colon:
+    if not colon or len(name) >= _LINE_AT_HAND:
         return (line.partition(b"\0")[0], b"") if rules.colonless_line_is_name else (b"", line)
     name = name.rstrip(_BLANKS)
     if rules.field_name_limit and len(name) > rules.field_name_limit:
         return b"", line
+    rest = b""
+    if len(line) + newline >= _LINE_AT_HAND:
+        # only the blanks of the first piece are dropped
+        shown = value[: _LINE_AT_HAND - len(line) + len(value)]
+        cut = max(shown.rfind(b" "), shown.rfind(b"\t"))
+        if cut >= 0:
+            value, rest = value[:cut], value[cut:]
     text = value.lstrip(_BLANKS)
-    return name.partition(b"\0")[0], text or value[1:]
+    return name.partition(b"\0")[0], (text or value[1:]) + rest
 
 
 def header_end(source: Source, rules: MessageRules) -> Mark:
