@@ -40,6 +40,10 @@ _ENCODINGS = {
 #: As much decoded text as this is kept between finding its size and giving it.
 KEPT_LIMIT = 8 * 1024 * 1024
 
+#: Headers that run on behind their part are given for each part anew, but not to more than the message's own size
+#: and this.
+OVERRUN_LIMIT = 1024 * 1024
+
 _FIELD = b"content-transfer-encoding"
 _REPLACEMENT = b"Content-Transfer-Encoding: binary\r\n"
 _REWRITTEN = FieldFilter(frozenset((_FIELD,)), keep=False, extra=_REPLACEMENT)
@@ -134,7 +138,7 @@ class Conversion:
             self.blocks[-1].header = header
             self.rewritten = True
             self._overrun += max(header.end - body, 0)
-            if self._overrun > self._source.size:
+            if self._overrun > self._source.size + OVERRUN_LIMIT:
                 raise TooLarge("Message header is too large")
         elif with_header:
             self._copy(body)

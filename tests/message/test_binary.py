@@ -50,6 +50,14 @@ def test_headers_are_rewritten():
     assert decoded(message) == b"A: b\r\nC: d\r\n e\r\nContent-Transfer-Encoding: binary\r\n\r\nABC"
 
 
+def test_headers_that_run_on_behind_their_part():
+    head = b"Content-Type: multipart/x; boundary=b\n\n"
+    content = ask(head + b"--b\n" * 3 + b"Content-Transfer-Encoding: base64", binary=True, structure=True)
+    # each of the three delimiter lines with all that follows it, without the encoding
+    text = head + b"--b\n" * (3 + 2 + 1)
+    assert b"".join(content.chunks) == text.replace(b"\n", b"\r\n")
+
+
 def test_a_multipart_is_decoded_part_by_part():
     message = b"""\
 Content-Type: multipart/mixed; boundary=b
