@@ -68,6 +68,10 @@ class WorkerSession:
         self._client.close()
         self._control.close()
 
+    def set_timeout(self, seconds: float) -> None:
+        """So long may the next answer of the worker take."""
+        self._client.settimeout(seconds)
+
     def _greet(self, language: str, passed: socket.socket) -> None:
         if language == "2.3":
             socket.send_fds(self._control, [b"0"], [passed.fileno()])

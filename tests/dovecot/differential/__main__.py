@@ -9,7 +9,7 @@ import sys
 
 from tests.dovecot import executables
 from tests.dovecot.differential import campaign
-from tests.dovecot.differential.compare import RULES, SAME, UNEXPLAINED
+from tests.dovecot.differential.compare import CHANGED, RULES, SAME, UNEXPLAINED, WHY_CHANGED
 from tests.dovecot.versions import VERSIONS
 
 
@@ -37,19 +37,22 @@ def main() -> int:
 def _print_findings(outcome: campaign.Outcome) -> None:
     for report in outcome.reports:
         print(f"\n--- {outcome.version}, seed {outcome.seed}\n{report}", flush=True)
+    for note in outcome.notes:
+        print(f"\n--- {outcome.version}, seed {outcome.seed}, {CHANGED}\n{note}", flush=True)
     for complaint in outcome.complaints[:20]:
         print(f"--- {outcome.version}, seed {outcome.seed}, our log: {complaint}", flush=True)
 
 
 def _print_table(outcomes: list[campaign.Outcome]) -> None:
     """One column for each campaign, one row for each rule."""
-    print(f"\n{'':22}" + "".join(f"{outcome.version + '/' + str(outcome.seed):>12}" for outcome in outcomes))
-    for rule in (SAME, *(rule.name for rule in RULES), UNEXPLAINED):
-        print(f"{rule:22}" + "".join(f"{outcome.counts[rule]:>12}" for outcome in outcomes))
-    print(f"{'seconds':22}" + "".join(f"{outcome.seconds:>12.0f}" for outcome in outcomes))
+    print(f"\n{'':24}" + "".join(f"{outcome.version + '/' + str(outcome.seed):>12}" for outcome in outcomes))
+    for rule in (SAME, *(rule.name for rule in RULES), CHANGED, UNEXPLAINED):
+        print(f"{rule:24}" + "".join(f"{outcome.counts[rule]:>12}" for outcome in outcomes))
+    print(f"{'seconds':24}" + "".join(f"{outcome.seconds:>12.0f}" for outcome in outcomes))
     print()
     for rule in RULES:
         print(f"{rule.name}: {rule.why}")
+    print(f"{CHANGED}: {WHY_CHANGED}")
 
 
 if __name__ == "__main__":

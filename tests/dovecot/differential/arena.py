@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dovecot_urlauth.wire.tabescape import unescape
@@ -24,6 +25,10 @@ MAILBOX = "Differential"
 #: Seconds after which a worker is taken for silent; the stock one sometimes is for ever.
 PATIENCE = {STOCK_WORKER: 2.0, WORKER: 15.0}
 
+#: With a message of more bytes than this a worker may just be slow.
+LARGE = 50_000
+LARGE_PATIENCE = 40.0
+
 #: Alarming lines of ours.
 COMPLAINT = re.compile(r"imap-urlauth-worker.*(?:Error|Fatal|Panic|Traceback)")
 
@@ -36,10 +41,11 @@ class Respondent:
         self._name = name
         self._sessions: dict[Accessor, WorkerSession] = {}
 
-    def ask(self, question: Question) -> Answer | None:
+    def ask(self, question: Question, patience: float = 0.0) -> Answer | None:
         """The answer; None if the worker ended, or fell silent, instead of completing one."""
         for fresh in (question.accessor not in self._sessions, True):
             session = self._sessions.get(question.accessor) or self._start(question.accessor)
+            session.set_timeout(patience or PATIENCE[self._name])
             try:
                 return session.fetch(question.line, *question.items)
             except TimeoutError:
@@ -73,6 +79,7 @@ class Arena:
         self._respondents = [Respondent(self.dovecot, name) for name in (STOCK_WORKER, WORKER)]
         self._uidvalidity = 0
         self._delivered = 0
+        self.messages: dict[Stored, bytes] = {}
 
     def __enter__(self) -> Arena:
         self.dovecot.start()
@@ -114,15 +121,26 @@ class Arena:
             self.dovecot.deliver("alice", message, str(1_700_000_000 + self._delivered), f".{MAILBOX}")
         reply = self._imap.command(b"STATUS %s (UIDNEXT)" % MAILBOX.encode())
         assert reply.all(b"STATUS")[0][1][1] == b"%d" % (self._delivered + 1), reply
-        return [Stored("alice", MAILBOX, self._uidvalidity, uid) for uid in range(first, self._delivered + 1)]
+        stored = [Stored("alice", MAILBOX, self._uidvalidity, uid) for uid in range(first, self._delivered + 1)]
+        self.messages.update(zip(stored, messages))
+        return stored
 
     def ask(self, question: Question) -> Exchange:
         """What the stock worker answers, and what ours does."""
-        stock, ours = (respondent.ask(question) for respondent in self._respondents)
+        message = self.messages.get(question.stored) if question.stored else None
+        patience = LARGE_PATIENCE if message and len(message) > LARGE else 0.0
+        stock, ours = (respondent.ask(question, patience) for respondent in self._respondents)
+        exchange = Exchange(question, stock, ours, message)
         if not question.partial or stock is None or ours is None or stock.content == ours.content:
-            return Exchange(question, stock, ours)
+            return exchange
         whole = question.whole(self.keys[MAILBOX])
-        return Exchange(question, stock, ours, self._respondents[0].ask(whole))
+        return replace(exchange, stock_whole=self._respondents[0].ask(whole, patience))
+
+    def ask_again(self, question: Question) -> Exchange:
+        """The same question in new sessions."""
+        for respondent in self._respondents:
+            respondent.close()
+        return self.ask(question)
 
     def complaints(self) -> list[str]:
         """The lines that our worker logged as errors so far."""

@@ -24,17 +24,23 @@ CUT_NAME = re.compile(rb"(?m)^([^:\r\n\0\x80]*)[\0\x80][^:\r\n]*:")
 SAME = "same bytes"
 UNEXPLAINED = "unexplained"
 
+#: Not a rule about two answers, but about the stock worker's first and second.
+CHANGED = "stock changed its answer"
+WHY_CHANGED = "asked once more the stock worker gives another answer, which ours explains; ours is the same twice"
+
 
 @dataclass(frozen=True)
 class Exchange:
     """One question with both answers; None for a worker that ended or fell silent instead of answering.
 
-    `stock_whole` is what the stock worker says without the partial range, asked for when the slices differ.
+    `message` is the one that the question is about, if a generated one; `stock_whole` is what the stock worker
+    says without the partial range, asked for when the slices differ.
     """
 
     question: Question
     stock: Answer | None
     ours: Answer | None
+    message: bytes | None = None
     stock_whole: Answer | None = None
 
     @property
@@ -135,6 +141,20 @@ def _stock_contradicts_itself(exchange: Exchange) -> bool:
     return stock.ok and ours.content == exchange.question.slice(whole.content)
 
 
+def _stock_overlooks_a_lone_nul(exchange: Exchange) -> bool:
+    """A header that is one NUL, at the end of the message; no other difference, and no other NUL."""
+    message = exchange.message
+    if message is None or message.count(b"\0") != 1 or not (b"\n" + message).endswith(b"\n\0"):
+        return False
+    stock, ours = exchange.both
+    return _with_nul_overlooked(stock) == _with_nul_overlooked(ours)
+
+
+def _with_nul_overlooked(answer: Answer) -> tuple[list[bytes], bytes]:
+    words = [word.replace(b'"binary"', b'"7bit"') for word in _without_nuls(answer)]
+    return words, answer.content.replace(b"\0", b"\x80")
+
+
 def _stock_shows_a_cut_name(exchange: Exchange) -> bool:
     """HEADER.FIELDS: cut each name at its NUL, and stock's answer is ours."""
     stock, ours = exchange.both
@@ -193,6 +213,11 @@ RULES = (
         "slice of the whole",
         "the stock slice is off by one where it begins within a line end; ours is the slice of the stock's whole",
         _stock_contradicts_itself,
+    ),
+    Rule(
+        "header of one NUL",
+        "whether stock sees a NUL that is all of the last header depends on what was asked before",
+        _stock_overlooks_a_lone_nul,
     ),
     Rule(
         "name cut at a NUL",

@@ -211,9 +211,18 @@ def _many_parts(random: Random) -> bytes:
 
 
 def _long_lines(random: Random) -> bytes:
-    long = random.choice((b"word ", b"x", b"a@b, ", b"\n ", b"(")) * random.choice((1000, 10_000, 20_000))
-    name = random.choice((b"Subject", b"To", b"X-Long", b"Content-Type", b"Content-Description"))
-    return name + b": " + long + b"\nMIME-Version: 1.0\nSubject: after\n\nbody\n"
+    """A line near or beyond the 8192 bytes that Dovecot's parser has at hand, in one of several places."""
+    name = random.choice(words.LONG_NAMES)
+    separator = random.choice((b": ", b": ", b":", b":  ", b" \t: \t", b":" + b" " * 9000, b" " * 9000 + b":"))
+    long = random.choice((b"word ", b"x", b"a@b, ", b"\n ", b"("))
+    if random.random() < 0.5:
+        value = long * random.choice((1000, 10_000, 20_000))
+    else:
+        value = (long * 8192)[: 8192 - len(name) - len(separator) - random.randrange(6)]
+    value += random.choice((b"", b"", b"\n folded", b"  ", b"; a=b", b"\r"))
+    field = name + separator + value + random.choice((b"\n", b"\n", b"\r\n"))
+    header = b"MIME-Version: 1.0\nSubject: before\n" + field + b"To: after\n\nbody\n"
+    return random.choice(words.AROUND_LONG_LINES) + header
 
 
 def _many_fields(random: Random) -> bytes:

@@ -5,6 +5,7 @@ Candidates are tried by the batch: delivering them costs one look at the mailbox
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tests.dovecot.differential.arena import Arena
     from tests.dovecot.differential.compare import Exchange
     from tests.dovecot.differential.questions import Question
+    from tests.dovecot.oracle import Answer
 
 BATCH = 24
 
@@ -59,16 +61,46 @@ def _without_a_run(
     return None
 
 
-def report(exchange: Exchange, message: bytes | None = None) -> str:
-    """A difference as something that one can paste: the message as a Python literal, the URL, both answers."""
+def report(exchange: Exchange) -> str:
+    """A difference as something that one can paste: the message as a Python expression, the URL, both answers."""
     question = exchange.question
     lines = [f"{question.kind} {question.section!r} {question.partial} {b' '.join(question.items).decode()}"]
-    if message is not None:
-        lines += ["message = ("] + [f"    {line!r}" for line in message.splitlines(keepends=True)[:60]] + [")"]
+    if exchange.message is not None:
+        lines += [f"message = {expression(exchange.message)}"]
     lines += [
         f"url = {question.url!r}",
         f"accessor = {question.accessor}",
         f"stock: {shown(exchange.stock)}",
         f"ours:  {shown(exchange.ours)}",
     ]
+    if exchange.stock and exchange.ours:
+        lines.append(_first_difference(exchange.stock, exchange.ours))
     return "\n".join(lines)
+
+
+def _first_difference(stock: Answer, ours: Answer, shown_around: int = 100) -> str:
+    """Where two long answers part."""
+    texts = [b" ".join(answer.words) + b"\n" + answer.content for answer in (stock, ours)]
+    place = next((place for place, (one, other) in enumerate(zip(*texts)) if one != other), min(map(len, texts)))
+    pieces = [text[max(place - shown_around, 0) : place + shown_around] for text in texts]
+    return f"from byte {place}: stock {pieces[0]!r}\n{'':>{len(str(place)) + 11}}ours  {pieces[1]!r}"
+
+
+#: Something that follows itself at least eight times, as long messages are made.
+REPEATED = re.compile(rb"(.{1,120}?)\1{7,}", re.DOTALL)
+
+
+def expression(message: bytes) -> str:
+    """A Python expression of the whole message, with what is repeated written once."""
+    pieces = []
+    place = 0
+    for found in REPEATED.finditer(message):
+        pieces += _lines(message[place : found.start()])
+        pieces.append(f"{found[1]!r} * {len(found[0]) // len(found[1])}")
+        place = found.end()
+    pieces += _lines(message[place:])
+    return "(\n    " + "\n    + ".join(pieces or ["b''"]) + "\n)"
+
+
+def _lines(text: bytes) -> list[str]:
+    return [repr(line) for line in text.splitlines(keepends=True)]

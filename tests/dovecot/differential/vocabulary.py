@@ -114,3 +114,13 @@ INSERTS = (
     b"\n", b"\r", b"\r\n", b"\x00", b"--", b":", b" ", b'"', b"(", b")", b";", b"\n\n", b"=", b"\\", b"\n ",
     b"\xff",
 )  # fmt: skip
+
+#: Fields for lines that are too long, and what such a header can stand in.
+LONG_NAMES = (
+    b"Subject", b"To", b"X-Long", b"Content-Type", b"Content-Description", b"Content-ID", b"Content-Location",
+    b"Content-Transfer-Encoding", b"Content-Disposition", b"Message-ID", b"Date", b"x" * 1100,
+)  # fmt: skip
+AROUND_LONG_LINES = (
+    b"", b"", b"Content-Type: message/rfc822\n\n", b"Content-Type: multipart/mixed; boundary=b\n\n--b\n",
+    b"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n",
+)  # fmt: skip
