@@ -10,6 +10,7 @@ RFC 2046 as lib-mail/message-parser.c reads it.  What differs from the letter of
 
 from __future__ import annotations
 
+from dovecot_urlauth.message.boundaries import BOUNDARY_LIMIT, Boundaries
 from dovecot_urlauth.message.errors import TooLarge
 from dovecot_urlauth.message.header import HeaderReader
 from dovecot_urlauth.message.parameters import ContentType
@@ -20,13 +21,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dovecot_urlauth.message.boundaries import Boundary
     from dovecot_urlauth.message.header import Field
     from dovecot_urlauth.message.rules import MessageRules
     from dovecot_urlauth.message.source import Source
 
 MAX_NESTED = 100
 MAX_PARTS = 10_000
-BOUNDARY_LIMIT = 80
 
 #: What may be kept of fields for a structure, counted with what Python needs to keep each.
 KEPT_LIMIT = 24 * 1024 * 1024
@@ -41,22 +42,12 @@ _ENVELOPE_FIELDS = frozenset(
 )
 
 
-class _Boundary:
-    """The boundary of an open multipart."""
-
-    __slots__ = ("part", "text")
-
-    def __init__(self, text: bytes, part: Part) -> None:
-        self.text = text
-        self.part = part
-
-
 class _Delimiter:
     """A delimiter line: its offset and the boundary it belongs to."""
 
     __slots__ = ("boundary", "closing", "offset")
 
-    def __init__(self, offset: int, boundary: _Boundary, closing: bool) -> None:
+    def __init__(self, offset: int, boundary: Boundary, closing: bool) -> None:
         self.offset = offset
         self.boundary = boundary
         self.closing = closing
@@ -91,8 +82,7 @@ class _TreeParser:
         self._room = KEPT_LIMIT if fields else 0
         self._keep_fields = fields
         self._position = 0
-        self._boundaries: list[_Boundary] = []
-        self._needle = b""
+        self._boundaries = Boundaries()
         self._root = self._part = Part(Place.ROOT, Mark(0, 0, 0))
         #: The parts that contain the open part, outermost first.
         self._ancestors: list[Part] = []
@@ -188,8 +178,7 @@ class _TreeParser:
         if len(self._ancestors) + 1 >= MAX_NESTED:
             part.multipart = False
             return
-        self._boundaries.append(_Boundary(self._announced, part))
-        self._boundaries_changed()
+        self._boundaries.open(self._announced, part)
 
     def _take_field(self, part: Part, field: Field, typed: bool) -> bool:
         """Note what a field says of the part; tells whether it is a Content-Type."""
@@ -226,7 +215,7 @@ class _TreeParser:
             part.digest = subtype == b"digest"
             for name, boundary in part.content_type.parameters:
                 if name.lower() == b"boundary":
-                    self._announced = boundary[:BOUNDARY_LIMIT]
+                    self._announced = boundary
                     break
 
     def _settle_type(self, part: Part, typed: bool) -> None:
@@ -241,14 +230,6 @@ class _TreeParser:
             part.rfc822 = False
 
     # --- body
-
-    def _boundaries_changed(self) -> None:
-        """What every delimiter line begins with, so that bodies can be searched for it."""
-        texts = [boundary.text for boundary in self._boundaries]
-        common = min(texts, default=b"")
-        while not all(text.startswith(common) for text in texts):
-            common = common[:-1]
-        self._needle = b"\n--" + common
 
     def _find_delimiter(self) -> _Delimiter | None:
         """Go through the open part's body to the next delimiter line; None at the end of the message."""
@@ -285,7 +266,7 @@ class _TreeParser:
         data, start = self._window.data, self._window.start
         # one byte is found twenty times as fast as several, and base64 has no hyphen
         hyphen = data.find(b"-", search - start)
-        found = data.find(self._needle, max(hyphen - 1, search - start)) if hyphen >= 0 else -1
+        found = data.find(self._boundaries.needle, max(hyphen - 1, search - start)) if hyphen >= 0 else -1
         return start + found if found >= 0 else -1
 
     def _undecided(self, search: int) -> tuple[int, int]:
@@ -294,7 +275,8 @@ class _TreeParser:
         Mostly there is nothing to keep, and then nothing is copied.
         """
         window = self._window
-        newline = window.data.find(b"\n", max(len(window.data) - len(self._needle) + 1, search - window.start))
+        tail = len(window.data) - len(self._boundaries.needle) + 1
+        newline = window.data.find(b"\n", max(tail, search - window.start))
         if newline < 0:
             return window.end - window.data.endswith(b"\r"), window.end
         return max(window.start + newline - 1, self._position), window.start + newline
@@ -322,31 +304,15 @@ class _TreeParser:
         if ended:
             line = line.removesuffix(b"\r")
             dashes = len(line) > 2 and line.endswith(b"--")
-        boundary = self._longest(line, dashes)
+        boundary = self._boundaries.fitting(line, dashes=dashes)
         if boundary is None:
             return None
         return _Delimiter(offset, boundary, shown.startswith(b"--", len(boundary.text)))
 
-    def _longest(self, line: bytes, dashes: bool) -> _Boundary | None:
-        """The open boundary that fits a line best: the longest, of equals the innermost."""
-        best: _Boundary | None = None
-        for boundary in reversed(self._boundaries):
-            length = len(boundary.text)
-            if line.startswith(boundary.text) and (best is None or length > len(best.text)):
-                best = boundary
-                if length == len(line) or (dashes and length + 2 == len(line)):
-                    break
-        return best
-
     def _pass_delimiter(self, delimiter: _Delimiter) -> _Delimiter | None:
         """Go behind a delimiter line; either a part begins there, whose header is read, or an epilogue."""
         window = self._window
-        if delimiter.closing or self._boundaries[-1] is not delimiter.boundary:
-            while self._boundaries.pop() is not delimiter.boundary:
-                pass
-            if not delimiter.closing:
-                self._boundaries.append(delimiter.boundary)
-            self._boundaries_changed()
+        self._boundaries.close_inside(delimiter.boundary, closing=delimiter.closing)
         self._position = window.line_end(delimiter.end)
         if delimiter.closing:
             return None
