@@ -203,9 +203,13 @@ class Conversion:
     def _header(self, start: int) -> _Header:
         """The header block at ``start``, which may be the rest of one that was read already."""
         header = self._last_header
-        if header is None or not header.start <= start < header.end:
+        if header is None or not header.start <= start < header.end or not self._begins_line(start):
             header = self._last_header = _read_header(self._source, self._rules, start)
         return header
+
+    def _begins_line(self, offset: int) -> bool:
+        """Whether a line begins there; a part without room for its header begins at the line end before."""
+        return offset == 0 or self._source.read(offset - 1, 1) == b"\n"
 
 
 def _read_header(source: Source, rules: MessageRules, start: int) -> _Header:

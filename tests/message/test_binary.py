@@ -58,6 +58,17 @@ def test_headers_that_run_on_behind_their_part():
     assert b"".join(content.chunks) == text.replace(b"\n", b"\r\n")
 
 
+def test_a_message_without_room_for_a_header():
+    head = b"Content-Type: multipart/digest; boundary=b\n\n--b\n"
+    message = head + b"A\n--\n--b\nContent-Transfer-Encoding: quoted-printable\n"
+    content = ask(message, binary=True, structure=True, rules=RULES_2_4_1)
+    # the message in the first part is nothing, and begins at the line end before the delimiter line
+    text = head + b"A\n--\n--b\n" + b"\n--b\n"
+    assert b"".join(content.chunks) == text.replace(b"\n", b"\r\n")
+    assert content.structure is not None
+    assert content.structure.startswith(b'("message" "rfc822" NIL NIL NIL "binary" 0 (')
+
+
 def test_a_multipart_is_decoded_part_by_part():
     message = b"""\
 Content-Type: multipart/mixed; boundary=b
