@@ -119,7 +119,8 @@ class Uidlist:
             at = data.find(wanted)
             if at >= 0:
                 rest = data[at + 1 :] + self._file.read(offset, LINE_LIMIT)
-                line, newline, _ = rest.partition(b"\n")
+                # a longer line is none, wherever the blocks end
+                line, newline, _ = rest[:LINE_LIMIT].partition(b"\n")
                 return line if newline else None
             held = data[-len(wanted) :]
 
