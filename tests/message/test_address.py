@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dovecot_urlauth.message.address import addresses
+from dovecot_urlauth.message.envelope import EnvelopeWriter
 from dovecot_urlauth.message.idna import shown
 from dovecot_urlauth.message.rules import RULES_2_3_19_DEBIAN, RULES_2_4_5
+from tests.message.imaplist import read
 
 
 def written(text: bytes) -> bytes:
@@ -72,3 +74,26 @@ def test_domains_for_people(domain, text):
     assert shown(domain) == text
     (address,) = addresses(b"x@" + domain, RULES_2_4_5) if b".." not in domain else (None,)
     assert address is None or address.domain == text
+
+
+@given(st.text("aäÄ.-xn\xad\u3002\u0301A1_").map(str.encode) | st.binary(max_size=80))
+def test_any_domain_is_shown(domain):
+    text = shown(domain)
+    assert text == domain or (text.decode() and len(text) <= 4 * len(domain) + 4)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"date", b"subject", b"from", b"to", b"in-reply-to", b"message-id", b"x"]),
+            st.binary(max_size=30),
+        )
+    ),
+    st.sampled_from([RULES_2_3_19_DEBIAN, RULES_2_4_5]),
+)
+def test_any_fields_are_an_envelope(fields, rules):
+    date, subject, *lists, in_reply_to, message_id = read(EnvelopeWriter(rules).write(fields))
+    assert len(lists) == 6
+    assert all(isinstance(text, bytes | None) for text in (date, subject, in_reply_to, message_id))
+    for entries in lists:
+        assert entries is None or all(len(entry) == 4 for entry in entries)

@@ -14,6 +14,7 @@ from dovecot_urlauth.message.part import Part
 from dovecot_urlauth.message.rules import RULES_2_3_13, RULES_2_3_19_DEBIAN, RULES_2_4_1, RULES_2_4_5
 from dovecot_urlauth.message.source import BytesSource
 from dovecot_urlauth.message.tree import parse
+from tests.message.imaplist import read
 from tests.message.messages import MessageMaker
 
 ALL_RULES = [RULES_2_3_13, RULES_2_3_19_DEBIAN, RULES_2_4_1, RULES_2_4_5]
@@ -94,6 +95,34 @@ def test_a_partial_range_is_a_piece_of_the_whole(message, request):
         assert piece == (None, whole[1][5:12])
     else:
         assert piece == whole
+
+
+@given(messages, st.sampled_from(ALL_RULES), st.booleans())
+def test_a_structure_is_what_rfc_3501_allows(message, rules, binary):
+    structure = answer(message, Request(b"", 0, None, False, binary, True), rules)[0]
+    if isinstance(structure, bytes):
+        check_structure(read(structure))
+
+
+def check_structure(items) -> None:
+    """``body-type-mpart`` or ``body-type-1part``, with all of its extension data."""
+    if isinstance(items[0], list):
+        *parts, subtype, _, _, _, _ = items
+        assert isinstance(subtype, bytes)
+        for part in parts:
+            check_structure(part)
+        return
+    kind, subtype, _, _, _, encoding, size, *rest = items
+    assert all(isinstance(text, bytes) for text in (kind, subtype, encoding))
+    assert isinstance(size, int)
+    if kind.lower() == b"text":
+        assert isinstance(rest.pop(0), int)
+    elif (kind, subtype) == (b"message", b"rfc822"):
+        envelope, inner, lines = rest[:3]
+        del rest[:3]
+        assert (len(envelope), isinstance(lines, int)) == (10, True)
+        check_structure(inner)
+    assert len(rest) == 4
 
 
 @given(messages)

@@ -74,6 +74,15 @@ def test_any_pairs_in_any_blocks(tmp_path, pairs, block):
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.binary(max_size=100), st.binary(max_size=5))
-def test_any_bytes(tmp_path, data, key):
-    lookup(tmp_path, data, key)
+@given(
+    st.lists(st.sampled_from([b"\n", b"a", b"b", b"\x01n", b"\0"])).map(b"".join) | st.binary(max_size=100),
+    st.sampled_from([b"a", b"", b"ab", b"\n"]) | st.binary(max_size=5),
+    st.integers(1, 10),
+)
+def test_any_bytes(tmp_path, data, key, block):
+    whole = lookup(tmp_path, data, key)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(filedict, "BLOCK", block)
+        assert lookup(tmp_path, data, key) == whole
+    lines = data.split(b"\n")[:-1]
+    assert (whole is not None) == (escape(key) in lines[: len(lines) // 2 * 2 : 2])

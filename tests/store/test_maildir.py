@@ -6,6 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dovecot_urlauth.store.errors import ReadFailed, StoreFailure
 from dovecot_urlauth.store.files import Directory
@@ -100,3 +102,16 @@ def test_no_maildir(tmp_path):
 )  # fmt: skip
 def test_size_in_name(name, size):
     assert size_in_name(name, b"W") == size
+
+
+@given(
+    st.lists(st.sampled_from([b",S=", b",W=", b"1", b"99", b":2,S", b",", b"x", b"\xb2"])).map(b"".join)
+    | st.binary(max_size=30)
+)
+def test_any_name_has_a_size_or_none(name):
+    for key in (b"S", b"W"):
+        size = size_in_name(name, key)
+        if size is not None:
+            _, mark, rest = name.partition(b"," + key + b"=")
+            assert mark
+            assert int(rest.partition(b":")[0].partition(b",")[0]) == size < 10**18

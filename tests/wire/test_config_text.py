@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dovecot_urlauth.wire.config_text import ConfigRefused, ConfigReply, parse_lines, request
+from tests.wire.feeding import bytewise
 
 # what Dovecot 2.3.19.1 answered for module=imap-urlauth-worker
 ANSWER = (
@@ -84,12 +85,21 @@ def test_error(cut: int) -> None:
     assert refused.value.text == "no module"
 
 
-@given(st.lists(st.binary()))
-def test_garbage(pieces: list[bytes]) -> None:
+LINES = [b"\n", b"k=v\n", b"ERROR", b" x", b"k", b"=", b"\x03", b"\xff"]
+
+
+@given(st.lists(st.sampled_from(LINES) | st.binary(max_size=20)).map(b"".join))
+def test_any_bytes(data: bytes) -> None:
+    assert answered(bytewise(data)) == answered([data])
+
+
+def answered(pieces: list[bytes]) -> dict[str, str] | str | None:
+    """The settings, the reason why there are none, or None as long as the answer is not complete."""
     reply = ConfigReply()
     try:
         for piece in pieces:
             if reply.feed(piece):
-                reply.values()
-    except ConfigRefused:
-        pass
+                return reply.values()
+    except ConfigRefused as refused:
+        return refused.text
+    return None

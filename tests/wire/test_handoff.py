@@ -21,6 +21,7 @@ from dovecot_urlauth.wire.handoff import (
     unpack_reply,
 )
 from dovecot_urlauth.wire.lines import ProtocolError
+from tests.wire.feeding import bytewise
 
 COOKIE = bytes.fromhex("50086f573c289b30700fd2a5bd2bf733")
 DATA = b"vsVVd+9gAAAAAAAA\0"
@@ -153,11 +154,23 @@ def test_end_of_input(count: int, text: str | None) -> None:
 
 @given(st.sampled_from(LAYOUTS), st.binary(max_size=200))
 def test_any_bytes_give_a_handoff_or_the_error(layout: HandoffLayout, data: bytes) -> None:
+    whole = read_pieces(layout, [data])
+    assert whole[0] is None or whole[0][1] == CLIENT_FD
+    # once the struct is there, what is said of it does not depend on how it came
+    head = pack(layout, handoff(layout))[: len(data)]
+    for start in (data, head + data):
+        assert read_pieces(layout, bytewise(start)) == read_pieces(layout, [start])
+
+
+def read_pieces(layout: HandoffLayout, pieces: list[bytes]):
+    """The handoff, if there is one, or the error's text, and the descriptors left."""
     reader = HandoffReader(layout)
-    reader.feed(data, [CLIENT_FD])
-    try:
-        result = reader.next_handoff()
-    except ProtocolError:
-        assert reader.surplus() == (CLIENT_FD,)
-    else:
-        assert result is None or result[1] == CLIENT_FD
+    for number, piece in enumerate(pieces):
+        reader.feed(piece, [] if number else [CLIENT_FD])
+        try:
+            taken = reader.next_handoff()
+        except ProtocolError as error:
+            return None, error.text, reader.surplus()
+        if taken is not None:
+            return taken, "", reader.surplus()
+    return None, "", reader.surplus()
