@@ -19,7 +19,7 @@ AT_A_RELOAD = (
     r"auth: Error: conn unix:\S*/auth-master ",
     r"auth: Error: auth-master client: Master requested auth for nonexistent client ",
     r"auth: Error: auth client \d+ disconnected with \d+ pending requests",
-    r"imap: Error: auth-master: login: request .* failed",
+    r"imap(\(\d+\))?: Error: auth-master: login: request .* failed",
 )
 
 FILES = ("90-urlauth.conf", "90-urlauth-executables.conf")
