@@ -82,8 +82,8 @@ def test_two_fetches_after_a_refused_target(scene: Scene) -> None:
 
 @pytest.mark.every_combination
 def test_leaving_in_the_middle_of_a_literal(scene: Scene) -> None:
-    # imap fails an assertion of its own when its client leaves during URLFETCH
-    scene.expect_log(r" imap\(bob\)")
+    # imap fails an assertion of its own when its client leaves during URLFETCH; it may leave during the hand-off
+    scene.expect_log(r" imap\(bob\)", r"Login client disconnected too early")
     big = b"Subject: big\r\n\r\n" + b"0123456789abcde\r\n" * 60_000
     url = scene.sign(scene.store(big))
     leaver = scene.session("bob")
