@@ -7,14 +7,14 @@ DEBIAN_PACKAGES = dovecot-core dovecot-imapd dovecot-submissiond python3-venv py
 PIP = .venv/bin/pip install --quiet --disable-pip-version-check
 TOX = .venv/bin/tox run
 
-.PHONY: help install demo dev compiled test style types unit dovecot bench differential debian clean
+.PHONY: help install demo dev compiled test style types unit limits dovecot bench differential debian clean
 
 help:
 	@echo 'make demo                   fetch a message across users through a private Dovecot'
 	@echo 'make install PREFIX=/dir    a self-contained installation and its conf.d'
 	@echo 'make test                   the whole suite, against real Dovecots too'
 	@echo 'make dev                    tools in .venv; compat/ then runs in place'
-	@echo 'make style types unit dovecot bench differential clean'
+	@echo 'make style types unit limits dovecot bench differential clean'
 
 install:
 	$(PYTHON) -IB install.py --prefix '$(PREFIX)' --destdir '$(DESTDIR)'
@@ -31,7 +31,7 @@ compiled: .venv/ready
 test: dev
 	$(TOX)
 
-style types unit dovecot: dev
+style types unit limits dovecot: dev
 	$(TOX) -e $@
 
 bench: dev

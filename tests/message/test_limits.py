@@ -10,6 +10,8 @@ import pytest
 
 from dovecot_urlauth.message.tree import MAX_NESTED, MAX_PARTS
 
+pytestmark = pytest.mark.limits
+
 ROOT = Path(__file__).parents[2]
 
 #: Runs requests over a message that is made while it is read: PIECES is a list of (bytes, how often).
