@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 def lookup(folder: Path, data: bytes, key: bytes) -> bytes | None:
     (folder / "dict").write_bytes(data)
-    return FileDict(os.fsencode(folder / "dict"), os.getuid()).lookup(key)
+    opened = FileDict(os.fsencode(folder / "dict"), os.getuid())
+    try:
+        return opened.lookup(key)
+    finally:
+        opened.close()
 
 
 def test_lookup(tmp_path):

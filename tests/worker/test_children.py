@@ -51,7 +51,7 @@ def keep_house(link, client):
     clients = [client]
     tell(client)
     while clients or link:
-        for ready in select.select([*clients, *([link] if link else [])], [], [])[0]:
+        for ready in wait_for_any([*clients, *([link] if link else [])]):
             if ready is link:
                 _, fds = receive_blocking(link)
                 if not fds:
@@ -74,8 +74,16 @@ def tell(client):
     client.sendall(b"%d" % os.getpid())
 
 
+def wait_for_any(sockets):
+    poll = select.poll()
+    for waiting in sockets:
+        poll.register(waiting, select.POLLIN)
+    ready = {fd for fd, _ in poll.poll()}
+    return [waiting for waiting in sockets if waiting.fileno() in ready]
+
+
 def receive_blocking(link):
-    select.select([link], [], [])
+    wait_for_any([link])
     return receive_fds(link, 1000)
 
 
@@ -110,8 +118,8 @@ class Parent:
             client.close()
         try:
             return script(link)
-        except OSError:
-            return 1
+        except BaseException:
+            return 1  # a child must never go on as the test run
 
     def connect(self, wish):
         ours, theirs = socket.socketpair()
