@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.dovecot.differential import campaign
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.dovecot.differential import campaign, generator
 from tests.dovecot.differential.compare import SAME
+from tests.dovecot.differential.reduce import expression
 
 if TYPE_CHECKING:
     from tests.dovecot.conftest import Installations
@@ -21,3 +25,12 @@ def test_every_difference_is_meant(version: Version, installations: Installation
     assert not outcome.complaints
     # a comparison of refusals would prove little
     assert outcome.counts[SAME] > COUNT // 2, outcome.counts
+
+
+@given(st.integers(0, 300).map(lambda number: generator.message(SEED, number)) | st.binary())
+def test_a_message_can_be_pasted(message: bytes) -> None:
+    assert eval(expression(message)) == message
+
+
+def test_what_is_repeated_is_written_once() -> None:
+    assert len(expression(b"head\n\n" + b"--b\n\nx\n" * 10_000 + b"--b--\n")) < 200
