@@ -90,6 +90,10 @@ class Directory:
             return False
         return (status.st_dev, status.st_ino) == self._identity
 
+    def is_same(self, other: Directory) -> bool:
+        """Whether both are the same directory, however it was reached."""
+        return self._identity == other._identity
+
     def names(self) -> Iterator[bytes]:
         """The names of all entries, in the file system's order.  Raises StoreFailure."""
         try:

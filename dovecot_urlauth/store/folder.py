@@ -36,7 +36,7 @@ class Folder:
         except FileNotFoundError:
             raise MailboxMissing("there is no such maildir") from None
         try:
-            self._index = IndexView(self._directory(where.index))
+            index = self._directory(where.index)
         except BaseException as error:
             self.maildir.close()
             raise _without_index(error) from None
@@ -44,12 +44,16 @@ class Folder:
             self.control = self._directory(where.control)
         except BaseException as error:
             self.maildir.close()
-            self._index.close()
+            index.close()
             raise _without_index(error) from None
+        self._index = IndexView(index)
+        self._parts: tuple[Maildir | Directory, ...] = (self.maildir, self.control)
+        if not index.is_same(self.control):
+            self._parts += (index,)
 
     def is_in_place(self) -> bool:
         """Whether every directory still is what its name leads to."""
-        return all(part.is_in_place() for part in (self.maildir, self._index, self.control))
+        return all(part.is_in_place() for part in self._parts)
 
     def refresh(self) -> IndexView:
         """The index as it is now.  Raises MailboxMissing or Unsupported."""

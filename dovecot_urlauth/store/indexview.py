@@ -45,6 +45,8 @@ class IndexView:
         self._version: object = None
         self._index: MainIndex | None = None
         self._changes = Changes()
+        self._last: tuple[int, bytes | None] = (0, None)
+        """The UID that was asked for last, and its record."""
 
     @property
     def uid_validity(self) -> int:
@@ -78,17 +80,17 @@ class IndexView:
         if self._changes.deleted:
             raise MailboxMissing("index is marked deleted")
 
-    def is_in_place(self) -> bool:
-        """Whether the directory still is where it was."""
-        return self._directory.is_in_place()
-
     def close(self) -> None:
         """Close the directory and all files."""
         self._close_files()
         self._directory.close()
 
     def _record(self, uid: int) -> bytes | None:
-        return None if self._index is None else self._index.record(uid)
+        if self._index is None:
+            return None
+        if uid != self._last[0]:
+            self._last = (uid, self._index.record(uid))
+        return self._last[1]
 
     def _stat(self) -> object:
         found = [self._directory.status(name) for name in (INDEX_NAME, LOG_NAME)]
@@ -100,6 +102,7 @@ class IndexView:
 
     def _load(self) -> None:
         self._close_files()
+        self._last = (0, None)
         try:
             self._log = self._directory.file(LOG_NAME)
         except FileNotFoundError:

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
     from dovecot_urlauth.message.fetch import Content, Request
     from dovecot_urlauth.message.rules import MessageRules
+    from dovecot_urlauth.store.indexview import IndexView
     from dovecot_urlauth.store.layout import MailboxPlaces
     from dovecot_urlauth.store.namespace import Namespace
     from dovecot_urlauth.store.source import FileSource
+    from dovecot_urlauth.store.uidlist import Uidlist
 else:
     Protocol = object
 
@@ -88,7 +90,7 @@ class NativeStore:
             folder.close()
             raise
         self._keep(mailbox, folder)
-        return NativeMailbox(self._plan, folder, mailbox)
+        return NativeMailbox(self._plan, folder, index, mailbox)
 
     def close(self) -> None:
         """End all sessions."""
@@ -115,17 +117,21 @@ class NativeStore:
 
 
 class NativeMailbox:
-    """One mailbox of a maildir storage, as it is when it is opened: to be used before another one is."""
+    """One mailbox of a maildir storage, to be used before another one is opened."""
 
-    def __init__(self, plan: Plan, folder: Folder, name: bytes) -> None:
+    def __init__(self, plan: Plan, folder: Folder, index: IndexView, name: bytes) -> None:
         self._plan = plan
         self._folder = folder
+        self._index = index
         self._name = name
+        self._uidlist: Uidlist | None = None
+        self._is_fresh = True
+        """Index and uidlist were looked at for this very request: at the first, when the mailbox was opened."""
         self._mail: FileSource | None = None
 
     def key(self) -> bytes | None:
         """The mailbox's 64-byte key.  Raises StoreFailure or Unsupported."""
-        guid = self._folder.uidlist().header.guid
+        guid = self._opened_uidlist().header.guid
         if guid is None:
             raise Unsupported("dovecot-uidlist has no GUID")
         text = self._plan.attributes.lookup(KEY_PATH % guid)
@@ -142,11 +148,14 @@ class NativeMailbox:
     def fetch(self, uid: int, request: Request) -> Content:
         """A part of message ``uid``.  Raises ReadFailed, message errors, StoreFailure or Unsupported."""
         self.close()
-        index = self._folder.refresh()
+        if not self._is_fresh:
+            self._index, self._uidlist = self._folder.refresh(), None
+        self._is_fresh = False
+        index = self._index
         flags = index.flags(uid)
         if flags is None:
             raise ReadFailed("Message not found")
-        uidlist = self._folder.uidlist()
+        uidlist = self._opened_uidlist()
         if uidlist.header.uid_validity != index.uid_validity:
             raise Unsupported("dovecot-uidlist and index have different UIDVALIDITY")
         entry = uidlist.find(uid)
@@ -160,6 +169,11 @@ class NativeMailbox:
         if virtual_size is None:
             virtual_size = entry.virtual_size
         return fetch(self._mail, request, self._plan.message_rules, virtual_size)
+
+    def _opened_uidlist(self) -> Uidlist:
+        if self._uidlist is None:
+            self._uidlist = self._folder.uidlist()
+        return self._uidlist
 
     def close(self) -> None:
         """Close the mail; the store keeps the mailbox itself for the next URL."""

@@ -59,9 +59,15 @@ class Uidlist:
         if not end:
             raise Unsupported("dovecot-uidlist has no header")
         self.header = parse_header(line)
+        self._last: UidlistEntry | None = None
 
     def find(self, uid: int) -> UidlistEntry | None:
         """The entry of ``uid``, None when there is none.  Raises StoreFailure for a line that cannot be read."""
+        if self._last is None or self._last.uid != uid:
+            self._last = self._find(uid)
+        return self._last
+
+    def _find(self, uid: int) -> UidlistEntry | None:
         try:
             line = self._bisect(uid)
         except OrderBroken:

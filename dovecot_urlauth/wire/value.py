@@ -33,21 +33,29 @@ else:
         body.update(__slots__=own, __match_args__=inherited + own, _defaults=defaults)
         body.update(__init__=_init, __setattr__=_refuse, __delattr__=_refuse)
         body.update(__eq__=_equal, __hash__=_hash, __repr__=_repr)
-        return type(cls)(cls.__name__, cls.__bases__, body)
+        made = type(cls)(cls.__name__, cls.__bases__, body)
+        # a slot's own setter passes by __setattr__, and is the quickest way to fill it
+        made._setters = tuple(getattr(made, name).__set__ for name in made.__match_args__)
+        return made
 
     def _init(self, *values, **named):
+        setters = self._setters
+        for put, value in zip(setters, values):
+            put(self, value)
+        if len(values) != len(setters) or named:
+            _fill(self, len(values), named)
+
+    def _fill(self, filled, named):
+        """Set the fields behind the first ``filled`` ones, by name or by default."""
         fields = self.__match_args__
-        if len(values) > len(fields):
-            raise TypeError(f"{type(self).__name__} takes {len(fields)} values, got {len(values)}")
-        store = object.__setattr__
-        for name, value in zip(fields, values):
-            store(self, name, value)
+        if filled > len(fields):
+            raise TypeError(f"{type(self).__name__} takes {len(fields)} values, got {filled}")
         defaults = self._defaults
-        for name in fields[len(values) :]:
+        for put, name in zip(self._setters[filled:], fields[filled:]):
             if name in named:
-                store(self, name, named.pop(name))
+                put(self, named.pop(name))
             elif name in defaults:
-                store(self, name, defaults[name])
+                put(self, defaults[name])
             else:
                 raise TypeError(f"{type(self).__name__} needs {name}")
         if named:

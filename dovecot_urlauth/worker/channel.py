@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 IDLE_TIMEOUT = 600.0
 """Seconds without input from the client or progress of our output (imap-urlauth-worker.c, CLIENT_IDLE_TIMEOUT)."""
 
-PEEK_SIZE = 65536
+PEEK_SIZE = 4096
+"""Bytes that are looked at for a line's end; a longer line comes in pieces."""
 FAIR_SHARE = 1 << 20
 """Bytes after which a client that reads as fast as we write lets the others have their turn."""
 

@@ -180,6 +180,7 @@ def test_the_rest_of_the_session(home):
     assert isinstance(store, ChosenStore)
     mailbox = store.open(b"INBOX", 1000)
     assert mailbox.key() == KEY
+    assert mailbox.fetch(3, WHOLE).size
     (home / "Maildir" / "dovecot.index.log").unlink()
     assert mailbox.fetch(3, WHOLE) == ("engine's", 3, WHOLE)
     assert mailbox.key() == b"engine's key"
