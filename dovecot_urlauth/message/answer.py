@@ -130,7 +130,9 @@ class _Work:
                 return _EMPTY
             start = part.start.offset
         keep = section.text is Text.FIELDS
-        wanted = FieldFilter(section.fields, keep=keep, cached=keep and not section.path)
+        wanted = FieldFilter(
+            section.fields, keep=keep, cached=keep and not section.path, parsed=self._request.structure
+        )
         offset = self._request.partial_offset
         size = sum(map(len, wanted.read(self._source, start, self._rules)))
         size = partial_size(size, offset, self._request.partial_size)

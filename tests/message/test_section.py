@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dovecot_urlauth.message.errors import InvalidSection
+from dovecot_urlauth.message.fetch import Request, fetch
+from dovecot_urlauth.message.rules import RULES_2_4_5
 from dovecot_urlauth.message.section import Section, Text, parse_section
+from dovecot_urlauth.message.source import BytesSource
 from tests.message.asking import ask, body_of
 
 VALID = {
@@ -124,3 +127,16 @@ def test_fields_of_a_header_without_end():
     assert body_of(b"To: a\nCc: b", b"HEADER.FIELDS (to)") == b"To: a\r\n\r\n"
     assert body_of(b"To: a\nCc: b", b"HEADER.FIELDS (cc)") == b"Cc: b\r\n"
     assert body_of(b"To: a\nCc: b", b"HEADER.FIELDS.NOT (to)") == b"Cc: b"
+
+
+@pytest.mark.parametrize("structure", [False, True])
+@pytest.mark.parametrize(
+    ("end", "alone", "with_structure"), [("", "\r\n", "\r\n\r\n"), ("\r", "\r\n", "\r\r\n\r\n")]
+)
+def test_a_header_without_end(structure, end, alone, with_structure):
+    """A last line without its end is completed once; twice, as it were, when a structure was asked for as well."""
+    source = BytesSource(b"X: y\r\nFrom: a@b" + end.encode())
+    request = Request(b"HEADER.FIELDS (FROM)", structure=structure)
+    content = fetch(source, request, RULES_2_4_5)
+    expected = b"From: a@b" + (with_structure if structure else alone).encode()
+    assert (content.size, b"".join(content.chunks)) == (len(expected), expected)
