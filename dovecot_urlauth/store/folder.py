@@ -68,8 +68,8 @@ class Folder:
         if self._uidlist is not None and self._uidlist_file is not None:
             if status is not None and version(status) == self._uidlist_file.version:
                 return self._uidlist
-            self._uidlist_file.close()
-        self._uidlist = None
+        close_all((self._uidlist_file,))
+        self._uidlist = self._uidlist_file = None
         try:
             self._uidlist_file = self.control.file(UIDLIST_NAME)
         except FileNotFoundError:

@@ -9,7 +9,7 @@ import pytest
 
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
 from dovecot_urlauth.message.fetch import Request
-from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed
+from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, Unsupported
 from dovecot_urlauth.store.native import KEPT_FOLDERS, NativeStore
 from dovecot_urlauth.store.plan import make_plan
 from tests.store import ondisk
@@ -138,3 +138,13 @@ def test_a_mailbox_that_cannot_be_opened_leaves_nothing_open(inbox: Path, store:
     store.open(b"INBOX", 0)
     store.close()
     assert descriptors() == before
+
+
+def test_a_uidlist_of_an_unknown_kind_leaves_nothing_open(inbox: Path, store: NativeStore):
+    (inbox / "dovecot-uidlist").write_bytes(b"9 V1\n")
+    opened = []
+    for _ in range(3):
+        with pytest.raises(Unsupported):
+            store.open(b"INBOX", 0).key()
+        opened.append(descriptors())
+    assert opened[0] == opened[-1]
