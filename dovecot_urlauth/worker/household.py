@@ -59,6 +59,8 @@ class Household:
         self._target = become(resident, self._config, log, self._stay_alone)
         if not self._config.dialect.load_url_rules().asks_userdb:
             self._userdb.disconnect()  # it was made by root, and answers more than this user may know
+        if self._target.store is None:
+            self._stay_alone()  # what failed for this client may go well for the next
         if self._link is not None:
             self._watch.add(self._link.fileno(), self._receive_guest)
         self._admit(first)
