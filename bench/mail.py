@@ -60,8 +60,7 @@ def text_message(size: int) -> bytes:
 def multipart_message(parts: int, lines: int) -> bytes:
     """A message of `parts` base64 parts, each of so many lines."""
     part = (
-        b"--boundary\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n"
-        + LINE * lines
+        b"--boundary\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n" + LINE * lines
     )
     head = b"From: alice@example.test\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=boundary\n\n"
     return head + part * parts + b"--boundary--\n"

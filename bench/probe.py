@@ -12,7 +12,7 @@ EXECUTABLE = {executable!r}
 MARK = {mark!r}
 """
 
-BODY = '''
+BODY = """
 BEGUN = time.perf_counter()
 SETTINGS = "dovecot_urlauth.service.settings_source"
 PROCESS = "dovecot_urlauth.service.process"
@@ -80,7 +80,7 @@ HOOKS = {SETTINGS: hook_settings, PROCESS: hook_process}
 builtins.__import__ = timed_import
 __file__ = EXECUTABLE
 exec(compile(open(EXECUTABLE).read(), EXECUTABLE, "exec"))
-'''
+"""
 
 
 def probe(executable: str, mark: str) -> str:

@@ -67,9 +67,7 @@ class WorkerConnection:
             connection = connect_unix(self._path, patience=0)
         except BlockingIOError as error:
             if monotonic() < self._deadline:
-                self._retry = self._process.loop.after(
-                    CONNECT_PAUSE, lambda: self.connect(client_in, client_out)
-                )
+                self._retry = self._process.loop.after(CONNECT_PAUSE, lambda: self.connect(client_in, client_out))
                 return
             self._refuse(f"imap-urlauth-client: net_connect_unix({self._where()}) failed: {error.strerror}")
             return

@@ -56,9 +56,7 @@ class AuthConnection:
         self._handshake_timer = self._process.loop.after(HANDSHAKE_TIMEOUT, self._on_handshake_timeout)
         self._stream.write(self._protocol.handshake())
 
-    def ask(
-        self, session: bytes, response: bytes, on_reply: Callable[[AuthOk | AuthFail | None], None]
-    ) -> int:
+    def ask(self, session: bytes, response: bytes, on_reply: Callable[[AuthOk | AuthFail | None], None]) -> int:
         """Send an AUTH request (``response`` in base64); return its id."""
         request_id, line = self._protocol.request(session, response)
         self._callbacks[request_id] = on_reply

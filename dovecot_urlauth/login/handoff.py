@@ -26,9 +26,7 @@ REPLY_TIMEOUT = 90.0
 CONNECT_PATIENCE = 0.5
 CONNECT_PAUSE = 0.02
 
-PROCESS_LIMIT_HINT = (
-    "read() failed: Remote closed connection (destination service { process_limit } reached?)"
-)
+PROCESS_LIMIT_HINT = "read() failed: Remote closed connection (destination service { process_limit } reached?)"
 
 
 class HandoffAttempt:

@@ -261,9 +261,7 @@ class Decoder:
         keep_nuls = self.conversion.has_nuls
         return self._partial(self._stored if keep_nuls else self._stored_without_nul, size, offset, limit)
 
-    def _partial(
-        self, read: Callable[[], Iterator[bytes]], total: int, offset: int, limit: int | None
-    ) -> Content:
+    def _partial(self, read: Callable[[], Iterator[bytes]], total: int, offset: int, limit: int | None) -> Content:
         size = partial_size(total, offset, limit)
         # the blocks' surveys say nothing of a stored text that is given in their place
         stored = read == self._stored

@@ -125,5 +125,3 @@ def _tokens(value: bytes) -> Tokenizer:
 
 def _first(known: bytes | None, value: bytes) -> bytes:
     return value.replace(b"\0", NUL_SHOWN) if known is None else known
-
-

@@ -68,9 +68,7 @@ def _converted_sizes(decoder: Decoder) -> tuple[dict[int, int], dict[int, int]]:
     return headers, bodies
 
 
-def _changes(
-    root: Part, headers: dict[int, int], bodies: dict[int, int]
-) -> Iterator[tuple[int, int, int]]:
+def _changes(root: Part, headers: dict[int, int], bodies: dict[int, int]) -> Iterator[tuple[int, int, int]]:
     """By how much each changed part's size and number of lines change, with its offset."""
     first_at: dict[int, Part] = {}
     for part in _walk(root):

@@ -117,5 +117,3 @@ def _about(content: PartContent) -> bytes:
         disposition = b"(%s %s)" % (string(content.disposition), _parameters(content.disposition_parameters))
     language = b"(%s)" % b" ".join(map(string, content.languages)) if content.languages else b"NIL"
     return b"%s %s %s" % (disposition, language, unfolded(content.location))
-
-

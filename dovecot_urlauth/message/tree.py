@@ -37,9 +37,7 @@ _FIELD_COST = 200
 _LINE_SHOWN = BOUNDARY_LIMIT + 6
 
 _HYPHEN = 0x2D
-_ENVELOPE_FIELDS = frozenset(
-    b"date subject from sender reply-to to cc bcc in-reply-to message-id".split()
-)
+_ENVELOPE_FIELDS = frozenset(b"date subject from sender reply-to to cc bcc in-reply-to message-id".split())
 
 
 class _Delimiter:
@@ -190,8 +188,7 @@ class _TreeParser:
             if not typed:
                 self._take_type(part, field.value)
         if self._keep_fields and (
-            name.startswith(b"content-")
-            or (name in _ENVELOPE_FIELDS and part.place is Place.MESSAGE)
+            name.startswith(b"content-") or (name in _ENVELOPE_FIELDS and part.place is Place.MESSAGE)
         ):
             self._keep(part, name, field.value)
         return name == b"content-type"

@@ -1,18 +1,18 @@
 """What every Dovecot service process does, whatever it serves.
 
-    ahead.py        calling the next stage before our own imports
-    environment.py  what master says in the environment
-    process.py      the life of a process: start, accept, reload, stop
-    slots.py        how many more clients it takes, and when it has served enough
-    master.py       the pipes to and from master: status, death, login-notify
-    log.py          the log pipe
-    loop.py         waiting for file descriptors and timers
-    signals.py      signals as events, with who sent them
-    stream.py       buffered reading and writing of one socket in the loop
-    sockets.py      connecting, accepting, peer credentials
-    fdpass.py       file descriptors in messages
-    privileges.py   giving root up for good, and proving it
-    libc.py         the system calls that Python has no name for
-    title.py        the process title
-    settings.py     Dovecot's settings
+ahead.py        calling the next stage before our own imports
+environment.py  what master says in the environment
+process.py      the life of a process: start, accept, reload, stop
+slots.py        how many more clients it takes, and when it has served enough
+master.py       the pipes to and from master: status, death, login-notify
+log.py          the log pipe
+loop.py         waiting for file descriptors and timers
+signals.py      signals as events, with who sent them
+stream.py       buffered reading and writing of one socket in the loop
+sockets.py      connecting, accepting, peer credentials
+fdpass.py       file descriptors in messages
+privileges.py   giving root up for good, and proving it
+libc.py         the system calls that Python has no name for
+title.py        the process title
+settings.py     Dovecot's settings
 """

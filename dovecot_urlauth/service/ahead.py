@@ -12,9 +12,7 @@ from _socket import AF_UNIX, MSG_PEEK, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM,
 def serves_one_waiting_client() -> bool:
     """Whether master started this process because a client waits, and for that one only."""
     environment = posix.environ
-    return (
-        environment.get(b"SERVICE_COUNT") == b"1" and environment.get(b"PROCESS_MIN_AVAIL", b"0") == b"0"
-    )
+    return environment.get(b"SERVICE_COUNT") == b"1" and environment.get(b"PROCESS_MIN_AVAIL", b"0") == b"0"
 
 
 def call(path: bytes) -> socket | None:

@@ -134,9 +134,7 @@ class ServiceProcess:
         self._listeners = [from_fd(fd) for fd in range(first, first + self.environment.listener_count)]
 
     def _accepted_client(self) -> bool:
-        return (
-            self.environment.accepted_listener_fd is not None and self.dialect.accepted_client_fd is not None
-        )
+        return self.environment.accepted_listener_fd is not None and self.dialect.accepted_client_fd is not None
 
     def _report(self) -> None:
         self._status.report(self.slots.status, self.dialect.status_when_exhausted)

@@ -26,9 +26,7 @@ OWN_NAMES = frozenset(("dict_name",))
 """What a block is called; the path says it already, and ``dict_proxy_name`` has the same short name."""
 
 
-def flatten(
-    blocks: Mapping[str, tuple[FilteredSettings, ...]], protocol: str, service: str
-) -> dict[str, str]:
+def flatten(blocks: Mapping[str, tuple[FilteredSettings, ...]], protocol: str, service: str) -> dict[str, str]:
     """All settings that apply.  Raises :class:`ConfigFileError` if one of them was found to be invalid."""
     values: dict[str, str] = {}
     for filtered in blocks.values():

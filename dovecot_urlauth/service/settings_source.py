@@ -85,9 +85,7 @@ def _read_text(environment: Environment, wanted: Wanted) -> Settings:
 
 
 def _both_failed(unreachable: ConfigUnreachable, error: SettingsError) -> SettingsError:
-    return SettingsError(
-        f"{unreachable.text} - Also failed to read config by executing doveconf: {error.text}"
-    )
+    return SettingsError(f"{unreachable.text} - Also failed to read config by executing doveconf: {error.text}")
 
 
 def _dump_file(environment: Environment) -> int:

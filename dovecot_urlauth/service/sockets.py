@@ -66,6 +66,4 @@ def peer_credentials(connection: socket) -> PeerCredentials:
 
     Raises OSError when there are none; a peer outside our pid namespace has pid 0, which matches nobody.
     """
-    return PeerCredentials(
-        *CREDENTIALS.unpack(connection.getsockopt(SOL_SOCKET, SO_PEERCRED, CREDENTIALS.size))
-    )
+    return PeerCredentials(*CREDENTIALS.unpack(connection.getsockopt(SOL_SOCKET, SO_PEERCRED, CREDENTIALS.size)))

@@ -94,9 +94,7 @@ class FilteredSettings:
     records: tuple[Record, ...]
 
 
-def read_config(
-    read: Read, wanted: Collection[str], byte_order: str
-) -> dict[str, tuple[FilteredSettings, ...]]:
+def read_config(read: Read, wanted: Collection[str], byte_order: str) -> dict[str, tuple[FilteredSettings, ...]]:
     """Read the ``wanted`` blocks; blocks that the file lacks are left out.
 
     ``read(size, offset)`` gives up to ``size`` bytes of the file, as os.pread does.  ``byte_order`` is

@@ -58,9 +58,7 @@ def override_settings(fields: Mapping[str, str], settings: Settings, dialect: Di
     return settings.merged(overrides)
 
 
-def _interpret_2_3(
-    key: str, value: str, so_far: Settings, dialect: Dialect, overrides: dict[str, str]
-) -> None:
+def _interpret_2_3(key: str, value: str, so_far: Settings, dialect: Dialect, overrides: dict[str, str]) -> None:
     """Only Dovecot's C tables know which names are settings and which belong to plugins.
 
     So a plain name is kept as both: nobody asks for ``plugin/mail_location`` or for a bare ``quota_rule``.
@@ -73,9 +71,7 @@ def _interpret_2_3(
         overrides[each] = so_far.get(each) + value if appends else value
 
 
-def _interpret_2_4(
-    key: str, value: str, so_far: Settings, dialect: Dialect, overrides: dict[str, str]
-) -> None:
+def _interpret_2_4(key: str, value: str, so_far: Settings, dialect: Dialect, overrides: dict[str, str]) -> None:
     if dialect.explicit_override_prefix:
         key = key.removeprefix(EXPLICIT)
     path, slash, name = key.rpartition("/")

@@ -87,9 +87,7 @@ class Reception:
     def _find(self, name: bytes, log: Log) -> Resident:
         shown = os.fsdecode(name)
         log.debug(f"Looking up user {shown}")
-        return find_resident(
-            name, self._config, self._userdb, log.with_prefix(f"imap-urlauth-worker({shown}): ")
-        )
+        return find_resident(name, self._config, self._userdb, log.with_prefix(f"imap-urlauth-worker({shown}): "))
 
 
 def client_prefix(access: Access, target: bytes | None = None) -> str:

@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 
 STDIN, STDOUT = 0, 1
 
-def serve_standard_streams(
-    start: Start, config: WorkerConfig, options: Options, arguments: Sequence[str]
-) -> int:
+
+def serve_standard_streams(start: Start, config: WorkerConfig, options: Options, arguments: Sequence[str]) -> int:
     """Serve until END or the end of input; return the exit status. Raises Fatal."""
     user = arguments[0] if arguments else os.environ.get("USER", "")
     if not user:

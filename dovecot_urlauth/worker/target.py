@@ -91,9 +91,7 @@ def find_resident(name: bytes, config: WorkerConfig, userdb: UserdbConnection, l
         log.debug(f"User {text} doesn't exist")
         return Resident(name, None, None)
     try:
-        account = resolve_account(
-            reply.name, reply.fields, config.settings, config.dialect, config.extra_groups
-        )
+        account = resolve_account(reply.name, reply.fields, config.settings, config.dialect, config.extra_groups)
     except (AccountRefused, SettingsError) as error:
         log.error(f"Failed to lookup user {text}: {error.text}")
         return Resident(name, None, None)

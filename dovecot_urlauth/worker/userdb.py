@@ -67,9 +67,7 @@ class UserdbConnection:
         """
         self._last_id += 1
         try:
-            line = self._protocol.user_lookup(
-                self._last_id, name, self._dialect.userdb_parameter, debug=debug
-            )
+            line = self._protocol.user_lookup(self._last_id, name, self._dialect.userdb_parameter, debug=debug)
         except ValueError:
             return None  # no user can have a name that auth does not take
         try:

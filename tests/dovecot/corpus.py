@@ -21,7 +21,7 @@ HEADERS = (
     b"Subject: folded\n  over\n\tlines",
     b"Subject:",
     b"From: A <a@example.test>",
-    b"From: \"quoted, name\" <b@example.test>, group: c@example.test, d@example.test;",
+    b'From: "quoted, name" <b@example.test>, group: c@example.test, d@example.test;',
     b"To: undisclosed-recipients:;",
     b"Cc: e@example.test (comment)",
     b"Date: Mon, 2 Mar 2026 10:00:00 +0100",
@@ -33,12 +33,12 @@ HEADERS = (
 TYPES = (
     b"text/plain",
     b"text/plain; charset=utf-8; format=flowed",
-    b"TEXT/HTML; charset=\"iso-8859-1\"",
-    b"application/octet-stream; name=\"a b.bin\"",
+    b'TEXT/HTML; charset="iso-8859-1"',
+    b'application/octet-stream; name="a b.bin"',
     b"image/png; name*=utf-8''%C3%A4.png",
-    b"application/pdf; name=plain.pdf; x=\"q\\\"uoted\"",
+    b'application/pdf; name=plain.pdf; x="q\\"uoted"',
 )
-MULTIPARTS = (b"mixed", b"alternative", b"related; type=\"text/html\"", b"digest", b"x-unheard-of")
+MULTIPARTS = (b"mixed", b"alternative", b'related; type="text/html"', b"digest", b"x-unheard-of")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _entity(choose: random.Random, depth: int) -> bytes:
 def _multipart(choose: random.Random, depth: int) -> bytes:
     boundary = b"b%d%s" % (depth, choose.choice((b"", b"=_", b".x y"))) + b"%d" % choose.randrange(1000)
     parts = [_entity(choose, depth - 1) for _ in range(choose.randrange(4))]
-    lines = [b"Content-Type: multipart/%s; boundary=\"%s\"\n\n" % (choose.choice(MULTIPARTS), boundary)]
+    lines = [b'Content-Type: multipart/%s; boundary="%s"\n\n' % (choose.choice(MULTIPARTS), boundary)]
     if choose.random() < 0.5:
         lines.append(b"a preamble\n")
     lines += [b"--%s\n%s\n" % (boundary, part) for part in parts]
@@ -107,7 +107,7 @@ def _leaf(choose: random.Random) -> bytes:
     if encoding:
         lines.append(b"Content-Transfer-Encoding: " + encoding)
     if choose.random() < 0.3:
-        lines.append(b"Content-Disposition: attachment; filename=\"f\"")
+        lines.append(b'Content-Disposition: attachment; filename="f"')
     if choose.random() < 0.2:
         lines.append(b"Content-ID: <part@example.test>\nContent-Language: en, de\nContent-Location: x")
     return b"".join(line + b"\n" for line in lines) + b"\n" + content

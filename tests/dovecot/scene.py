@@ -69,9 +69,7 @@ SECTIONS = {
         b"Subject: everything that a URL can name\r\n\r\n"
     ),
     "1": b"gr=C3=BC=C3=9Fe\r\ntwo lines=\r\n in one",
-    "1.MIME": (
-        b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
-    ),
+    "1.MIME": (b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"),
     "2": b"AAECA/8AAA==",
     "3.HEADER": MESSAGE[MESSAGE.index(b"From: Carol") : MESSAGE.index(b"--inner\r\n")],
     "3.TEXT": MESSAGE[MESSAGE.index(b"--inner\r\n") : MESSAGE.index(b"--outer--")],

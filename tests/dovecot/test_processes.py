@@ -19,9 +19,7 @@ BUNDLE = "dovecot_urlauth/__pycache__/bundle."
 
 def _serving(dovecot: DovecotInstance, owner: str = "alice") -> Process:
     """The process that serves the mail of `owner`."""
-    workers = wait_for(
-        lambda: [worker for worker in dovecot.processes(PIECES[2]) if USERS[owner] in worker.uids]
-    )
+    workers = wait_for(lambda: [worker for worker in dovecot.processes(PIECES[2]) if USERS[owner] in worker.uids])
     [worker] = workers
     return worker
 

@@ -11,8 +11,7 @@ from tests.dovecot.oracle import mailbox_keys, sign
 from tests.dovecot.scene import MESSAGE, Scene, Stored
 
 EMPTY_PART = (
-    b"Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
-    b"--b\r\n\r\n\r\n--b--\r\n"
+    b"Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n\r\n--b--\r\n"
 )
 
 

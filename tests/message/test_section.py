@@ -50,7 +50,7 @@ def test_invalid(text):
         parse_section(text)
 
 
-@given(st.text(st.sampled_from("01.MHEADRTXFILSNO ()\"\\a\0")).map(str.encode) | st.binary(max_size=30))
+@given(st.text(st.sampled_from('01.MHEADRTXFILSNO ()"\\a\0')).map(str.encode) | st.binary(max_size=30))
 def test_anything_is_a_section_or_invalid(text):
     try:
         section = parse_section(text)

@@ -76,8 +76,7 @@ Content-Location: l
 QQ==
 """
     assert structure_of(message) == (
-        b'"image" "png" ("name" "a b") "<i>" "d e" "BASE64" 6 "m"'
-        b' ("attachment" ("filename" "f")) ("en" "de") "l"'
+        b'"image" "png" ("name" "a b") "<i>" "d e" "BASE64" 6 "m" ("attachment" ("filename" "f")) ("en" "de") "l"'
     )
 
 

@@ -39,7 +39,6 @@ def look(prefix: Path, names: list[str]) -> dict[str, list]:
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-
 @pytest.fixture
 def copy(prefix: Path, tmp_path: Path) -> Path:
     """A copy of the installation's library, to be damaged."""

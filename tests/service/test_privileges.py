@@ -109,9 +109,7 @@ def test_masters_restrictions(tmp_path):
     tmp_path.chmod(0o755)
 
     def action():
-        drop_to_restrictions(
-            Restrictions(uid=5003, gid=5004, extra_groups=(5100,), chroot=os.fsencode(tmp_path))
-        )
+        drop_to_restrictions(Restrictions(uid=5003, gid=5004, extra_groups=(5100,), chroot=os.fsencode(tmp_path)))
         return os.getresuid(), os.getresgid(), set(os.getgroups()), os.listdir("/")
 
     assert in_child(action) == ((5003,) * 3, (5004,) * 3, {5004, 5100}, [])

@@ -199,9 +199,7 @@ def test_unlimited_range(dialect: Dialect) -> None:
     ],
 )
 @by_name
-def test_chroot(
-    home: str, chroot: str | None, expected: tuple[bytes, bytes | None], dialect: Dialect
-) -> None:
+def test_chroot(home: str, chroot: str | None, expected: tuple[bytes, bytes | None], dialect: Dialect) -> None:
     allowed = "/srv/a:/srv/b" if dialect is DOVECOT_2_3_19 else "\\ssrv\\sa \\ssrv\\sb"
     fields = {**FIELDS, b"home": home.encode()}
     if chroot:
