@@ -10,11 +10,11 @@ their Content-Transfer-Encoding, bodies that are decoded.  Dovecot's own odditie
 from __future__ import annotations
 
 from dovecot_urlauth.message.body import crlf, has_nul, partial, partial_size, raw, virtual_size, without_nul
+from dovecot_urlauth.message.content import Content
 from dovecot_urlauth.message.errors import TooLarge, Undecodable
 from dovecot_urlauth.message.fields import FieldFilter
 from dovecot_urlauth.message.header import HeaderReader
 from dovecot_urlauth.message.lineends import completed
-from dovecot_urlauth.message.request import Content
 from dovecot_urlauth.message.source import CHUNK
 from dovecot_urlauth.message.tokens import MORE, Tokenizer
 from dovecot_urlauth.message.transfer import Encoding, decoded

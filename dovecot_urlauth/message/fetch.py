@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dovecot_urlauth.message.body import Span, partial_size
 from dovecot_urlauth.message.body import virtual_size as whole_size
+from dovecot_urlauth.message.content import Content
 from dovecot_urlauth.message.errors import (
     InvalidSection,
     MessageError,
@@ -16,7 +17,7 @@ from dovecot_urlauth.message.errors import (
     TooLarge,
     Undecodable,
 )
-from dovecot_urlauth.message.request import Content, Request
+from dovecot_urlauth.message.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ def fetch(source: Source, request: Request, rules: MessageRules, virtual_size: i
     Raises InvalidSection, PartMissing, Undecodable and TooLarge.
     """
     if request.section or request.binary or request.structure:
-        from dovecot_urlauth.message.answer import answer
+        from dovecot_urlauth.message.msgpart import read
 
-        return answer(source, request, rules)
+        return read(source, request, rules)
     if not request.body:
         return Content(0, False, None, iter(()))
     size = whole_size(source, 0, source.size) if virtual_size is None else virtual_size

@@ -1,12 +1,8 @@
-"""What is asked of a message, and the answer."""
+"""What is asked of a message."""
 
 from __future__ import annotations
 
 from dovecot_urlauth.wire.value import record
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @record(frozen=True, slots=True)
@@ -23,15 +19,3 @@ class Request:
     binary: bool = False
     #: Describe the part (RFC 5524's BODYPARTSTRUCTURE).
     structure: bool = False
-
-
-@record(frozen=True, slots=True)
-class Content:
-    """The answer: ``chunks`` yields exactly ``size`` bytes, or raises ReadError when the message falls short."""
-
-    size: int
-    #: The bytes may hold NULs: they are sent as they are, for which IMAP needs a ``literal8``.
-    has_nuls: bool
-    #: The BODYPARTSTRUCTURE without its parentheses, if asked for.
-    structure: bytes | None
-    chunks: Iterator[bytes]

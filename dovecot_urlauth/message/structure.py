@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dovecot_urlauth.message.content import PartContent
+from dovecot_urlauth.message.contentfields import ContentFields
 from dovecot_urlauth.message.envelope import EnvelopeWriter
 from dovecot_urlauth.message.errors import TooLarge
 from dovecot_urlauth.message.part import Place
@@ -35,7 +35,7 @@ class StructureWriter:
     def write(self, part: Part) -> bytes:
         """The structure of a part without its outer parentheses; raises TooLarge."""
         self._first = self._first or part
-        content = PartContent(part, self._rules)
+        content = ContentFields(part, self._rules)
         text = self._multipart(part, content) if part.multipart else self._single(part, content)
         self._written += len(text)
         if self._written > STRUCTURE_LIMIT:
@@ -50,7 +50,7 @@ class StructureWriter:
             texts.append(b"(%s)" % text)
         return b"".join(texts)
 
-    def _multipart(self, part: Part, content: PartContent) -> bytes:
+    def _multipart(self, part: Part, content: ContentFields) -> bytes:
         return b"%s %s %s %s" % (
             self._children(part) or _NO_PARTS,
             string(content.subtype or b""),
@@ -58,7 +58,7 @@ class StructureWriter:
             _about(content),
         )
 
-    def _single(self, part: Part, content: PartContent) -> bytes:
+    def _single(self, part: Part, content: ContentFields) -> bytes:
         kind, text = _kind(part, content)
         size, lines = self._size(part)
         encoding = content.encoding or b"7bit"
@@ -88,7 +88,7 @@ class StructureWriter:
         return size.virtual, size.lines
 
 
-def _kind(part: Part, content: PartContent) -> tuple[bytes, bool]:
+def _kind(part: Part, content: ContentFields) -> tuple[bytes, bool]:
     """Type and subtype, and whether the part is a text."""
     if part.rfc822:
         return b'"message" "rfc822"', False
@@ -110,7 +110,7 @@ def _parameters(parameters: Parameters, *, charset: bool = False) -> bytes:
     return b"(%s)" % b" ".join(words) if words else b"NIL"
 
 
-def _about(content: PartContent) -> bytes:
+def _about(content: ContentFields) -> bytes:
     """Disposition, language and location."""
     disposition = b"NIL"
     if content.disposition is not None:

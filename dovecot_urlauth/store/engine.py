@@ -14,8 +14,9 @@ from __future__ import annotations
 from binascii import Error as NotHex
 from binascii import unhexlify
 
+from dovecot_urlauth.message.content import Content
 from dovecot_urlauth.message.errors import InvalidSection, PartMissing, Undecodable
-from dovecot_urlauth.message.request import Content, Request
+from dovecot_urlauth.message.request import Request
 from dovecot_urlauth.store.engine_process import EngineGone
 from dovecot_urlauth.store.engine_session import Answer, EngineSession
 from dovecot_urlauth.store.engine_url import own_url, quoted_mailbox

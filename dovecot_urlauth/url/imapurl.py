@@ -9,7 +9,7 @@ Dovecot (lib-imap/imap-url.c).  Keywords are compared without regard to case.
 
 from __future__ import annotations
 
-from dovecot_urlauth.url.location import Partial, parse_location
+from dovecot_urlauth.url.path import Partial, parse_location
 from dovecot_urlauth.url.uri import (
     USERINFO,
     InvalidURL,

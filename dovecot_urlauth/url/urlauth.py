@@ -11,7 +11,7 @@ from binascii import Error as NotHex
 from binascii import unhexlify
 
 from dovecot_urlauth.url.expire import InvalidDateTime, parse_date_time
-from dovecot_urlauth.url.location import shorten
+from dovecot_urlauth.url.path import shorten
 from dovecot_urlauth.url.uri import InvalidURL, decode, show
 from dovecot_urlauth.wire.value import record
 

@@ -6,9 +6,9 @@ The way from a section to a part is ``imap_msgpart_find``'s of lib-imap-storage/
 from __future__ import annotations
 
 from dovecot_urlauth.message.body import Span, partial, partial_size, virtual_size, without_nul
+from dovecot_urlauth.message.content import Content
 from dovecot_urlauth.message.errors import PartMissing
 from dovecot_urlauth.message.header import header_end
-from dovecot_urlauth.message.request import Content
 from dovecot_urlauth.message.section import Text, parse_section
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ _INNER = (Text.TEXT, Text.HEADER, Text.FIELDS, Text.FIELDS_NOT)
 _EMPTY = Content(0, False, None, iter(()))
 
 
-def answer(source: Source, request: Request, rules: MessageRules) -> Content:
+def read(source: Source, request: Request, rules: MessageRules) -> Content:
     """Answer a request for anything but the plain whole message; raises what ``fetch`` raises."""
     section = parse_section(request.section)
     work = _Work(source, request, rules, section)
