@@ -1,4 +1,4 @@
-"""Messages for the oracle tests: those in messages/ that break MIME readers, and generated MIME trees.
+"""Messages for the oracle tests: those in tests/messages that break MIME readers, and generated MIME trees.
 
 The generated ones are the same in every run. They mix what real mail mixes: depths, encodings, line ends,
 missing final boundaries, headers that are folded, repeated, empty or in 8 bits.
@@ -12,7 +12,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).with_name("messages")
+FOLDER = Path(__file__).parents[1] / "messages" / "nasty"
 GENERATED = 200
 
 HEADERS = (

@@ -16,9 +16,9 @@ from dovecot_urlauth.message.fetch import MessageError, Request, fetch
 from dovecot_urlauth.message.rules import RULES_2_3_19_DEBIAN, RULES_2_4_1, RULES_2_4_5, MessageRules
 from dovecot_urlauth.message.source import BytesSource
 from dovecot_urlauth.wire.tabescape import escape, unescape
-from tests.dovecot.instance import HOST, DovecotInstance
-from tests.dovecot.oracle import STOCK_WORKER, Answer, WorkerLost, WorkerSession, mailbox_keys, sign
-from tests.dovecot.versions import ALL_STOCK, VERSIONS
+from testing.instance import HOST, DovecotInstance
+from testing.oracle import STOCK_WORKER, Answer, WorkerLost, WorkerSession, mailbox_keys, sign
+from testing.versions import ALL_STOCK, VERSIONS
 from tests.message.messages import MessageMaker
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,7 +36,7 @@ def version(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def goldens(nasty: Path, version: str) -> dict[str, dict]:
-    recorded = json.loads((nasty / f"golden-{version}.json").read_text())
+    recorded = json.loads(lzma.decompress((nasty / f"golden-{version}.json.xz").read_bytes()))
     assert len(recorded) == 52
     return recorded
 

@@ -1,4 +1,4 @@
-"""What starting costs: under stock service settings three interpreters start for each request (DESIGN 4.3)."""
+"""What starting costs: under stock service settings three interpreters start for each request."""
 
 from __future__ import annotations
 

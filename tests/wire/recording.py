@@ -10,10 +10,12 @@ conversation: a row of messages that this process said or heard.
 
 from __future__ import annotations
 
-import os
+import lzma
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+
+FOLDER = Path(__file__).parents[1] / "recordings"
 
 _CALL = re.compile(
     r"\s+\+[\d.]+ ms\s+(?P<process>[\w-]+)\[(?P<pid>\d+)\]\s+fd(?P<fd>\d+) (?P<what>.*?)\s+"
@@ -49,19 +51,11 @@ class Conversation:
         return b"".join(message.data for message in self.messages if not message.said)
 
 
-def folder() -> Path | None:
-    """Where the recordings are: beside the repository, or where DOVECOT_URLAUTH_SHARED says."""
-    repository = Path(__file__).resolve().parents[2]
-    shared = Path(os.environ.get("DOVECOT_URLAUTH_SHARED", repository.parent / "shared"))
-    recordings = shared / "reference" / "transcripts"
-    return recordings if recordings.is_dir() else None
-
-
-def conversations(recording: Path) -> list[Conversation]:
-    """All conversations of the recording's session, in the order in which they began."""
+def conversations(recording: str) -> list[Conversation]:
+    """All conversations of the session in the recording of that name, in the order in which they began."""
     found: list[Conversation] = []
     current: dict[tuple[int, int], Conversation] = {}
-    for line in recording.read_text("latin-1").splitlines():
+    for line in lzma.decompress((FOLDER / f"{recording}.txt.xz").read_bytes()).decode("latin-1").splitlines():
         call = _CALL.match(line)
         if call is None:
             continue

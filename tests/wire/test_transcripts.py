@@ -7,7 +7,6 @@ switch of the target user, an unknown user and a wrong token.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -37,13 +36,7 @@ from dovecot_urlauth.wire.login import (
 )
 from dovecot_urlauth.wire.tabescape import fields
 from tests.wire.feeding import bytewise, outcome, same_in_pieces
-from tests.wire.recording import Conversation, conversations, folder
-
-RECORDINGS = folder()
-
-pytestmark = pytest.mark.skipif(
-    RECORDINGS is None, reason="no recordings: DOVECOT_URLAUTH_SHARED does not name a folder with them"
-)
+from tests.wire.recording import Conversation, conversations
 
 
 @dataclass(frozen=True)
@@ -82,9 +75,7 @@ def version(request: pytest.FixtureRequest) -> Version:
 def talks(version: Version, process: str, what: str) -> list[Conversation]:
     """The recorded conversations of a process on a socket whose description ends so; never none."""
     found = [
-        talk
-        for talk in conversations(Path(RECORDINGS or "", version.recording + ".txt"))
-        if talk.process == process and talk.what.endswith(what)
+        talk for talk in conversations(version.recording) if talk.process == process and talk.what.endswith(what)
     ]
     assert found
     return found
