@@ -13,10 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.dovecot import executables
-from tests.dovecot.instance import HOST, DovecotInstance
-from tests.dovecot.processes import Process, wait_for
-from tests.dovecot.versions import PIECES, TUNED, Version
+from testing import executables
+from testing.instance import HOST, DovecotInstance
+from testing.processes import Process, wait_for
+from testing.versions import PIECES, TUNED, Version
 
 #: what travels as base64: a red square of 16 x 16 pixels, as a PNG file
 PICTURE = base64.b64decode(

@@ -16,8 +16,8 @@ from bench.result import Results, machine
 from bench.rows import Row, rows
 from bench.startup import measure_start_up
 from bench.table import line_of, table
-from tests.dovecot.trees import TreeError
-from tests.dovecot.versions import VERSIONS, Version
+from testing.trees import TreeError
+from testing.versions import VERSIONS, Version
 
 GROWTH_GOAL = 1.3
 """A first fetch from 200,000 messages against one from 100."""

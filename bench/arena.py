@@ -13,12 +13,12 @@ from bench.mail import MAILBOXES, sign, store
 from bench.onecpu import one_cpu
 from bench.samplers import Target
 from bench.sides import Kind, Side, kinds
-from tests.dovecot.executables import install
-from tests.dovecot.imapclient import ConnectionLost
+from testing.executables import install
+from testing.imapclient import ConnectionLost
 
 if TYPE_CHECKING:
     from bench.rows import Row
-    from tests.dovecot.versions import Combination, Version
+    from testing.versions import Combination, Version
 
 #: What a side may do without ending the whole run.
 FAILURES = (FetchFailed, ConnectionLost, OSError, AssertionError, ValueError)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.dovecot.imapclient import ConnectionLost, ImapClient, quote
+from testing.imapclient import ConnectionLost, ImapClient, quote
 
 RECEIVE_SIZE = 1 << 20
 TAIL_SIZE = 512

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.client import FetchFailed
-from tests.dovecot.instance import HOST, USERS
+from testing.instance import HOST, USERS
 
 if TYPE_CHECKING:
     from pathlib import Path

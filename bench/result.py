@@ -15,7 +15,7 @@ from bench.summary import Spread, ratio
 if TYPE_CHECKING:
     from bench.interleave import Samples
     from bench.startup import StartUp
-    from tests.dovecot.versions import Version
+    from testing.versions import Version
 
 
 @dataclass(frozen=True)

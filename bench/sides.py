@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from bench.client import FetchClient
 from bench.footprint import services_below
-from tests.dovecot.instance import PASSWORD, DovecotInstance
-from tests.dovecot.versions import ALL_OURS, ALL_STOCK, TUNED, Combination
+from testing.instance import PASSWORD, DovecotInstance
+from testing.versions import ALL_OURS, ALL_STOCK, TUNED, Combination
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.dovecot.executables import Installation
-    from tests.dovecot.versions import Version
+    from testing.executables import Installation
+    from testing.versions import Version
 
 PATIENCE = 30.0
 """Seconds that any answer may take."""

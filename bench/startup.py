@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from bench.probe import probe
 from bench.summary import Spread
-from tests.dovecot.versions import ALL_OURS, PIECES
+from testing.versions import ALL_OURS, PIECES
 
 if TYPE_CHECKING:
     from bench.arena import Arena
-    from tests.dovecot.versions import Version
+    from testing.versions import Version
 
 MARK = "start-up:"
 

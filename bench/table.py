@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from bench.result import Comparison, Results
     from bench.startup import StartUp
-    from tests.dovecot.versions import Version
+    from testing.versions import Version
 
 TITLES = {
     "executables": "only executables swapped / stock defaults",

@@ -12,15 +12,15 @@ import pytest
 
 from dovecot_urlauth.admin.check_services import SERVICES
 from dovecot_urlauth.admin.processes import service_of
-from tests.dovecot import executables
-from tests.dovecot.instance import DovecotInstance
-from tests.dovecot.versions import ALL_OURS, ALL_STOCK, TUNED, VERSIONS, Combination
+from testing import executables
+from testing.instance import DovecotInstance
+from testing.versions import ALL_OURS, ALL_STOCK, TUNED, VERSIONS, Combination
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.dovecot.versions import Version
+    from testing.versions import Version
 
 pytestmark = [
     pytest.mark.dovecot,

@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from bench.client import TAIL_SIZE, FetchClient, FetchFailed
-from tests.dovecot.imapclient import ConnectionLost
+from testing.imapclient import ConnectionLost
 
 
 def served(answer: bytes, piece: int = 1 << 16):

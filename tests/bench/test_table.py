@@ -4,8 +4,8 @@ from bench.interleave import Samples
 from bench.result import Results
 from bench.rows import PROFILES, rows
 from bench.table import line_of, short, table
+from testing.versions import VERSIONS
 from tests.bench.lines import line
-from tests.dovecot.versions import VERSIONS
 
 MACHINE = {"cpus": 2, "model": "a model", "memory_mb": 4096}
 

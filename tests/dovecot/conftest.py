@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dovecot import defects, executables, logs
-from tests.dovecot.instance import DovecotInstance
-from tests.dovecot.scene import Scene
-from tests.dovecot.versions import COMBINATIONS, VERSIONS, Combination, Version
+from testing import defects, executables, logs
+from testing.instance import DovecotInstance
+from testing.scene import Scene
+from testing.versions import COMBINATIONS, VERSIONS, Combination, Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.dovecot.executables import Installation
+    from testing.executables import Installation
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.dovecot.scene import MESSAGE, Scene
+from testing.scene import MESSAGE, Scene
 
 #: access identifier -> who may use it
 ALLOWED = {

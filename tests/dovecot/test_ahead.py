@@ -12,10 +12,10 @@ import time
 import pytest
 
 from dovecot_urlauth.login.stage import AHEAD_PATIENCE
-from tests.dovecot.instance import DovecotInstance
-from tests.dovecot.processes import wait_for
-from tests.dovecot.scene import MESSAGE, Scene
-from tests.dovecot.versions import PIECES
+from testing.instance import DovecotInstance
+from testing.processes import wait_for
+from testing.scene import MESSAGE, Scene
+from testing.versions import PIECES
 
 LOGIN, URLAUTH, WORKER = PIECES
 

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from testing.oracle import VERSION_LINE, WORKER, WorkerSession
+from testing.processes import wait_for
+from testing.scene import MESSAGE, Scene
+from testing.versions import PIECES
 from tests.dovecot.conftest import Row
-from tests.dovecot.oracle import VERSION_LINE, WORKER, WorkerSession
-from tests.dovecot.processes import wait_for
-from tests.dovecot.scene import MESSAGE, Scene
-from tests.dovecot.versions import PIECES
 
 HELLO = b"VERSION\timap-urlauth\t2\t0\n"
 TOKEN = b"0" * 40

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from testing.scene import MESSAGE, SECTIONS, Scene
 from tests.dovecot.conftest import Row
-from tests.dovecot.scene import MESSAGE, SECTIONS, Scene
 
 
 def _delivered(scene: Scene, before: int) -> list[bytes]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from testing.instance import DovecotInstance
+from testing.processes import wait_for
+from testing.scene import MESSAGE, Scene
+from testing.versions import ALL_STOCK, PIECES, TUNED, Version
 from tests.dovecot.conftest import Installations
-from tests.dovecot.instance import DovecotInstance
-from tests.dovecot.processes import wait_for
-from tests.dovecot.scene import MESSAGE, Scene
-from tests.dovecot.versions import ALL_STOCK, PIECES, TUNED, Version
 
 #: Dovecot's own processes that are stopped while somebody uses them say so.
 AT_A_RELOAD = (

@@ -12,8 +12,8 @@ from tests.dovecot.differential.compare import SAME
 from tests.dovecot.differential.reduce import expression
 
 if TYPE_CHECKING:
+    from testing.versions import Version
     from tests.dovecot.conftest import Installations
-    from tests.dovecot.versions import Version
 
 SEED = 0
 COUNT = 600

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
+from testing.imapclient import Literal8
+from testing.scene import DECODED, MESSAGE, SECTIONS, Scene
 from tests.dovecot.conftest import Row
-from tests.dovecot.imapclient import Literal8
-from tests.dovecot.scene import DECODED, MESSAGE, SECTIONS, Scene
 
 
 @pytest.mark.every_combination

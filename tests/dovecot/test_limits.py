@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.dovecot.scene import Scene, Stored
+from testing.scene import Scene, Stored
 
 LINE = b"The quick brown fox jumps over the lazy dog, seventy-six bytes long, CRLF.\r\n"
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from testing.oracle import STOCK_WORKER, WORKER, Answer, WorkerLost, WorkerSession, mailbox_keys, sign
+from testing.scene import Scene, Stored
 from tests.dovecot import corpus
-from tests.dovecot.oracle import STOCK_WORKER, WORKER, Answer, WorkerLost, WorkerSession, mailbox_keys, sign
-from tests.dovecot.scene import Scene, Stored
 
 SECTIONS = (
     "", "HEADER", "TEXT", "1", "2", "3", "1.1", "2.1", "1.2", "1.MIME", "2.MIME", "1.HEADER", "1.TEXT", "1.1.MIME",

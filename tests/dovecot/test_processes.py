@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from testing.instance import USERS, DovecotInstance
+from testing.processes import Process, wait_for
+from testing.scene import MESSAGE, Scene
+from testing.versions import PIECES
 from tests.dovecot.conftest import Row
-from tests.dovecot.instance import USERS, DovecotInstance
-from tests.dovecot.processes import Process, wait_for
-from tests.dovecot.scene import MESSAGE, Scene
-from tests.dovecot.versions import PIECES
 
 BUNDLE = "dovecot_urlauth/__pycache__/bundle."
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.dovecot.instance import HOST
-from tests.dovecot.oracle import mailbox_keys, sign
-from tests.dovecot.scene import MESSAGE, Scene, Stored
+from testing.instance import HOST
+from testing.oracle import mailbox_keys, sign
+from testing.scene import MESSAGE, Scene, Stored
 
 EMPTY_PART = (
     b"Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n\r\n--b--\r\n"

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.dovecot.scene import MESSAGE, Scene
+from testing.scene import MESSAGE, Scene
 
 
 @pytest.mark.every_combination

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dovecot_urlauth.worker.children import LINGER, MOST_CLIENTS, PATIENCE
-from tests.dovecot.instance import USERS
-from tests.dovecot.oracle import WorkerLost, WorkerSession
-from tests.dovecot.processes import Process, wait_for
-from tests.dovecot.scene import MESSAGE, Scene
-from tests.dovecot.versions import PIECES
+from testing.instance import USERS
+from testing.oracle import WorkerLost, WorkerSession
+from testing.processes import Process, wait_for
+from testing.scene import MESSAGE, Scene
+from testing.versions import PIECES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dovecot.instance import DovecotInstance
-from tests.dovecot.versions import ALL_STOCK, PIECES
+from testing.instance import DovecotInstance
+from testing.versions import ALL_STOCK, PIECES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from testing.versions import Version
     from tests.dovecot.conftest import Installations
-    from tests.dovecot.versions import Version
 
 SNIPPETS = ("90-urlauth.conf", "90-urlauth-executables.conf")
 

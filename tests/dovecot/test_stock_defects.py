@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from tests.dovecot.imapclient import ConnectionLost
-from tests.dovecot.instance import DovecotInstance
-from tests.dovecot.oracle import WorkerSession, mailbox_keys, sign
-from tests.dovecot.scene import MESSAGE, Scene
-from tests.dovecot.versions import PIECES
+from testing.imapclient import ConnectionLost
+from testing.instance import DovecotInstance
+from testing.oracle import WorkerSession, mailbox_keys, sign
+from testing.scene import MESSAGE, Scene
+from testing.versions import PIECES
 
 ANYTHING = r"(?:Warning|Error|Fatal|Panic): "
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from testing.instance import DovecotInstance
+from testing.scene import MESSAGE, Scene
+from testing.versions import ALL_OURS, PIECES, VERSIONS
 from tests.dovecot.conftest import Installations
-from tests.dovecot.instance import DovecotInstance
-from tests.dovecot.scene import MESSAGE, Scene
-from tests.dovecot.versions import ALL_OURS, PIECES, VERSIONS
 
 
 @pytest.mark.parametrize("pretended", ["2.4.9", "2.5.0"])

@@ -27,9 +27,9 @@ from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFai
 from dovecot_urlauth.store.names import to_mutf7
 from dovecot_urlauth.url.token import mint
 from dovecot_urlauth.wire.tabescape import unescape
-from tests.dovecot.instance import HOST, DovecotInstance
-from tests.dovecot.oracle import STOCK_WORKER, WorkerSession, sign
-from tests.dovecot.versions import ALL_STOCK, VERSIONS
+from testing.instance import HOST, DovecotInstance
+from testing.oracle import STOCK_WORKER, WorkerSession, sign
+from testing.versions import ALL_STOCK, VERSIONS
 
 pytestmark = [
     pytest.mark.dovecot,

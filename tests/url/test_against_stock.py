@@ -17,11 +17,11 @@ from dovecot_urlauth.url.check import Policy, URLRefused, check
 from dovecot_urlauth.url.rules import RULES_2_3, RULES_2_4
 from dovecot_urlauth.url.token import verify
 from dovecot_urlauth.wire.tabescape import escape
-from tests.dovecot import defects
-from tests.dovecot.instance import HOST, DovecotInstance
-from tests.dovecot.oracle import STOCK_WORKER, Answer, WorkerLost, WorkerSession, mailbox_keys
-from tests.dovecot.scene import MESSAGE
-from tests.dovecot.versions import ALL_STOCK, VERSIONS, Version
+from testing import defects
+from testing.instance import HOST, DovecotInstance
+from testing.oracle import STOCK_WORKER, Answer, WorkerLost, WorkerSession, mailbox_keys
+from testing.scene import MESSAGE
+from testing.versions import ALL_STOCK, VERSIONS, Version
 from tests.url.urls import URLMaker
 
 if TYPE_CHECKING:

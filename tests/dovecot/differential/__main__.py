@@ -7,10 +7,10 @@ import os
 import shutil
 import sys
 
-from tests.dovecot import executables
+from testing import executables
+from testing.versions import VERSIONS
 from tests.dovecot.differential import campaign
 from tests.dovecot.differential.compare import CHANGED, RULES, SAME, UNEXPLAINED, WHY_CHANGED
-from tests.dovecot.versions import VERSIONS
 
 
 def main() -> int:

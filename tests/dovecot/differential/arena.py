@@ -7,18 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dovecot_urlauth.wire.tabescape import unescape
+from testing.instance import HOST, DovecotInstance
+from testing.oracle import STOCK_WORKER, WORKER, Answer, WorkerLost, WorkerSession, mailbox_keys, sign
+from testing.scene import MESSAGE, Stored
+from testing.versions import TUNED
 from tests.dovecot.differential.compare import Exchange
 from tests.dovecot.differential.questions import MAILBOXES
-from tests.dovecot.instance import HOST, DovecotInstance
-from tests.dovecot.oracle import STOCK_WORKER, WORKER, Answer, WorkerLost, WorkerSession, mailbox_keys, sign
-from tests.dovecot.scene import MESSAGE, Stored
-from tests.dovecot.versions import TUNED
 
 if TYPE_CHECKING:
     from dovecot_urlauth.url.access import Accessor
+    from testing.executables import Installation
+    from testing.versions import Version
     from tests.dovecot.differential.questions import Question
-    from tests.dovecot.executables import Installation
-    from tests.dovecot.versions import Version
 
 MAILBOX = "Differential"
 

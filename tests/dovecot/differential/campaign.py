@@ -16,9 +16,9 @@ from tests.dovecot.differential.questions import QuestionMaker
 from tests.dovecot.differential.reduce import reduced, report
 
 if TYPE_CHECKING:
+    from testing.executables import Installation
+    from testing.versions import Version
     from tests.dovecot.differential.compare import Exchange
-    from tests.dovecot.executables import Installation
-    from tests.dovecot.versions import Version
 
 #: Questions about one message.
 PER_MESSAGE = 8

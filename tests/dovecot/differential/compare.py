@@ -15,8 +15,8 @@ from dovecot_urlauth.wire.tabescape import unescape
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from testing.oracle import Answer
     from tests.dovecot.differential.questions import Question
-    from tests.dovecot.oracle import Answer
 
 HAS_NULS = b"hasnuls"
 CUT_NAME = re.compile(rb"(?m)^([^:\r\n\0\x80]*)[\0\x80][^:\r\n]*:")

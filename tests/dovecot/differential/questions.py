@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from dovecot_urlauth.url.access import Accessor
 from dovecot_urlauth.wire.tabescape import escape
-from tests.dovecot.instance import HOST
-from tests.dovecot.oracle import sign
+from testing.instance import HOST
+from testing.oracle import sign
 from tests.url.urls import URLMaker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from random import Random
 
-    from tests.dovecot.scene import Stored
+    from testing.scene import Stored
 
 BOB = Accessor(b"bob", b"imap")
 

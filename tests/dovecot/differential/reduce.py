@@ -13,10 +13,10 @@ from tests.dovecot.differential.arena import shown
 from tests.dovecot.differential.compare import UNEXPLAINED, judge
 
 if TYPE_CHECKING:
+    from testing.oracle import Answer
     from tests.dovecot.differential.arena import Arena
     from tests.dovecot.differential.compare import Exchange
     from tests.dovecot.differential.questions import Question
-    from tests.dovecot.oracle import Answer
 
 BATCH = 24
 

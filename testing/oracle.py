@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.dovecot.instance import DovecotInstance
+    from testing.instance import DovecotInstance
 
 VERSION_LINE = b"VERSION\timap-urlauth-worker\t2\t0\n"
 

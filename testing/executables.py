@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.dovecot.versions import Version
+    from testing.versions import Version
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[1]
 
 #: What an installation needs of the checkout.
 SOURCES = ("install.py", "requirements.txt", "dovecot_urlauth", "compat", "bin", "conf.d")

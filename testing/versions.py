@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.dovecot import trees
+from testing import trees
 
 #: The three executables, in the order in which a request meets them.
 PIECES = ("imap-urlauth-login", "imap-urlauth", "imap-urlauth-worker")

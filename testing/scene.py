@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.dovecot.instance import HOST, DovecotInstance
-from tests.dovecot.smtpclient import SubmissionClient
+from testing.instance import HOST, DovecotInstance
+from testing.smtpclient import SubmissionClient
 
 if TYPE_CHECKING:
-    from tests.dovecot.imapclient import ImapClient
+    from testing.imapclient import ImapClient
 
 #: A message with everything that a URL can name; its parts are 1 (text), 2 (base64), 3 (message), 3.1, 3.2.
 MESSAGE = b"""\

@@ -17,17 +17,17 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from tests.dovecot import processes
-from tests.dovecot.imapclient import ConnectionLost, ImapClient
-from tests.dovecot.logs import Log
-from tests.dovecot.relay import RelaySink
-from tests.dovecot.versions import PIECES
+from testing import processes
+from testing.imapclient import ConnectionLost, ImapClient
+from testing.logs import Log
+from testing.relay import RelaySink
+from testing.versions import PIECES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.dovecot.executables import Installation
-    from tests.dovecot.versions import Combination, Version
+    from testing.executables import Installation
+    from testing.versions import Combination, Version
 
 #: The host in every URL; nothing resolves it.
 HOST = "imap.example.test"

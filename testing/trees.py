@@ -5,7 +5,7 @@ every archive is then unpacked into a folder with the merged-/usr links.  No mai
 those would have made (accounts, device nodes, the linker's cache, byte code) is made here by hand.  Nothing
 is ever mounted into a tree, so that it can be copied and removed without a second thought.
 
-Run it as `python -m tests.dovecot.trees trixie sid`; it prints where each tree is.
+Run it as `python -m testing.trees trixie sid`; it prints where each tree is.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.dovecot.versions import Combination, Version
+    from testing.versions import Combination, Version
 
 EVERYWHERE = frozenset({"bookworm", "trixie", "sid"})
 ON_2_4 = frozenset({"trixie", "sid"})
