@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from dovecot_urlauth.dialect.dialect import Dialect
+    from dovecot_urlauth.service.callbacks import Loop, Timer
     from dovecot_urlauth.service.log import Log
-    from dovecot_urlauth.service.loop import Loop, Timer
 
     class Surroundings(Protocol):
         """What a worker connection needs of the process that it lives in."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from _socket import socket
     from collections.abc import Callable
 
-    from dovecot_urlauth.service.process import ServiceProcess
+    from dovecot_urlauth.service.callback_process import ServiceProcess
 
 READ_SIZE = 2048
 

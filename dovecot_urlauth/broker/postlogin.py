@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from _socket import socket
     from collections.abc import Callable
 
+    from dovecot_urlauth.service.callback_process import ServiceProcess
     from dovecot_urlauth.service.log import Log
-    from dovecot_urlauth.service.process import ServiceProcess
 
 VERSION = b"VERSION\tscript-login\t1\t0\n"
 CONNECT_PATIENCE = 1.0

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from dovecot_urlauth.broker.auth import AuthMasterConnection
     from dovecot_urlauth.broker.identity import ServiceUsers
-    from dovecot_urlauth.service.process import ServiceProcess
+    from dovecot_urlauth.service.callback_process import ServiceProcess
     from dovecot_urlauth.service.title import ProcessTitle
 
 

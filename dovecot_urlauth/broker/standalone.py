@@ -10,7 +10,7 @@ import stat
 import sys
 
 from dovecot_urlauth.broker.control import WorkerConnection
-from dovecot_urlauth.service.loop import Loop
+from dovecot_urlauth.service.callbacks import Loop
 from dovecot_urlauth.service.run import Fatal, Start
 from dovecot_urlauth.service.settings_source import read_settings
 from dovecot_urlauth.service.settings_wanted import BROKER

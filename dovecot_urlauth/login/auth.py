@@ -17,8 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dovecot_urlauth.service.loop import Timer
-    from dovecot_urlauth.service.process import ServiceProcess
+    from dovecot_urlauth.service.callback_process import ServiceProcess
+    from dovecot_urlauth.service.callbacks import Timer
 
 HANDSHAKE_TIMEOUT = 30.0
 RECONNECT_INTERVAL = 5.0

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from _socket import socket
     from collections.abc import Callable
 
-    from dovecot_urlauth.service.loop import Timer
-    from dovecot_urlauth.service.process import ServiceProcess
+    from dovecot_urlauth.service.callback_process import ServiceProcess
+    from dovecot_urlauth.service.callbacks import Timer
 
 REPLY_TIMEOUT = 90.0
 CONNECT_PATIENCE = 0.5

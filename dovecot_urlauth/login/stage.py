@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from _socket import socket
 
     from dovecot_urlauth.login.logformat import LogFormat
-    from dovecot_urlauth.service.process import ServiceProcess
+    from dovecot_urlauth.service.callback_process import ServiceProcess
     from dovecot_urlauth.service.title import ProcessTitle
 
 AUTH_SOCKET = b"tokenlogin"

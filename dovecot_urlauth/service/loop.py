@@ -1,99 +1,369 @@
-"""Waiting for file descriptors and timers: one epoll, one heap.
+"""Waiting: the one loop that all three stages and the worker's children run.
 
-asyncio would be the natural choice and takes 35 ms to import, which under stock service settings is part of
-every request.
+The rules:
+
+* Whatever waits is a coroutine and awaits: a descriptor, a time, a result.  A task is one coroutine from its
+  first line to its last; in a stage that is one client.
+* A wait may have a time limit in seconds, and then raises :class:`TimedOut` where it stands.
+* Whoever wants a task to end cancels it *with a reason*: an exception that is raised where the task awaits.
+  The task may catch it, say what the client or the log is to hear, and leave.
+* A result that many may wait for, one time each, is a :class:`Promise`: a question to auth, for one.
+* :meth:`Loop.run` runs until the coroutine that it was given has ended, and then gives the other tasks up.
+* An :class:`Exception` that a task does not handle ends this task alone, and goes to :attr:`Loop.on_crash`.
+  Whoever joins a task gets it instead.
+* A task that computes for long awaits :meth:`Loop.turn` now and then, so that nobody waits for its end.
+
+Native coroutines need no import.  asyncio would be the natural choice and takes 35 ms to import, which under
+stock service settings is part of every request.
 """
 
 from __future__ import annotations
 
 import select
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Generator
+    from typing import Any, Generic, TypeVar
+
+    Result = TypeVar("Result")
+    Work = Coroutine[Any, Any, Result]
+else:
+    Result = "Result"
+    Generic = {Result: object}
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
-BROKEN = select.EPOLLERR | select.EPOLLHUP
+HUNG_UP = 0
+"""No event to wait for but those that the kernel always reports: the peer has gone, or the connection broke."""
+
+MAIN = "main"
+"""The name of the task that :meth:`Loop.run` waits for."""
+
+FEWEST_STALE = 64
+"""Cancelled timers that may lie in the heap before it is swept, whatever its size."""
+
+
+class TimedOut(Exception):
+    """What was waited for did not come in time."""
+
+
+class _Pause:
+    """What a task hands to the loop when it has nothing to do until it is woken."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
+
+
+_PAUSE = _Pause()
+
+
+class Task(Generic[Result]):
+    """One coroutine on its way; made by :meth:`Loop.spawn`."""
+
+    __slots__ = ("_end", "_error", "_loop", "_scheduled", "_work", "name")
+
+    def __init__(self, loop: Loop, work: Work[Result], name: str) -> None:
+        self.name = name
+        self._loop = loop
+        self._work = work
+        self._end: Promise[Result] = Promise(loop)
+        self._scheduled = False
+        self._error: BaseException | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self._end.settled
+
+    def cancel(self, reason: Exception) -> None:
+        """Raise ``reason`` where the task awaits; the first reason counts, and an ended task needs none."""
+        if not self.ended:
+            self._loop._wake(self, reason)
+
+    async def join(self, seconds: float | None = None) -> Result:
+        """Wait for the end; return or raise what the coroutine did. Raises TimedOut."""
+        return await self._end.wait(seconds)
+
+
+class Promise(Generic[Result]):
+    """One result that comes once; who waits gets it, then or later."""
+
+    __slots__ = ("_error", "_loop", "_result", "_waiting", "settled")
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._waiting: list[Task[Any]] = []
+        self._result: Result
+        self._error: BaseException | None = None
+        self.settled = False
+
+    def set(self, result: Result) -> None:
+        """The result is there; a second one is not heard."""
+        if not self.settled:
+            self._result = result
+            self._settle()
+
+    def fail(self, error: BaseException) -> None:
+        """There will be no result: ``error`` is raised in whoever waits."""
+        if not self.settled:
+            self._error = error
+            self._settle()
+
+    async def wait(self, seconds: float | None = None) -> Result:
+        """Wait for the result. Raises TimedOut, or the error that there was instead."""
+        if not self.settled:
+            task = self._loop.current
+            self._waiting.append(task)
+            try:
+                await self._loop.pause(seconds)
+            finally:
+                if not self.settled:
+                    self._waiting.remove(task)
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    def _settle(self) -> None:
+        self.settled = True
+        for task in self._waiting:
+            self._loop._wake(task)
+        self._waiting.clear()
 
 
 class Timer:
-    """A call in the future; :meth:`cancel` takes it back."""
+    """The end of a wait, in the heap until it comes or is swept."""
 
-    __slots__ = ("callback", "when")
+    __slots__ = ("task", "when")
 
-    def __init__(self, when: float, callback: Callable[[], None]) -> None:
+    def __init__(self, when: float, task: Task[Any]) -> None:
         self.when = when
-        self.callback: Callable[[], None] | None = callback
-
-    def cancel(self) -> None:
-        self.callback = None
+        self.task: Task[Any] | None = task
 
     def __lt__(self, other: Timer) -> bool:
         return self.when < other.when
 
 
 class Loop:
-    """Calls back when an fd is ready or a time has come, until told to stop."""
+    """Runs tasks; the module says by which rules."""
 
-    __slots__ = ("_epoll", "_stopped", "_timers", "_watched")
-
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self.now = clock
+        self.on_crash: Callable[[str, BaseException], None] = _raise
+        """Gets a task's name and the exception that it did not handle."""
         self._epoll = select.epoll()
-        self._watched: dict[int, Callable[[int], None]] = {}
+        self._registered: dict[int, int] = {}
+        self._waiting: dict[int, dict[Task[Any], int]] = {}
+        """By descriptor: the tasks that wait for it, and each one's events."""
         self._timers: list[Timer] = []
-        self._stopped = False
+        self._stale = 0
+        self._ready: list[Task[Any]] = []
+        self._tasks: set[Task[Any]] = set()
+        self._current: Task[Any] | None = None
 
-    def watch(self, fd: int, callback: Callable[[int], None], events: int = READ) -> None:
-        """Call ``callback(events)`` whenever ``fd`` is ready; errors and hang-ups are always reported."""
-        if fd in self._watched:
-            self._epoll.modify(fd, events)
-        else:
-            self._epoll.register(fd, events)
-        self._watched[fd] = callback
+    @property
+    def current(self) -> Task[Any]:
+        """The task that runs now; only tasks may wait."""
+        if self._current is None:
+            raise RuntimeError("only a task can wait")
+        return self._current
+
+    @property
+    def running(self) -> Task[Any] | None:
+        """The task that runs now, if it is a task's doing."""
+        return self._current
+
+    def spawn(self, work: Work[Result], name: str = "") -> Task[Result]:
+        """Let ``work`` run beside the others, from the loop's next round on."""
+        task = Task(self, work, name)
+        self._tasks.add(task)
+        self._wake(task)
+        return task
+
+    def promise(self) -> Promise[Any]:
+        """A result to come."""
+        return Promise(self)
+
+    def run(self, work: Work[Result]) -> Result:
+        """Run until ``work`` has ended, and return or raise what it did; the other tasks are given up."""
+        main = self.spawn(work, MAIN)
+        try:
+            while not main.ended:
+                self._run_ready()
+                if not main.ended:
+                    self._poll(0 if self._ready else self._patience())
+        finally:
+            self._give_up_tasks()
+        if main._end._error is not None:
+            raise main._end._error
+        return main._end._result
+
+    async def readable(self, fd: int, seconds: float | None = None) -> None:
+        """Wait until ``fd`` has something to read, its end included. Raises TimedOut, OSError."""
+        await self._wait_for(fd, READ, seconds)
+
+    async def writable(self, fd: int, seconds: float | None = None) -> None:
+        """Wait until ``fd`` takes more. Raises TimedOut, OSError."""
+        await self._wait_for(fd, WRITE, seconds)
+
+    async def hung_up(self, fd: int, seconds: float | None = None) -> None:
+        """Wait until the peer of ``fd`` is gone. Raises TimedOut, OSError."""
+        await self._wait_for(fd, HUNG_UP, seconds)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let ``seconds`` pass."""
+        try:
+            await self.pause(seconds)
+        except TimedOut:
+            return
+
+    async def turn(self) -> None:
+        """Let every other task that can go on do so, and look at the descriptors once."""
+        self._wake(self.current)
+        await _PAUSE
+
+    async def pause(self, seconds: float | None = None) -> None:
+        """Wait until somebody wakes this task. Raises TimedOut."""
+        if seconds is None:
+            await _PAUSE
+            return
+        timer = Timer(self.now() + seconds, self.current)
+        heappush(self._timers, timer)
+        try:
+            await _PAUSE
+        finally:
+            if timer.task is not None:
+                timer.task = None
+                self._stale += 1
+                self._sweep()
 
     def forget(self, fd: int) -> None:
-        """Stop watching; needed before the fd is closed."""
-        if self._watched.pop(fd, None) is not None:
+        """``fd`` is about to be closed: nobody can wait for it any more."""
+        if self._registered.pop(fd, None) is not None:
             self._epoll.unregister(fd)
-
-    def after(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """Call ``callback()`` once, not before ``seconds`` have passed."""
-        timer = Timer(monotonic() + seconds, callback)
-        heappush(self._timers, timer)
-        return timer
-
-    def stop(self) -> None:
-        self._stopped = True
-
-    def run(self) -> None:
-        """Serve events until :meth:`stop`."""
-        while not self._stopped:
-            for fd, events in self._epoll.poll(self._run_timers()):
-                callback = self._watched.get(fd)
-                if callback is not None:
-                    callback(events)
-                if self._stopped:
-                    break
+        for task in self._waiting.pop(fd, ()):
+            self._wake(task, OSError(9, "Bad file descriptor"))
 
     def close(self) -> None:
-        """In a forked child: give the epoll up, which would otherwise change the parent's."""
+        """In a forked child: give up the epoll, which is the parent's, too, and the parent's tasks."""
         self._epoll.close()
-        self._watched.clear()
+        self._registered.clear()
+        self._waiting.clear()
         self._timers.clear()
+        self._ready.clear()
+        self._tasks.clear()
 
-    def _run_timers(self) -> float:
-        """Run what is due now; return the seconds until the next timer, -1 if there is none."""
+    async def _wait_for(self, fd: int, events: int, seconds: float | None) -> None:
+        task = self.current
+        waiting = self._waiting.setdefault(fd, {})
+        waiting[task] = events
+        try:
+            self._register(fd)
+            await self.pause(seconds)
+        finally:
+            waiting.pop(task, None)
+            if not waiting and self._waiting.get(fd) is waiting:
+                del self._waiting[fd]
+
+    def _register(self, fd: int) -> None:
+        """Tell the kernel what is waited for. Nothing is taken back before it is reported in vain."""
+        wanted = 0
+        for events in self._waiting.get(fd, {}).values():
+            wanted |= events
+        known = self._registered.get(fd)
+        if known is None:
+            self._epoll.register(fd, wanted)
+        elif known == wanted:
+            return
+        else:
+            self._epoll.modify(fd, wanted)
+        self._registered[fd] = wanted
+
+    def _poll(self, seconds: float | None) -> None:
+        """Wake those whose descriptors are ready and those whose time is up; None waits for ever."""
+        for fd, events in self._epoll.poll(seconds):
+            waiting = self._waiting.get(fd)
+            if waiting is None:
+                del self._registered[fd]
+                self._epoll.unregister(fd)
+                continue
+            in_vain = True
+            for task, wanted in list(waiting.items()):
+                if events & (wanted | select.EPOLLERR | select.EPOLLHUP):
+                    self._wake(task)
+                    in_vain = False
+            if in_vain:
+                self._register(fd)
+        self._wake_late()
+
+    def _wake_late(self) -> None:
         timers = self._timers
-        now = monotonic()
-        due = []
-        while timers and (timers[0].callback is None or timers[0].when <= now):
-            due.append(heappop(timers))
-        for timer in due:
-            if timer.callback is not None:
-                timer.callback()
-        if self._stopped:
-            return 0
-        return max(0.0, timers[0].when - monotonic()) if timers else -1
+        now = self.now()
+        while timers and (timers[0].task is None or timers[0].when <= now):
+            timer = heappop(timers)
+            if timer.task is None:
+                self._stale -= 1
+            else:
+                if not timer.task._scheduled:  # else it came in time, just so
+                    self._wake(timer.task, TimedOut())
+                timer.task = None
+
+    def _patience(self) -> float | None:
+        while self._timers and self._timers[0].task is None:
+            heappop(self._timers)
+            self._stale -= 1
+        return max(0.0, self._timers[0].when - self.now()) if self._timers else None
+
+    def _sweep(self) -> None:
+        """A long time limit must not stay behind each short wait: more stale timers than live ones go."""
+        if self._stale > FEWEST_STALE and self._stale * 2 > len(self._timers):
+            self._timers = [timer for timer in self._timers if timer.task is not None]
+            heapify(self._timers)
+            self._stale = 0
+
+    def _wake(self, task: Task[Any], error: BaseException | None = None) -> None:
+        if task._error is None:
+            task._error = error
+        if not task._scheduled:
+            task._scheduled = True
+            self._ready.append(task)
+
+    def _run_ready(self) -> None:
+        ready, self._ready = self._ready, []
+        for task in ready:
+            self._step(task)
+
+    def _step(self, task: Task[Any]) -> None:
+        task._scheduled = False
+        error, task._error = task._error, None
+        self._current = task
+        try:
+            if error is None:
+                task._work.send(None)
+            else:
+                task._work.throw(error)
+        except StopIteration as end:
+            self._tasks.discard(task)
+            task._end.set(end.value)
+        except Exception as failure:
+            self._tasks.discard(task)
+            is_expected = failure is error or bool(task._end._waiting) or task.name == MAIN
+            task._end.fail(failure)
+            if not is_expected:
+                self.on_crash(task.name, failure)
+        finally:
+            self._current = None
+
+    def _give_up_tasks(self) -> None:
+        """Whatever they hold is released where they wait; they cannot wait any more."""
+        tasks, self._tasks = self._tasks, set()
+        for task in tasks:
+            task._work.close()
+        self._ready.clear()
+
+
+def _raise(name: str, error: BaseException) -> None:
+    raise error

@@ -1,4 +1,4 @@
-"""The pipes between a service process and master: status out, death in, login-notify in.
+"""What a service process tells master: how many more clients it takes; and what login-notify tells it.
 
 lib-master/master-service.c, master/service-monitor.c, master/service-login-notify.c.
 """
@@ -6,17 +6,14 @@ lib-master/master-service.c, master/service-monitor.c, master/service-login-noti
 from __future__ import annotations
 
 import os
-import select
 
-from dovecot_urlauth.service.environment import DEAD_PIPE_FD, LOGIN_NOTIFY_FD, STATUS_FD
+from dovecot_urlauth.service.environment import LOGIN_NOTIFY_FD, STATUS_FD
 from dovecot_urlauth.wire.status import pack_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dovecot_urlauth.service.log import Log
-    from dovecot_urlauth.service.loop import Loop, Timer
+    from dovecot_urlauth.service.loop import Loop, Work
 
 STATUS_INTERVAL = 1.0
 """Seconds between status messages that neither reach zero nor leave it."""
@@ -25,15 +22,16 @@ STATUS_INTERVAL = 1.0
 class StatusReporter:
     """Tells master how many more clients the process takes."""
 
-    __slots__ = ("_generation", "_log", "_loop", "_pending", "_reported", "_timer", "_working")
+    __slots__ = ("_generation", "_log", "_loop", "_sending", "_wanted", "_working", "reported")
 
     def __init__(self, loop: Loop, log: Log, generation: int) -> None:
         self._loop = loop
         self._log = log
         self._generation = generation
-        self._reported: int | None = None
-        self._pending = 0
-        self._timer: Timer | None = None
+        self.reported: int | None = None
+        """What master has heard last."""
+        self._wanted = 0
+        self._sending = False
         self._working = True
 
     def report(self, available: int, exhausted: int) -> None:
@@ -41,58 +39,47 @@ class StatusReporter:
 
         ``exhausted`` is the dialect's number for "never again", which is as urgent as 0.
         """
-        if available == self._reported or not self._working:
-            self._pending = available
+        self._wanted = available
+        if available == self.reported or not self._working:
             return
         urgent = (None, 0, exhausted)
-        if available in urgent or self._reported in urgent:
-            self._send(available)
-            return
-        self._pending = available
-        if self._timer is None:
-            self._timer = self._loop.after(STATUS_INTERVAL, self._send_pending)
+        if available in urgent or self.reported in urgent:
+            self._send()
+        elif not self._sending:
+            self._send_after(self._loop.sleep(STATUS_INTERVAL))
 
     def repeat(self) -> None:
         """Send the last status again, so that master sees an answer to its SIGINT."""
-        if self._reported is not None and self._working:
-            self._send(self._reported)
+        if self.reported is not None and self._working:
+            self._send()
 
     def master_gone(self) -> None:
         self._working = False
 
-    def _send_pending(self) -> None:
-        self._timer = None
-        if self._working and self._pending != self._reported:
-            self._send(self._pending)
+    def _send_after(self, wait: Work[None]) -> None:
+        self._sending = True
+        self._loop.spawn(self._send_later(wait), "status")
 
-    def _send(self, available: int) -> None:
-        self._reported = self._pending = available
-        message = pack_status(os.getpid(), self._generation, available)
-        while True:
-            try:
-                os.write(STATUS_FD, message)
-                return
-            except BlockingIOError:
-                writable = select.poll()
-                writable.register(STATUS_FD, select.POLLOUT)
-                writable.poll()
-            except BrokenPipeError:
-                self._working = False
-                return
-            except OSError as error:
-                self._log.error(f"write(master_status_fd) failed: {error.strerror}")
-                self._working = False
-                return
+    async def _send_later(self, wait: Work[None]) -> None:
+        await wait
+        self._sending = False
+        if self._working and self._wanted != self.reported:
+            self._send()
 
-
-def watch_for_master_death(loop: Loop, on_death: Callable[[], None]) -> None:
-    """Call ``on_death()`` once when master closes its end of the dead pipe."""
-
-    def dead(events: int) -> None:
-        loop.forget(DEAD_PIPE_FD)
-        on_death()
-
-    loop.watch(DEAD_PIPE_FD, dead, 0)
+    def _send(self) -> None:
+        message = pack_status(os.getpid(), self._generation, self._wanted)
+        try:
+            os.write(STATUS_FD, message)
+        except BlockingIOError:
+            if not self._sending:
+                self._send_after(self._loop.writable(STATUS_FD))
+        except BrokenPipeError:
+            self._working = False
+        except OSError as error:
+            self._log.error(f"write(master_status_fd) failed: {error.strerror}")
+            self._working = False
+        else:
+            self.reported = self._wanted
 
 
 def login_processes_full() -> bool:

@@ -1,7 +1,7 @@
 """The life of a service process: start, take clients, notice master's wishes, stop.
 
 The contract is master's (master/service-process.c, lib-master/master-service.c); the stage only says what
-to do with a client.
+to do with a client.  Each client is one task; what happens to the process is raised where the task awaits.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ import errno
 import fcntl
 import resource
 
-from dovecot_urlauth.service import master
-from dovecot_urlauth.service.environment import LAST_INHERITED_FD, Environment
-from dovecot_urlauth.service.loop import Loop
+from dovecot_urlauth.service.connection import Connection
+from dovecot_urlauth.service.descriptor import Descriptor, refuse_descriptors
+from dovecot_urlauth.service.environment import DEAD_PIPE_FD, LAST_INHERITED_FD, Environment
+from dovecot_urlauth.service.loop import Loop, TimedOut
+from dovecot_urlauth.service.master import StatusReporter, login_processes_full
+from dovecot_urlauth.service.run import describe
 from dovecot_urlauth.service.signals import SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, Signal, SignalReader
 from dovecot_urlauth.service.slots import ClientSlots
 from dovecot_urlauth.service.sockets import accept, from_fd
@@ -20,29 +23,26 @@ from dovecot_urlauth.service.sockets import accept, from_fd
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
-    from collections.abc import Callable
     from typing import Protocol
 
     from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.service.log import Log
+    from dovecot_urlauth.service.loop import Promise, Task
 
     class Stage(Protocol):
-        """What a stage does with the events of its process."""
+        """What a stage does with the clients of its process."""
 
-        keeps_listeners: bool
-        """Whether the listeners stay open while the last client is served (login processes)."""
+        is_login: bool
+        """A login process keeps its listeners open while the last client is served, lets the oldest client go
+        when all processes are full, and all of them when master is gone: they can come again."""
+        takes_descriptors: bool
+        """Whether clients have reason to send any."""
 
-        def accept(self, connection: socket) -> None:
-            """Serve a client; call ``release()`` of the process when it is done."""
+        async def serve(self, connection: Connection) -> None:
+            """Serve one client from its first byte to its end; the process closes the connection behind it.
 
-        def make_room(self) -> None:
-            """All processes of the service are full: give up the client that waits longest."""
-
-        def master_died(self) -> None:
-            """Master is gone or reloads: no new client will come."""
-
-        def terminate(self) -> None:
-            """SIGTERM: give up all clients now."""
+            ProcessOver may be raised at each await.
+            """
 
         def child_exited(self) -> None:
             """A forked child has ended."""
@@ -50,8 +50,32 @@ if TYPE_CHECKING:
 
 DIE_WITH_MASTER = 30.0
 """Seconds that the last clients get after master's death (master-service.c)."""
+ACCEPT_PAUSE = 1.0
+"""Seconds until accept is tried again when the system had no descriptor or memory for it."""
+FAREWELL = 1.0
+"""Seconds that clients get to end when the process has to."""
 
 ACCEPT_ERRORS_IGNORED = (errno.EAGAIN, errno.ECONNABORTED)
+
+
+class ProcessOver(Exception):
+    """Why the process itself lets go of a client."""
+
+
+class Terminated(ProcessOver):
+    """SIGTERM, or master has been gone for as long as clients may stay."""
+
+
+class MasterDied(ProcessOver):
+    """Master is gone or reloads, and this is a login process."""
+
+
+class ProcessFull(ProcessOver):
+    """All login processes are full, and this client has waited longest."""
+
+
+class _Unwanted(Exception):
+    """Nobody is to be accepted now."""
 
 
 class ServiceProcess:
@@ -63,37 +87,24 @@ class ServiceProcess:
         self.dialect = dialect
         self.log = log
         self.loop = Loop()
+        self.loop.on_crash = self._on_crash
         self.slots = ClientSlots(
             environment.client_limit, environment.service_count, dialect.status_when_exhausted
         )
         self.dying = False
+        self._stage: Stage
+        self._over: Promise[None] = self.loop.promise()
+        self._clients: dict[Task[None], None] = {}
+        """In the order in which they came."""
         self._listeners: list[socket] = []
-        self._polling = False
-        self._accept_failed = False
-        self._status = master.StatusReporter(self.loop, log, environment.generation)
+        self._accepting: list[Task[None]] = []
+        self._status = StatusReporter(self.loop, log, environment.generation)
         self._signals = SignalReader()
-        self._stage: Stage | None = None
 
     def serve(self, stage: Stage) -> None:
         """Report readiness, then take clients until there is nothing left to do."""
         self._stage = stage
-        self._adopt_listeners()
-        self.loop.watch(self._signals.fd, self._on_signals)
-        master.watch_for_master_death(self.loop, self._on_master_death)
-        if self._accepted_client():
-            self._take(from_fd(self.dialect.accepted_client_fd or 0))
-        else:
-            self._report()
-        self.loop.run()
-
-    def release(self) -> None:
-        """A client is done: its slot is free, or the process is, too."""
-        self.slots.release()
-        self._accept_failed = False
-        if self.slots.finished or (self.dying and self.slots.idle):
-            self.loop.stop()
-            return
-        self._report()
+        self.loop.run(self._live())
 
     def retire(self) -> None:
         """Take no more clients, serve those that are here, then end (auth is gone, for one)."""
@@ -101,21 +112,7 @@ class ServiceProcess:
         self.dying = True
         self._status.report(0, self.dialect.status_when_exhausted)
         self._status.master_gone()
-        if self.slots.idle:
-            self.loop.stop()
-
-    @property
-    def signals_fd(self) -> int:
-        """Readable when a signal has arrived, for code that waits outside the loop."""
-        return self._signals.fd
-
-    def was_terminated(self) -> bool:
-        """Whether SIGTERM is among the signals that have arrived; it is logged then."""
-        for arrived in self._signals.read():
-            if arrived.number == SIGTERM:
-                self._warn_of(arrived)
-                return True
-        return False
+        self._end_if_idle()
 
     def leave_to_parent(self) -> None:
         """In a forked child: let go of everything that belongs to the parent."""
@@ -127,59 +124,115 @@ class ServiceProcess:
         restore(self._signals)
         self.log.forked()
 
+    async def _live(self) -> None:
+        self._adopt_listeners()
+        self.loop.spawn(self._heed_signals(), "signals")
+        self.loop.spawn(self._notice_master_death(), "master")
+        client = self._accepted_client()
+        if client is None:
+            self._report()
+        else:
+            self._take(client)
+        await self._over.wait()
+        self.dying = True
+        self._status.master_gone()  # what changes from here on is the process's end, which master will see
+        await self._let_go(Terminated())
+
+    def _take(self, connection: Connection) -> None:
+        self.slots.take()
+        self._report()
+        task = self.loop.spawn(self._lead(connection), "client")
+        self._clients[task] = None
+
+    async def _lead(self, connection: Connection) -> None:
+        task = self.loop.current
+        try:
+            await self._stage.serve(connection)
+        finally:
+            connection.close()
+            self._clients.pop(task, None)
+            self._release()
+
+    def _release(self) -> None:
+        self.slots.release()
+        if self.slots.finished or (self.dying and self.slots.idle):
+            self._over.set(None)
+        else:
+            self._report()
+
+    def _end_if_idle(self) -> None:
+        if self.slots.idle:
+            self._over.set(None)
+
+    async def _let_go(self, reason: ProcessOver) -> None:
+        """End the clients that are here; they have a moment to say so."""
+        clients = list(self._clients)
+        for client in clients:
+            client.cancel(reason)
+        for client in clients:
+            try:
+                await client.join(FAREWELL)
+            except TimedOut:
+                continue
+
     def _adopt_listeners(self) -> None:
         for fd in range(3, LAST_INHERITED_FD + 1 + self.environment.listener_count):
             _set_cloexec(fd)
         first = self.dialect.first_listener_fd
         self._listeners = [from_fd(fd) for fd in range(first, first + self.environment.listener_count)]
+        if not self._stage.takes_descriptors:
+            for listener in self._listeners:
+                refuse_descriptors(listener)
 
-    def _accepted_client(self) -> bool:
-        return self.environment.accepted_listener_fd is not None and self.dialect.accepted_client_fd is not None
+    def _accepted_client(self) -> Connection | None:
+        """The client that master has accepted already for a process of a single one (2.4)."""
+        fd = self.dialect.accepted_client_fd
+        if self.environment.accepted_listener_fd is None or fd is None:
+            return None
+        return Connection(self.loop, Descriptor(fd))
 
     def _report(self) -> None:
         self._status.report(self.slots.status, self.dialect.status_when_exhausted)
-        self._poll_listeners()
-
-    def _poll_listeners(self) -> None:
-        wanted = self.slots.available > 0 and not self.dying and not self._accept_failed
-        if wanted != self._polling:
-            self._polling = wanted
-            for listener in self._listeners:
-                if wanted:
-                    self.loop.watch(listener.fileno(), self._acceptor(listener))
-                else:
-                    self.loop.forget(listener.fileno())
-        if not wanted and self.slots.retired and self._stage and not self._stage.keeps_listeners:
+        if self.slots.available > 0 and not self.dying:
+            if not self._accepting:
+                self._accepting = [
+                    self.loop.spawn(self._accept_from(listener), "accept") for listener in self._listeners
+                ]
+            return
+        self._stop_accepting()
+        if self.slots.retired and not self._stage.is_login:
             self._close_listeners()
 
-    def _acceptor(self, listener: socket) -> Callable[[int], None]:
-        return lambda events: self._on_client(listener)
+    async def _accept_from(self, listener: socket) -> None:
+        while True:
+            try:
+                await self.loop.readable(listener.fileno())
+                connection = accept(listener)
+            except _Unwanted:
+                return
+            except OSError as error:
+                if error.errno not in ACCEPT_ERRORS_IGNORED:
+                    self.log.error(f"net_accept() failed: {error.strerror}")
+                    await self.loop.sleep(ACCEPT_PAUSE)
+                continue
+            self._take(Connection(self.loop, connection))
+            if not self._accepting:
+                return
 
-    def _on_client(self, listener: socket) -> None:
-        try:
-            connection = accept(listener)
-        except OSError as error:
-            if error.errno not in ACCEPT_ERRORS_IGNORED:
-                self.log.error(f"net_accept() failed: {error.strerror}")
-                self._accept_failed = True
-                self._poll_listeners()
-            return
-        self._take(connection)
-
-    def _take(self, connection: socket) -> None:
-        self.slots.take()
-        self._report()
-        if self._stage:
-            self._stage.accept(connection)
+    def _stop_accepting(self) -> None:
+        accepting, self._accepting = self._accepting, []
+        for task in accepting:
+            if task is not self.loop.running:
+                task.cancel(_Unwanted())
 
     def _close_listeners(self) -> None:
+        self._stop_accepting()
         for listener in self._listeners:
             self.loop.forget(listener.fileno())
             listener.close()
         self._listeners.clear()
-        self._polling = False
 
-    def _on_signals(self, events: int) -> None:
+    async def _heed_signals(self) -> None:
         handlers = {
             SIGTERM: self._on_sigterm,
             SIGINT: self._on_sigint,
@@ -187,55 +240,53 @@ class ServiceProcess:
             SIGUSR1: self._on_sigusr1,
             SIGCHLD: self._on_sigchld,
         }
-        for arrived in self._signals.read():
-            handlers[arrived.number](arrived)
+        while True:
+            await self.loop.readable(self._signals.fd)
+            for arrived in self._signals.read():
+                handlers[arrived.number](arrived)
 
-    def _warn_of(self, arrived: Signal) -> None:
+    def _on_sigterm(self, arrived: Signal) -> None:
         self.log.warning(
             f"Killed with signal {arrived.number} (by pid={arrived.pid} uid={arrived.uid} code={arrived.code})"
         )
-
-    def _on_sigterm(self, arrived: Signal) -> None:
-        self._warn_of(arrived)
-        if self._stage:
-            self._stage.terminate()
-        self.loop.stop()
+        self._close_listeners()
+        self._over.set(None)
 
     def _on_sigint(self, arrived: Signal) -> None:
         """Master asks idle processes to end; a busy one answers with its status."""
         if self.slots.idle:
-            self.loop.stop()
+            self._over.set(None)
         else:
             self._status.repeat()
 
     def _on_sigquit(self, arrived: Signal) -> None:
-        if not self._polling:
+        if not self._accepting:
             self._close_listeners()
 
     def _on_sigusr1(self, arrived: Signal) -> None:
-        if self._stage and self.slots.available == 0 and master.login_processes_full():
-            self._stage.make_room()
+        if self._stage.is_login and self.slots.available == 0 and login_processes_full():
+            oldest = next(iter(self._clients), None)
+            if oldest is not None:
+                oldest.cancel(ProcessFull())
 
     def _on_sigchld(self, arrived: Signal) -> None:
-        if self._stage:
-            self._stage.child_exited()
+        self._stage.child_exited()
 
-    def _on_master_death(self) -> None:
+    async def _notice_master_death(self) -> None:
+        await self.loop.hung_up(DEAD_PIPE_FD)
         self.dying = True
         self.log.pipe.master_gone = True
         self._status.master_gone()
         self._close_listeners()
-        if self._stage:
-            self._stage.master_died()
-        if self.slots.idle:
-            self.loop.stop()
-        else:
-            self.loop.after(DIE_WITH_MASTER, self._die_with_master)
+        if self._stage.is_login:
+            await self._let_go(MasterDied())
+        self._end_if_idle()
+        await self.loop.sleep(DIE_WITH_MASTER)
+        self._over.set(None)
 
-    def _die_with_master(self) -> None:
-        if self._stage:
-            self._stage.terminate()
-        self.loop.stop()
+    def _on_crash(self, name: str, error: BaseException) -> None:
+        """One line for an exception that nobody foresaw; it has ended one client."""
+        self.log.error(f"Unexpected {describe(error)}")
 
 
 def _raise_descriptor_limit() -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from _socket import socket
     from collections.abc import Callable
 
-    from dovecot_urlauth.service.process import ServiceProcess
+    from dovecot_urlauth.service.callback_process import ServiceProcess
     from dovecot_urlauth.service.sockets import PeerCredentials
 
     Live = Callable[[socket], int]

@@ -11,8 +11,8 @@ import gc
 import os
 
 from dovecot_urlauth.dialect.dialect import ConfigSource
+from dovecot_urlauth.service.callback_process import ServiceProcess
 from dovecot_urlauth.service.options import parse_options
-from dovecot_urlauth.service.process import ServiceProcess
 from dovecot_urlauth.service.run import EXIT_USAGE, Fatal, Start, run
 from dovecot_urlauth.service.settings_source import read_config_file, read_settings, receive_config_fd
 from dovecot_urlauth.service.settings_wanted import TARGET_USER

@@ -8,8 +8,8 @@ import pytest
 
 from dovecot_urlauth.broker.control import WorkerConnection
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
+from dovecot_urlauth.service.callbacks import Loop
 from dovecot_urlauth.service.log import Log, LogPipe
-from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.wire.control import Access
 
 

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
+from dovecot_urlauth.service.callbacks import Loop
 from dovecot_urlauth.service.fdpass import receive_fds
-from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.service.sockets import PeerCredentials
 from dovecot_urlauth.worker import children as children_module
 from dovecot_urlauth.worker.children import Children
