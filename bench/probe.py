@@ -14,7 +14,7 @@ MARK = {mark!r}
 
 BODY = """
 BEGUN = time.perf_counter()
-SETTINGS = "dovecot_urlauth.service.settings_source"
+SETTINGS = "dovecot_urlauth.config.read"
 PROCESS = "dovecot_urlauth.service.process"
 spent = {"imports": 0.0, "settings": 0.0}
 modules = {}

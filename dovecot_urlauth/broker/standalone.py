@@ -10,10 +10,10 @@ import stat
 import sys
 
 from dovecot_urlauth.broker.control import WorkerConnection
+from dovecot_urlauth.config.read import read_settings
+from dovecot_urlauth.config.wanted import BROKER
 from dovecot_urlauth.service.callbacks import Loop
 from dovecot_urlauth.service.run import Fatal, Start
-from dovecot_urlauth.service.settings_source import read_settings
-from dovecot_urlauth.service.settings_wanted import BROKER
 from dovecot_urlauth.wire.control import Access
 
 TYPE_CHECKING = False

@@ -7,12 +7,12 @@ import os
 from dovecot_urlauth.broker.auth import AuthMasterConnection
 from dovecot_urlauth.broker.identity import ServiceUsers
 from dovecot_urlauth.broker.stage import BrokerStage
+from dovecot_urlauth.config.read import read_settings
+from dovecot_urlauth.config.wanted import BROKER
 from dovecot_urlauth.service.callback_process import ServiceProcess
 from dovecot_urlauth.service.options import parse_options
 from dovecot_urlauth.service.privileges import drop_to_restrictions
 from dovecot_urlauth.service.run import Fatal, Start
-from dovecot_urlauth.service.settings_source import read_settings
-from dovecot_urlauth.service.settings_wanted import BROKER
 from dovecot_urlauth.service.title import start_title
 
 TYPE_CHECKING = False

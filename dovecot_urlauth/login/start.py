@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import resource
 
+from dovecot_urlauth.config.read import read_settings
+from dovecot_urlauth.config.wanted import LOGIN
 from dovecot_urlauth.login.logformat import LogFormat
 from dovecot_urlauth.login.stage import LoginStage
 from dovecot_urlauth.service.callback_process import ServiceProcess
 from dovecot_urlauth.service.options import parse_options
 from dovecot_urlauth.service.privileges import drop_to_restrictions
 from dovecot_urlauth.service.run import Fatal, Start
-from dovecot_urlauth.service.settings_source import read_settings
-from dovecot_urlauth.service.settings_wanted import LOGIN
 from dovecot_urlauth.service.title import start_title
 
 TYPE_CHECKING = False

@@ -14,5 +14,4 @@ fdpass.py       file descriptors in messages
 privileges.py   giving root up for good, and proving it
 libc.py         the system calls that Python has no name for
 title.py        the process title
-settings.py     Dovecot's settings
 """

@@ -8,11 +8,11 @@ from __future__ import annotations
 import gc
 import os
 
+from dovecot_urlauth.config.settings import SettingsError
 from dovecot_urlauth.dialect.choose import choose_dialect
 from dovecot_urlauth.service.environment import Environment, EnvironmentInvalid, read_environment
 from dovecot_urlauth.service.log import Log, LogPipe
 from dovecot_urlauth.service.privileges import PrivilegesKept
-from dovecot_urlauth.service.settings import SettingsError
 from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False

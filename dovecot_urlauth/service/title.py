@@ -8,8 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dovecot_urlauth.config.settings import Settings
     from dovecot_urlauth.service.run import Start
-    from dovecot_urlauth.service.settings import Settings
 
 
 class ProcessTitle:

@@ -1,9 +1,7 @@
 """From a target user's settings to the bytes of a message.
 
     choose.py       the native store or Dovecot's own imap, and why
-    plan.py         settings -> what the native store needs, or the reason why it cannot serve
-    variables.py    %u of Dovecot 2.3            expressions.py   %{user | domain} of 2.4
-    location.py     where a namespace's mail is  namespace.py     which namespace has a mailbox
+    namespace.py    which namespace has a mailbox
     names.py        a mailbox's name in the store, and names that are refused
     layout.py       a mailbox's three directories
     files.py        opening what lies there without trusting its owner; source.py reads it

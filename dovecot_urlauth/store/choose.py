@@ -6,9 +6,9 @@ session as soon as the native store meets something unknown on disk.  Both are a
 
 from __future__ import annotations
 
+from dovecot_urlauth.config.native_settings import make_plan
 from dovecot_urlauth.store.errors import StoreFailure, Unsupported
 from dovecot_urlauth.store.native import NativeStore
-from dovecot_urlauth.store.plan import make_plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dovecot_urlauth.service.settings import Settings
+    from dovecot_urlauth.config.settings import Settings
     from dovecot_urlauth.store.engine_start import EngineStart
 
 KEY_ENTRY = b"/private/vendor/vendor.dovecot/imap-urlauth"

@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dovecot_urlauth.service.settings import Settings
+    from dovecot_urlauth.config.settings import Settings
 
 OUR_HOST = b"localhost"
 """The host in the URLs that the engine is asked for, whatever the site's own URLs say."""

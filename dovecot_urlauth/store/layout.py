@@ -5,7 +5,7 @@ Matches list/mailbox-list-maildir.c (Maildir++) and list/mailbox-list-fs.c in li
 
 from __future__ import annotations
 
-from dovecot_urlauth.store.location import FS, MAILDIRPP, SEPARATORS, Location
+from dovecot_urlauth.config.mail_location import FS, MAILDIRPP, SEPARATORS, Location
 from dovecot_urlauth.store.names import NameRules
 from dovecot_urlauth.wire.value import record
 

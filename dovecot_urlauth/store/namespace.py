@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dovecot_urlauth.store.location import Location
+    from dovecot_urlauth.config.mail_location import Location
 
 
 @record(frozen=True, slots=True)

@@ -11,8 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from dovecot_urlauth.config.settings import Settings
     from dovecot_urlauth.message.fetch import Content, Request
-    from dovecot_urlauth.service.settings import Settings
 else:
     Protocol = object
 

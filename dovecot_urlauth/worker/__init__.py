@@ -12,7 +12,6 @@ the client, or it gives root up for good and becomes that user.  Only then does 
     reception.py   the child while it is root: the control handshake and USER
     handshake.py   the control connection's opening
     userdb.py      asking auth about users
-    account.py     what the userdb and the settings make of a user;  overrides.py: the former over the latter
     target.py      from a name to a store, root given up in between
     household.py   the process of one target user, with all of its clients
     guest.py       one client and what belongs to it;  channel.py: its connection

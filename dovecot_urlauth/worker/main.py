@@ -10,12 +10,12 @@ from __future__ import annotations
 import gc
 import os
 
+from dovecot_urlauth.config.read import read_config_file, read_settings, receive_config_fd
+from dovecot_urlauth.config.wanted import TARGET_USER
 from dovecot_urlauth.dialect.dialect import ConfigSource
 from dovecot_urlauth.service.callback_process import ServiceProcess
 from dovecot_urlauth.service.options import parse_options
 from dovecot_urlauth.service.run import EXIT_USAGE, Fatal, Start, run
-from dovecot_urlauth.service.settings_source import read_config_file, read_settings, receive_config_fd
-from dovecot_urlauth.service.settings_wanted import TARGET_USER
 from dovecot_urlauth.service.title import start_title
 from dovecot_urlauth.store.engine_start import prepare_engine
 from dovecot_urlauth.worker.stage import WorkerStage
@@ -23,7 +23,7 @@ from dovecot_urlauth.worker.target import WorkerConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from dovecot_urlauth.service.settings import Settings
+    from dovecot_urlauth.config.settings import Settings
 
 NAME = "imap-urlauth-worker"
 OPTIONS = "a:c:i:kLo:O"

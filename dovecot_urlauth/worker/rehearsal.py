@@ -7,16 +7,16 @@ made up, and the maildir cannot exist: nothing of a user's is touched.
 
 from __future__ import annotations
 
+from dovecot_urlauth.config.account import resolve_account
+from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.message.fetch import Request, fetch
 from dovecot_urlauth.message.source import BytesSource
 from dovecot_urlauth.service.log import Log, LogPipe
-from dovecot_urlauth.service.settings import Settings
 from dovecot_urlauth.store.choose import NATIVE, open_store
 from dovecot_urlauth.url.access import Accessor
 from dovecot_urlauth.wire.authmaster import AuthMaster
 from dovecot_urlauth.wire.control import VERSION, Access, ControlOrder, ControlServer, access_line
 from dovecot_urlauth.wire.fetch import CommandReader
-from dovecot_urlauth.worker.account import resolve_account
 from dovecot_urlauth.worker.answer import Answerer
 from dovecot_urlauth.worker.target import Target
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 
+from dovecot_urlauth.config.account import AccountRefused, resolve_account
+from dovecot_urlauth.config.settings import SettingsError
 from dovecot_urlauth.service.privileges import Identity, drop_privileges, forbid_new_privileges
-from dovecot_urlauth.service.settings import SettingsError
 from dovecot_urlauth.store.choose import DOVECOT, open_before_chroot, open_store
 from dovecot_urlauth.store.errors import StoreFailure
 from dovecot_urlauth.wire.tabescape import join
 from dovecot_urlauth.wire.value import record
-from dovecot_urlauth.worker.account import AccountRefused, resolve_account
 from dovecot_urlauth.worker.link import KEY_SIZE
 from dovecot_urlauth.worker.userdb import LookupFailed, UserdbConnection
 
@@ -22,13 +22,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dovecot_urlauth.config.account import Account
+    from dovecot_urlauth.config.settings import Settings
     from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.service.log import Log
-    from dovecot_urlauth.service.settings import Settings
     from dovecot_urlauth.store.engine_start import EngineStart
     from dovecot_urlauth.store.store import Store
     from dovecot_urlauth.wire.authmaster import UserReply
-    from dovecot_urlauth.worker.account import Account
 
 NOBODY = Identity(uid=65534, gid=65534, groups=(65534,))
 DEFAULT_PORT = 143

@@ -16,11 +16,11 @@ from typing import Any, Protocol
 
 import pytest
 
+from dovecot_urlauth.config.ask import ask_for_values
+from dovecot_urlauth.config.settings import Settings
+from dovecot_urlauth.config.wanted import TARGET_USER
 from dovecot_urlauth.message.errors import MessageError, PartMissing, Undecodable
 from dovecot_urlauth.message.request import Request
-from dovecot_urlauth.service.settings import Settings
-from dovecot_urlauth.service.settings_socket import ask_for_values
-from dovecot_urlauth.service.settings_wanted import TARGET_USER
 from dovecot_urlauth.store.engine import EngineStore
 from dovecot_urlauth.store.engine_start import EngineStart, prepare_engine
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreError, StoreFailure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dovecot_urlauth.service.settings import Settings
+from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.store.engine_start import needed_plugins, prepare_engine
 
 VARIABLES = {b"TZ": b"UTC", b"PATH": b"/bin", b"DOVECOT_HOSTNAME": b"mx", b"SECRET": b"x"}

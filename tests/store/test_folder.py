@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dovecot_urlauth.config.native_settings import make_plan
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
 from dovecot_urlauth.message.fetch import Request
 from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, Unsupported
 from dovecot_urlauth.store.native import KEPT_FOLDERS, NativeStore
-from dovecot_urlauth.store.plan import make_plan
 from tests.store import ondisk
 from tests.store.user import GUID, KEY, make_maildir, user, write_key
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dovecot_urlauth.config.mail_location import FS, Location
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, StoreError
 from dovecot_urlauth.store.layout import name_rules, places
-from dovecot_urlauth.store.location import FS, Location
 from dovecot_urlauth.store.names import check_utf8, normalize, storage_name, to_mutf7
 
 MAILDIR = Location(root=b"/mail", inbox=b"/mail")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dovecot_urlauth.config.native_settings import make_plan
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, Unsupported
 from dovecot_urlauth.store.names import to_mutf7
 from dovecot_urlauth.store.native import NativeStore
-from dovecot_urlauth.store.plan import make_plan
 from tests.store.imap import Dovecot, append, needs_dovecot
 from tests.store.test_native_dovecot import DOVECOT_2_3_19, LAYOUTS, bob_of
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from dovecot_urlauth.config.mail_location import Location
 from dovecot_urlauth.store.errors import MailboxRefused, Unsupported
-from dovecot_urlauth.store.location import Location
 from dovecot_urlauth.store.namespace import Namespace, find
 
 MAIL = Location(b"/mail")

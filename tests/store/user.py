@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dovecot_urlauth.service.settings import Settings
+from dovecot_urlauth.config.settings import Settings
 from tests.store import ondisk
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import os
 
 import pytest
 
+from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.message.errors import Undecodable
 from dovecot_urlauth.message.fetch import Content
-from dovecot_urlauth.service.settings import Settings
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreFailure
 from dovecot_urlauth.url.access import Accessor
 from dovecot_urlauth.url.rules import RULES_2_3

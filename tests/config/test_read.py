@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from dovecot_urlauth.config import ask
+from dovecot_urlauth.config.read import read_settings, receive_config_fd
+from dovecot_urlauth.config.settings import Settings, SettingsError
+from dovecot_urlauth.config.wanted import BROKER, TARGET_USER
 from dovecot_urlauth.dialect.choose import choose_dialect
 from dovecot_urlauth.dialect.dialect import ConfigSource
-from dovecot_urlauth.service import settings_socket
 from dovecot_urlauth.service.environment import Environment, read_environment
-from dovecot_urlauth.service.settings import Settings, SettingsError
-from dovecot_urlauth.service.settings_source import read_settings, receive_config_fd
-from dovecot_urlauth.service.settings_wanted import BROKER, TARGET_USER
 from tests.wire.test_config_binary import build
 
 TEXT = ConfigSource.TEXT_SOCKET
@@ -89,7 +89,7 @@ def test_text_failures(tmp_path: Path, answer: bytes, text: str) -> None:
 
 @pytest.mark.usefixtures("no_doveconf")
 def test_a_silent_config_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings_socket, "TIME_LIMIT", 0.05)
+    monkeypatch.setattr(ask, "TIME_LIMIT", 0.05)
     path = tmp_path / "config"
     hold = threading.Event()
     with config_process(path, lambda connection: hold.wait(5)):

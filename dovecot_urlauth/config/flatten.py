@@ -10,7 +10,7 @@ Defaults of mail drivers and mailbox layouts are filters too; they appear as ``m
 
 from __future__ import annotations
 
-from dovecot_urlauth.service.settings import short_name
+from dovecot_urlauth.config.settings import short_name
 from dovecot_urlauth.wire.config_filter import ConfigFileError
 
 TYPE_CHECKING = False

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 
+from dovecot_urlauth.config.ask import ConfigRefused, ConfigUnreachable, ask_for_file, ask_for_values
+from dovecot_urlauth.config.settings import Settings, SettingsError
 from dovecot_urlauth.dialect.dialect import ConfigSource
-from dovecot_urlauth.service.settings import Settings, SettingsError
-from dovecot_urlauth.service.settings_socket import ConfigRefused, ConfigUnreachable, ask_for_file, ask_for_values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dovecot_urlauth.config.wanted import Wanted
     from dovecot_urlauth.service.environment import Environment
-    from dovecot_urlauth.service.settings_wanted import Wanted
 
 DEFAULT_CONFIG_FILE = b"/etc/dovecot/dovecot.conf"
 
@@ -53,7 +53,7 @@ def read_config_file(fd: int, source: ConfigSource, wanted: Wanted) -> Settings:
 
     Raises :class:`SettingsError`.
     """
-    from dovecot_urlauth.service.settings_binary import flatten
+    from dovecot_urlauth.config.flatten import flatten
     from dovecot_urlauth.wire.config_binary import BIG_ENDIAN, NATIVE, read_config
     from dovecot_urlauth.wire.config_filter import ConfigFileError
 
@@ -89,13 +89,13 @@ def _both_failed(unreachable: ConfigUnreachable, error: SettingsError) -> Settin
 
 
 def _dump_file(environment: Environment) -> int:
-    from dovecot_urlauth.service.settings_doveconf import dump_file
+    from dovecot_urlauth.config.run_doveconf import dump_file
 
     return dump_file(_config_file(environment))
 
 
 def _print_text(environment: Environment, wanted: Wanted) -> Settings:
-    from dovecot_urlauth.service.settings_doveconf import print_values
+    from dovecot_urlauth.config.run_doveconf import print_values
 
     return Settings(print_values(_config_file(environment), wanted))
 

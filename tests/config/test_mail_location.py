@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dovecot_urlauth.config.mail_location import FS, Location, from_mail_settings, parse_mail_location
 from dovecot_urlauth.store.errors import Unsupported
-from dovecot_urlauth.store.location import FS, Location, from_mail_settings, parse_mail_location
 
 HOME = b"/home/bob"
 

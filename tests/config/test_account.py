@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dovecot_urlauth.config.account import Account, AccountRefused, resolve_account
+from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.dialect.dialect import Dialect
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19, DOVECOT_2_4_1, DOVECOT_2_4_2
-from dovecot_urlauth.service.settings import Settings
-from dovecot_urlauth.worker.account import Account, AccountRefused, resolve_account
 
 FIELDS = {b"uid": b"5000", b"gid": b"5001", b"home": b"/srv/mail/alice"}
 DIALECTS = [DOVECOT_2_3_19, DOVECOT_2_4_1, DOVECOT_2_4_2]

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import os
 
-from dovecot_urlauth.service.settings import SettingsError
-from dovecot_urlauth.service.settings_drivers import with_driver_defaults
+from dovecot_urlauth.config.driver_defaults import with_driver_defaults
+from dovecot_urlauth.config.overrides import override_settings
+from dovecot_urlauth.config.settings import SettingsError
 from dovecot_urlauth.wire.value import record
-from dovecot_urlauth.worker.overrides import override_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from dovecot_urlauth.config.settings import Settings
     from dovecot_urlauth.dialect.dialect import Dialect
-    from dovecot_urlauth.service.settings import Settings
 
 CHROOT_MARK = "/./"
 """``/chroot/./home``: how a home says where its chroot ends."""
@@ -142,16 +142,16 @@ class _Resolver:
         template = self.settings.get(setting)
         if "%" not in template:
             return template
-        from dovecot_urlauth.store import expressions, variables
+        from dovecot_urlauth.config import variables_2_3, variables_2_4
         from dovecot_urlauth.store.errors import Unsupported
 
         old = self.dialect.generation == "2.3"
         nowhere = Account(self.name, 0, 0, (), None, None, None, None, self.settings)
-        values = dict(variables.variables_of(nowhere) if old else expressions.variables_of(nowhere))
+        values = dict(variables_2_3.variables_of(nowhere) if old else variables_2_4.variables_of(nowhere))
         for unsettled in ("uid", "gid"):
             values.pop(unsettled, None)
         try:
-            return variables.expand(template, values) if old else expressions.expand(template, values)
+            return variables_2_3.expand(template, values) if old else variables_2_4.expand(template, values)
         except Unsupported as unknown:
             raise AccountRefused(f"Failed to expand {setting} '{template}': {unknown.reason}") from None
 

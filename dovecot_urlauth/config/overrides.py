@@ -13,14 +13,14 @@ An override of a setting outside all blocks leaves blocks alone that set it them
 
 from __future__ import annotations
 
-from dovecot_urlauth.service.settings import short_name
+from dovecot_urlauth.config.settings import short_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dovecot_urlauth.config.settings import Settings
     from dovecot_urlauth.dialect.dialect import Dialect
-    from dovecot_urlauth.service.settings import Settings
 
 NOT_SETTINGS = frozenset(
     (

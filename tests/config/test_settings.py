@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dovecot_urlauth.service.settings import UNLIMITED, Settings, SettingsError, short_name
+from dovecot_urlauth.config.settings import UNLIMITED, Settings, SettingsError, short_name
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ variables that we do not have are Unsupported.
 
 from __future__ import annotations
 
+from dovecot_urlauth.config.variables_2_3 import LOWER, SERVICE, UPPER, decode
 from dovecot_urlauth.store.errors import Unsupported
-from dovecot_urlauth.store.variables import LOWER, SERVICE, UPPER, decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ is Unsupported too.  Defaults are those of lib-storage/mail-storage-settings.c.
 
 from __future__ import annotations
 
-from dovecot_urlauth.store import expressions, variables
+from dovecot_urlauth.config import variables_2_3, variables_2_4
+from dovecot_urlauth.config.mail_location import SEPARATORS, from_mail_settings, parse_mail_location, to_path
 from dovecot_urlauth.store.errors import Unsupported
 from dovecot_urlauth.store.filedict import FileDict
-from dovecot_urlauth.store.location import SEPARATORS, from_mail_settings, parse_mail_location, to_path
 from dovecot_urlauth.store.namespace import Namespace
 from dovecot_urlauth.store.native import Dictionary, Plan
 
@@ -17,8 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dovecot_urlauth.config.mail_location import Location
     from dovecot_urlauth.dialect.dialect import Dialect
-    from dovecot_urlauth.store.location import Location
     from dovecot_urlauth.store.store import MailUser
 
 HARMLESS_PLUGINS = frozenset(
@@ -42,7 +42,7 @@ class _Planner:
         self._settings = user.settings
         self._dialect = dialect
         self._old = dialect.generation == "2.3"
-        language = variables if self._old else expressions
+        language = variables_2_3 if self._old else variables_2_4
         values = language.variables_of(user)
         self._expand: Callable[[str], str] = lambda text: language.expand(text, values)
 

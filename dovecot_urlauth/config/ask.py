@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
 
-    from dovecot_urlauth.service.settings_wanted import Wanted
+    from dovecot_urlauth.config.wanted import Wanted
 
 TIME_LIMIT = 10.0
 """Seconds for the whole conversation, as in Dovecot."""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 
-from dovecot_urlauth.service.settings import SettingsError
+from dovecot_urlauth.config.settings import SettingsError
 from dovecot_urlauth.wire.config_text import parse_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from dovecot_urlauth.service.settings_wanted import Wanted
+    from dovecot_urlauth.config.wanted import Wanted
 
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 """Master gives its 2.3 children no PATH."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from dovecot_urlauth.service.settings import Settings
+    from dovecot_urlauth.config.settings import Settings
 
 DEFAULT_LAYOUT = "fs"
 

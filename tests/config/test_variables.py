@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dovecot_urlauth.store import expressions, variables
+from dovecot_urlauth.config import variables_2_3, variables_2_4
 from dovecot_urlauth.store.errors import Unsupported
 from tests.store.user import User
 
@@ -56,44 +56,44 @@ NEW_UNSUPPORTED = ["%u", "%", "%{user", "%{uid}", "%{user|md5}", "%{user|substr}
 
 @pytest.mark.parametrize(("text", "expected"), OLD)
 def test_old(text, expected):
-    assert variables.expand(text, variables.variables_of(BOB)) == expected
+    assert variables_2_3.expand(text, variables_2_3.variables_of(BOB)) == expected
 
 
 @pytest.mark.parametrize("text", OLD_UNSUPPORTED)
 def test_old_unsupported(text):
     with pytest.raises(Unsupported):
-        variables.expand(text, variables.variables_of(BOB))
+        variables_2_3.expand(text, variables_2_3.variables_of(BOB))
 
 
 @pytest.mark.parametrize(("text", "expected"), NEW)
 def test_new(text, expected):
-    assert expressions.expand(text, expressions.variables_of(BOB)) == expected
+    assert variables_2_4.expand(text, variables_2_4.variables_of(BOB)) == expected
 
 
 @pytest.mark.parametrize("text", NEW_UNSUPPORTED)
 def test_new_unsupported(text):
     with pytest.raises(Unsupported):
-        expressions.expand(text, expressions.variables_of(BOB))
+        variables_2_4.expand(text, variables_2_4.variables_of(BOB))
 
 
 def test_missing_values():
-    assert variables.expand("%n[%d]", variables.variables_of(NO_DOMAIN)) == "bob[]"
-    assert expressions.expand("[%{user|domain}]", expressions.variables_of(NO_DOMAIN)) == "[]"
-    for text, language in (("%h", variables), ("%{home}", expressions)):
+    assert variables_2_3.expand("%n[%d]", variables_2_3.variables_of(NO_DOMAIN)) == "bob[]"
+    assert variables_2_4.expand("[%{user|domain}]", variables_2_4.variables_of(NO_DOMAIN)) == "[]"
+    for text, language in (("%h", variables_2_3), ("%{home}", variables_2_4)):
         with pytest.raises(Unsupported):
             language.expand(text, language.variables_of(NO_DOMAIN))
 
 
 def test_names_that_are_not_ascii():
     user = User(b"/h", name=b"\xc3\xa4\xff")
-    assert variables.expand("%u", variables.variables_of(user)) == "ä\udcff"
+    assert variables_2_3.expand("%u", variables_2_3.variables_of(user)) == "ä\udcff"
     with pytest.raises(Unsupported):
-        variables.expand("%1u", variables.variables_of(user))
+        variables_2_3.expand("%1u", variables_2_3.variables_of(user))
 
 
 @given(st.text(alphabet="%{}|()uhndLU10.-,'\"user home", max_size=30) | st.text())
 def test_any_text(text):
-    for language in (variables, expressions):
+    for language in (variables_2_3, variables_2_4):
         try:
             assert isinstance(language.expand(text, language.variables_of(BOB)), str)
         except Unsupported:

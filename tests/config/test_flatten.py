@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from dovecot_urlauth.config.driver_defaults import with_driver_defaults
+from dovecot_urlauth.config.flatten import flatten
+from dovecot_urlauth.config.read import read_config_file
+from dovecot_urlauth.config.settings import Settings, SettingsError
+from dovecot_urlauth.config.wanted import BROKER, TARGET_USER, WORKER, Wanted
 from dovecot_urlauth.dialect.dialect import ConfigSource
-from dovecot_urlauth.service.settings import Settings, SettingsError
-from dovecot_urlauth.service.settings_binary import flatten
-from dovecot_urlauth.service.settings_drivers import with_driver_defaults
-from dovecot_urlauth.service.settings_source import read_config_file
-from dovecot_urlauth.service.settings_wanted import BROKER, TARGET_USER, WORKER, Wanted
 from dovecot_urlauth.wire.config_binary import FilteredSettings, Record
 from dovecot_urlauth.wire.config_filter import ConfigFileError, parse_filter
 
