@@ -27,6 +27,12 @@ CHROOT_MARK = "/./"
 DEFAULT_FIRST_VALID_UID = 500
 DEFAULT_FIRST_VALID_GID = 1
 
+NO_ID = (1 << 32) - 1
+"""What setresuid(2) takes for "leave it as it is"."""
+LONGEST_ID = 20
+NICEST, LEAST_NICE = -20, 19
+"""Priorities of setpriority(2), which takes others for these."""
+
 
 class AccountRefused(Exception):
     """The mail of this user may not be opened; ``text`` goes to the log, never to the client."""
@@ -75,7 +81,19 @@ def resolve_account(
 
 
 def _decoded(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    """The fields as text.  Raises SettingsError for a NUL, where a C string, a path for one, would end."""
+    for key, value in fields.items():
+        if b"\0" in value:
+            raise SettingsError(f"Invalid userdb input '{os.fsdecode(key)}': Value has a NUL")
     return {os.fsdecode(key): os.fsdecode(value) for key, value in fields.items()}
+
+
+def _number(text: str) -> int | None:
+    """A uid or gid in decimal; None for any other text, and for -1, which no user can have."""
+    if not (text.isascii() and text.isdigit()):
+        return None
+    number = int(text) if len(text) <= LONGEST_ID else NO_ID
+    return number if number < NO_ID else None
 
 
 class _Resolver:
@@ -158,15 +176,18 @@ class _Resolver:
     def _nice(self) -> int | None:
         """The priority, if it makes sense; Dovecot too goes on without it."""
         text = self.fields.get("nice", "")
-        return int(text) if text.isascii() and text.removeprefix("-").isdigit() else None
+        if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) <= LONGEST_ID):
+            return None
+        return max(NICEST, min(int(text), LEAST_NICE))
 
     def _id_field(self, kind: str) -> int | None:
         text = self.fields.get(kind)
         if text is None:
             return None
-        if not (text.isascii() and text.isdigit()):
+        number = _number(text)
+        if number is None:
             raise SettingsError(f"Invalid userdb input '{kind}={text}': Not a valid number")
-        return int(text)
+        return number
 
     def _id(self, kind: str, look_up: Callable[[str], int], default_first: int) -> int | None:
         """The uid or gid from the userdb, else from mail_uid or mail_gid; refused outside the valid range."""
@@ -176,8 +197,10 @@ class _Resolver:
             if not text:
                 return None
             try:
-                found = int(text) if text.isascii() and text.isdigit() else look_up(text)
-            except KeyError:
+                found = _number(text)
+                if found is None:
+                    found = look_up(text)
+            except (KeyError, ValueError):
                 what = "UID user" if kind == "uid" else "GID group"
                 raise AccountRefused(f"Unknown UNIX {what}: {text} (from {source})") from None
         first = self.settings.number(f"first_valid_{kind}", default_first)
@@ -210,8 +233,9 @@ class _Resolver:
 
     def _access_group(self, word: str) -> int:
         try:
-            return int(word) if word.isascii() and word.isdigit() else _gid_of(word)
-        except KeyError:
+            number = _number(word)
+            return _gid_of(word) if number is None else number
+        except (KeyError, ValueError):
             raise AccountRefused(f"unknown group name in extra_groups: {word}") from None
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 UNLIMITED = (1 << 32) - 1
 """What ``unlimited`` stands for in a number (2.4; SET_UINT_UNLIMITED)."""
 
+LONGEST_NUMBER = 20
+"""Digits of 64 bits."""
+
 ESCAPED = {"s": "/", "e": "=", "_": " ", ".": ""}
 """What stands for what behind a backslash; ``\\.`` is the empty name (settings_section_escape)."""
 
@@ -61,7 +64,7 @@ class Settings:
             return default
         if text == "unlimited":
             return UNLIMITED
-        if not (text.isascii() and text.isdigit()):
+        if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER):
             raise SettingsError(f"Invalid setting {name}: Invalid number {text}: Not a valid number")
         return int(text)
 

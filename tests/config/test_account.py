@@ -150,6 +150,36 @@ REFUSALS = {
         {},
         "Invalid settings in userdb: Invalid userdb input 'uid=alice': Not a valid number",
     ),
+    "the id that setresuid takes for none": (
+        {**FIELDS, b"uid": b"4294967295"},
+        {},
+        "Invalid settings in userdb: Invalid userdb input 'uid=4294967295': Not a valid number",
+    ),
+    "an id of more digits than an int may have": (
+        {**FIELDS, b"gid": b"9" * 5000},
+        {},
+        "Invalid settings in userdb: Invalid userdb input 'gid=999",
+    ),
+    "a NUL in mail_uid": (
+        {b"gid": b"5001", b"mail_uid": b"ro\0ot"},
+        {},
+        "Invalid settings in userdb: Invalid userdb input 'mail_uid': Value has a NUL",
+    ),
+    "a NUL in a path": (
+        {**FIELDS, b"home": b"/srv\0/alice"},
+        {},
+        "Invalid settings in userdb: Invalid userdb input 'home': Value has a NUL",
+    ),
+    "a NUL in a name from the configuration": (
+        {b"gid": b"5001"},
+        {"mail_uid": "ro\0ot"},
+        "Unknown UNIX UID user: ro\0ot (from mail_uid setting)",
+    ),
+    "a NUL in a group": (
+        FIELDS,
+        {"mail_access_groups": "ad\0m"},
+        "unknown group name in extra_groups: ad",
+    ),
     "unknown variable": (
         {b"uid": b"5000", b"gid": b"5001"},
         {"mail_home": "/srv/%{nosuch}"},
@@ -243,7 +273,10 @@ def test_groups_are_separated_by_commas_in_2_3() -> None:
     assert resolve(FIELDS, {"mail_access_groups": "70,71, 72"}).groups == (5001, 70, 71, 72)
 
 
-@pytest.mark.parametrize(("nice", "number"), [(b"5", 5), (b"-3", -3), (b"zz", None), (b"", None), (b"--1", None)])
+@pytest.mark.parametrize(
+    ("nice", "number"),
+    [(b"5", 5), (b"-3", -3), (b"zz", None), (b"", None), (b"--1", None), (b"900", 19), (b"9" * 5000, None)],
+)
 def test_nice(nice: bytes, number: int | None) -> None:
     assert resolve({**FIELDS, b"nice": nice}).nice == number
 

@@ -25,11 +25,11 @@ def test_flag(text: str | None, default: bool, value: bool) -> None:
 
 
 def test_number() -> None:
-    settings = Settings({"a": "143", "b": "unlimited", "c": "-1", "d": "٣"})
+    settings = Settings({"a": "143", "b": "unlimited", "c": "-1", "d": "٣", "e": "9" * 5000})
     assert settings.number("a", 7) == 143
     assert settings.number("b", 7) == UNLIMITED
     assert settings.number("x", 7) == 7
-    for name in ("c", "d"):
+    for name in ("c", "d", "e"):
         with pytest.raises(SettingsError, match="Not a valid number"):
             settings.number(name)
 
