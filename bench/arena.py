@@ -55,7 +55,7 @@ class Arena:
             targets = {key: self._target(key) for key in row.targets}
         except FAILURES as error:
             return Samples(failed={name: f"{type(error).__name__}: {error}"[:300] for name in row.sides()})
-        broken = {}
+        broken: dict[str, Exception] = {}
         with one_cpu(sides) if row.warm else nullcontext(), ExitStack() as stack:
             samplers = {}
             for side in sides:
@@ -64,8 +64,8 @@ class Arena:
                 except FAILURES as error:
                     broken[side.name] = error
             samples = interleave(samplers, min(self._runs, row.most_runs), self._seconds, FAILURES)
-        for name, error in broken.items():
-            samples.fail(name, error)
+        for name, failure in broken.items():
+            samples.fail(name, failure)
         for name in samples.failed:
             self._sides.pop(name).stop()
         return samples

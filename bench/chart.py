@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bench.result import Comparison
 
 WIDTH = 900
@@ -58,7 +60,7 @@ def _costs(line: Comparison) -> tuple[float, float, float, float]:
     return 1 / ratio.high, 1 / ratio.median, 1 / ratio.low, 1 / goal if goal else 0.0
 
 
-def _axis(x, decades: range, height: int) -> str:
+def _axis(x: Callable[[float], float], decades: range, height: int) -> str:
     drawn = []
     for exponent in decades:
         place, name = x(10.0**exponent), "one" if exponent == 0 else "grid"
@@ -67,7 +69,7 @@ def _axis(x, decades: range, height: int) -> str:
     return "\n".join(drawn)
 
 
-def _bar(line: Comparison, x, y: int, values: tuple[float, float, float, float]) -> str:
+def _bar(line: Comparison, x: Callable[[float], float], y: int, values: tuple[float, float, float, float]) -> str:
     low, median, high, goal = values
     start, end = sorted((x(1), x(median)))
     colour = COLOURS["better" if median <= 1 else "worse"]

@@ -12,6 +12,7 @@ import re
 import socket
 import time
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 
 class ConnectionLost(Exception):
@@ -28,14 +29,14 @@ class Reply:
 
     status: bytes
     text: bytes
-    untagged: list[list] = field(default_factory=list)
+    untagged: list[list[Any]] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
     def ok(self) -> bool:
         return self.status == b"OK"
 
-    def all(self, name: bytes) -> list[list]:
+    def all(self, name: bytes) -> list[list[Any]]:
         """The arguments of each untagged `name` response."""
         return [line[1:] for line in self.untagged if line and line[0] == name]
 
@@ -49,7 +50,7 @@ class ImapClient:
         self._tags = 0
         self.greeting = self._line()
 
-    def __enter__(self) -> ImapClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -149,6 +150,7 @@ class ImapClient:
         assert reply.ok, reply
         [(name, content)] = reply.all(b"URLFETCH")
         assert name == url
+        assert content is None or isinstance(content, bytes)
         return content
 
     def fetch_items(self, url: bytes, *items: str) -> dict[bytes, object] | None:
@@ -164,7 +166,7 @@ class ImapClient:
 
     # -- bytes
 
-    def response(self) -> list:
+    def response(self) -> list[Any]:
         """The next response as words: bytes, None for NIL, lists for parentheses; texts stay whole."""
         line = self._line()
         words = line.split(b" ", 2)
@@ -173,8 +175,8 @@ class ImapClient:
             return [*words[: status + 1], b" ".join(words[status + 1 :])]
         return self._parse(line)
 
-    def _parse(self, line: bytes) -> list:
-        top: list = []
+    def _parse(self, line: bytes) -> list[Any]:
+        top: list[Any] = []
         stack = [top]
         position = 0
         while position < len(line):

@@ -66,7 +66,7 @@ class DovecotInstance:
         self.log = Log(self.folder / "dovecot.log")
         self.relay = RelaySink()
         self.imap_port, self.submission_port = _free_ports(2)
-        self._master: subprocess.Popen | None = None
+        self._master: subprocess.Popen[bytes] | None = None
 
     # -- life
 

@@ -10,6 +10,12 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ def read(pid: int) -> Process | None:
     )
 
 
-def wait_for(condition, seconds: float = 5.0, step: float = 0.02):
+def wait_for(condition: Callable[[], T], seconds: float = 5.0, step: float = 0.02) -> T:
     """Ask `condition` until it gives something true or the time is over; what it gave last."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()) and time.monotonic() < deadline:

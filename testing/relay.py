@@ -19,6 +19,8 @@ class Delivery:
 class _Session(socketserver.StreamRequestHandler):
     """Enough of RFC 5321 and of CHUNKING (RFC 3030) for Dovecot's SMTP client."""
 
+    server: RelaySink
+
     def handle(self) -> None:
         self._sender = b""
         self._recipients: list[bytes] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from testing.instance import HOST, DovecotInstance
 from testing.smtpclient import SubmissionClient
@@ -173,7 +173,7 @@ class Scene:
         reply = self.user(owner).command(f'CREATE "{mailbox}"'.encode())
         assert reply.ok, reply
 
-    def sign(self, stored: Stored, access: str = "user+bob", **parts: str) -> bytes:
+    def sign(self, stored: Stored, access: str = "user+bob", **parts: Any) -> bytes:
         """A URL of `stored` for `access`, signed by its owner's imap."""
         [url] = self.user(stored.owner).genurlauth(stored.rump(access, **parts))
         return url

@@ -204,7 +204,7 @@ def _download(suite: str, apt: Path) -> list[Path]:
 
 def _unpack(archive: Path, folder: Path) -> None:
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE) as data:
-        into = ["tar", "-x", "--keep-directory-symlink", "-C", folder]
+        into = ["tar", "-x", "--keep-directory-symlink", "-C", str(folder)]
         done = subprocess.run(into, stdin=data.stdout, capture_output=True, text=True)
     if done.returncode or data.returncode:
         raise TreeError(f"{archive.name} did not unpack: {done.stderr}")

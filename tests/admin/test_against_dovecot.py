@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,7 @@ from testing.instance import DovecotInstance
 from testing.versions import ALL_OURS, ALL_STOCK, TUNED, VERSIONS, Combination
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from testing.versions import Version
@@ -58,8 +59,11 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     shutil.rmtree(place.installation.outside.parent)
 
 
+Check = Callable[..., tuple[int, list[str]]]
+
+
 @pytest.fixture
-def check(place: Place) -> Iterator[Callable[[Combination, str], tuple[int, list[str]]]]:
+def check(place: Place) -> Iterator[Check]:
     """Runs `check` on the configuration of a combination; gives back its status and lines."""
     started = []
 
@@ -79,7 +83,7 @@ def levels(lines: list[str]) -> set[str]:
     return {line.split()[0] for line in lines[1:-1]}
 
 
-def test_our_limits(place, check):
+def test_our_limits(place: Place, check: Check) -> None:
     status, lines = check(TUNED)
     assert (status, lines[-1]) == (0, WILL_WORK)
     assert lines[0].startswith(f"Dovecot {place.version.dovecot}")
@@ -87,32 +91,32 @@ def test_our_limits(place, check):
     assert sum("is dovecot-urlauth's" in line for line in lines) == 3
 
 
-def test_dovecots_limits(check):
+def test_dovecots_limits(check: Check) -> None:
     status, lines = check(ALL_OURS)
     assert (status, lines[-1]) == (0, WILL_WORK)
     assert levels(lines) == {"ok", "note"}
     assert sum("starts anew for each session" in line for line in lines) == 3
 
 
-def test_dovecots_programs(place, check):
+def test_dovecots_programs(place: Place, check: Check) -> None:
     status, lines = check(ALL_STOCK)
     assert sum("is Dovecot's own" in line for line in lines) == 3
     assert status == (place.version.language == "2.3"), "the login of 2.3 never works"
 
 
-def test_without_a_host(check):
+def test_without_a_host(check: Check) -> None:
     status, lines = check(TUNED, "imap_urlauth_host =\n")
     assert status == 1
     assert [line for line in lines if line.startswith("FAIL  imap_urlauth_host is not set")]
 
 
-def test_a_host_for_imap_only(place, check):
+def test_a_host_for_imap_only(place: Place, check: Check) -> None:
     status, lines = check(TUNED, "protocol imap {\n  imap_urlauth_host = other.test\n}\n")
     assert ("FAIL" in levels(lines)) == (place.version.language == "2.3"), "2.4's worker is protocol imap, too"
     assert status == (place.version.language == "2.3")
 
 
-def test_an_open_worker_socket(check):
+def test_an_open_worker_socket(check: Check) -> None:
     listener = "unix_listener imap-urlauth-worker {\n    mode = 0666\n  }"
     status, lines = check(TUNED, f"service imap-urlauth-worker {{\n  {listener}\n}}\n")
     assert status == 1
@@ -121,16 +125,16 @@ def test_an_open_worker_socket(check):
     ]
 
 
-def test_a_configuration_that_is_not_there(place):
+def test_a_configuration_that_is_not_there(place: Place) -> None:
     done = place.run("check", "-c", "/nowhere/dovecot.conf")
     assert (done.returncode, done.stdout) == (1, "")
     assert "/nowhere/dovecot.conf" in done.stderr
 
 
-def test_status_lists_what_waits(place):
+def test_status_lists_what_waits(place: Place) -> None:
     """Seen from outside a tree, which has no /proc."""
     dovecot = place.start(TUNED)
-    command = [sys.executable, "-m", "dovecot_urlauth.admin", "status", "--base-dir", dovecot.folder / "run"]
+    command = [sys.executable, "-m", "dovecot_urlauth.admin", "status", "--base-dir", str(dovecot.folder / "run")]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     finally:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -66,8 +68,11 @@ service auth {{
 """
 
 
+Report = Callable[..., list[str]]
+
+
 @pytest.fixture
-def report(tmp_path):
+def report(tmp_path: Path) -> Report:
     """Makes the report's lines, after replacements in the configuration."""
     (tmp_path / "ours").write_text(PROGRAM)
     (tmp_path / "ours").chmod(0o755)
@@ -75,7 +80,7 @@ def report(tmp_path):
         (tmp_path / name).write_bytes(b"\x7fELF")
         (tmp_path / name).chmod(0o755)
 
-    def make(*changes, version="2.3.19.1"):
+    def make(*changes: tuple[str, str], version: str = "2.3.19.1") -> list[str]:
         count = "service_count" if version.startswith("2.3") else "restart_request_count"
         text = SERVICES_TEXT.format(folder=tmp_path, count=count)
         for old, new in changes:
@@ -91,7 +96,7 @@ PYTHON = ".".join(map(str, sys.version_info[:3]))
 
 
 @pytest.mark.parametrize("version", ["2.3.19.1", "2.4.5"])
-def test_all_is_well(report, tmp_path, version):
+def test_all_is_well(report: Report, tmp_path: Path, version: str) -> None:
     assert report(version=version) == [
         f"ok    imap-urlauth-login is dovecot-urlauth's: {tmp_path}/ours (Python {PYTHON})",
         "ok    imap-urlauth-login: up to 5 processes, each for up to 1000 sessions at once",
@@ -146,7 +151,7 @@ READS = "it reads any user's mail for whoever connects"
         (("executable = ours --", "executable = missing --"), "FAIL  imap-urlauth-worker: /"),
     ],
 )
-def test_what_the_report_says(report, change, line):
+def test_what_the_report_says(report: Report, change: tuple[str, str], line: str) -> None:
     assert any(each.startswith(line) for each in report(change)), report(change)
 
 
@@ -154,13 +159,13 @@ def test_what_the_report_says(report, change, line):
     ("limit", "megabytes"),
     [("64M", 64), ("127 M", 127), ("1024 k", 1), ("2097152 B", 2), ("128 M", None), ("1 G", None)],
 )
-def test_memory(report, limit, megabytes):
+def test_memory(report: Report, limit: str, megabytes: int | None) -> None:
     said = [line for line in report(("256 M", limit)) if "vsz_limit" in line]
     assert len(said) == (3 if megabytes else 0)
     assert all(f"vsz_limit is {megabytes} MB" in line for line in said)
 
 
-def test_the_workers_socket_may_be_shared_with_a_group(report):
+def test_the_workers_socket_may_be_shared_with_a_group(report: Report) -> None:
     shared = WORKER_SOCKET.replace("0600", "0660").replace("user = $default_internal_user", "group = dovecot")
     assert not [line for line in report((WORKER_SOCKET, shared)) if line.startswith("FAIL")]
 
@@ -174,7 +179,7 @@ def test_the_workers_socket_may_be_shared_with_a_group(report):
         ("2.4.5", {"imap-urlauth-login": [], "imap-urlauth": ["note"] * 2, "imap-urlauth-worker": ["note"]}),
     ],
 )
-def test_dovecots_own_programs(report, version, levels):
+def test_dovecots_own_programs(report: Report, version: str, levels: dict[str, list[str]]) -> None:
     own = [("executable = ours --store=auto", "executable = imap-urlauth-worker"), ("/ours\n", "/imap-urlauth\n")]
     lines = report(*own, ("executable = ours\n", "executable = imap-urlauth-login\n"), version=version)
     said = {name: [line.split()[0] for line in lines if f" {name} of Dovecot" in line] for name in levels}
@@ -182,7 +187,7 @@ def test_dovecots_own_programs(report, version, levels):
     assert sum("is Dovecot's own" in line for line in lines) == 3
 
 
-def test_an_unknown_program(report, tmp_path):
+def test_an_unknown_program(report: Report, tmp_path: Path) -> None:
     (tmp_path / "other").write_text("#!/bin/sh\n")
     (tmp_path / "other").chmod(0o757)
     lines = report(("executable = ours\n", "executable = other\n"))
@@ -190,7 +195,7 @@ def test_an_unknown_program(report, tmp_path):
     assert f"note  imap-urlauth-login is neither Dovecot's own nor dovecot-urlauth's: {tmp_path}/other" in lines
 
 
-def test_a_broken_installation(report, tmp_path):
+def test_a_broken_installation(report: Report, tmp_path: Path) -> None:
     (tmp_path / "ours").write_text(PROGRAM.replace("sys.exit(", "import nothing_of_that_name; ("))
     assert f"FAIL  imap-urlauth: {tmp_path}/ours does not start; run it by hand to see why" in report()
     (tmp_path / "ours").write_text(PROGRAM.replace(" -IBS", ""))

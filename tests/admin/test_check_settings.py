@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dovecot_urlauth.admin.check_settings import check_settings
@@ -25,7 +27,14 @@ imap_capability {
 VIEWS = {"2.3.19.1": VIEW_2_3, "2.4.1-4": VIEW_2_4}
 
 
-def lines(version, *, protocols="imap submission", both=("", ""), imap=("", ""), worker=("", "")):
+def lines(
+    version: str,
+    *,
+    protocols: str = "imap submission",
+    both: tuple[str, str] = ("", ""),
+    imap: tuple[str, str] = ("", ""),
+    worker: tuple[str, str] = ("", ""),
+) -> list[str]:
     """The report, after one replacement in both views, in imap's, in the worker's."""
     view = VIEWS[version].replace(*both)
     everything = parse(f"protocols = {protocols}\n")
@@ -36,7 +45,7 @@ def lines(version, *, protocols="imap submission", both=("", ""), imap=("", ""),
 
 
 @pytest.mark.parametrize(("version", "dictionary"), [("2.3.19.1", "file:%h/keys"), ("2.4.1-4", "file")])
-def test_all_is_well(version, dictionary):
+def test_all_is_well(version: str, dictionary: str) -> None:
     assert lines(version) == [
         "ok    imap_urlauth_host = h",
         f"ok    mailbox keys are in the attribute dictionary {dictionary}",
@@ -66,7 +75,7 @@ OTHER_PORT = ("_port = 143", "_port = 993")
         ({"worker": OTHER_PORT}, "FAIL  imap_urlauth_port differs between imap and the worker"),
     ],
 )
-def test_hosts_and_ports(version, change, line):
+def test_hosts_and_ports(version: str, change: dict[str, Any], line: str) -> None:
     assert line in lines(version, **change)
 
 
@@ -108,9 +117,9 @@ def test_hosts_and_ports(version, change, line):
         ),
     ],
 )
-def test_dictionaries_and_capabilities(version, change, line):
+def test_dictionaries_and_capabilities(version: str, change: dict[str, Any], line: str) -> None:
     assert line in lines(version, **change)
 
 
-def test_2_3_announces_by_itself_beside_what_is_added():
+def test_2_3_announces_by_itself_beside_what_is_added() -> None:
     assert lines("2.3.19.1", imap=("capability =", "capability = +XFOO")) == lines("2.3.19.1")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from dovecot_urlauth.admin import doveconf
@@ -32,7 +35,7 @@ mail_attribute {
 """
 
 
-def test_parse():
+def test_parse() -> None:
     assert parse(PRINTED) == Block(
         {"base_dir": "/run/dovecot", "imap_urlauth_host": "", "auth_username_format": "%{user | lower}"},
         {
@@ -46,7 +49,7 @@ def test_parse():
     )
 
 
-def test_absent_and_empty_settings_have_the_default():
+def test_absent_and_empty_settings_have_the_default() -> None:
     block = parse("a =\nb = 1\n")
     assert [block.get(name, "x") for name in ("a", "b", "c")] == ["x", "1", "x"]
     assert block.block("service x").is_empty
@@ -56,19 +59,19 @@ def test_absent_and_empty_settings_have_the_default():
     ("version", "numbers", "is_2_3"),
     [("2.3.19.1", (2, 3, 19, 1), True), ("2.4.1-4", (2, 4, 1), False), ("2.4.5", (2, 4, 5), False)],
 )
-def test_versions_compare_as_numbers(version, numbers, is_2_3):
+def test_versions_compare_as_numbers(version: str, numbers: tuple[int, ...], is_2_3: bool) -> None:
     configuration = Configuration(version, "", Block(), Block(), Block())
     assert (configuration.numbers, configuration.is_2_3) == (numbers, is_2_3)
 
 
 @pytest.mark.parametrize("text", ["$default_internal_user", "$SET:default_internal_user", "dovecot"])
-def test_a_setting_that_stands_for_another(text):
+def test_a_setting_that_stands_for_another(text: str) -> None:
     configuration = Configuration("2.4.1", "", Block({"default_internal_user": "dovecot"}), Block(), Block())
     assert configuration.value_of(text) == "dovecot"
 
 
 @pytest.fixture
-def fake_doveconf(tmp_path, monkeypatch):
+def fake_doveconf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Puts a shell script in doveconf's place."""
 
     def put(script: str) -> None:
@@ -80,7 +83,7 @@ def fake_doveconf(tmp_path, monkeypatch):
     return put
 
 
-def test_each_question_goes_to_doveconf(fake_doveconf, tmp_path):
+def test_each_question_goes_to_doveconf(fake_doveconf: Callable[[str], None], tmp_path: Path) -> None:
     fake_doveconf(f'echo "$*" >> {tmp_path}/asked\necho "# 2.3.19.1 (x): /some/file"\n')
     configuration = read_configuration("/some/file")
     assert (configuration.version, configuration.file) == ("2.3.19.1", "/some/file")
@@ -93,25 +96,25 @@ def test_each_question_goes_to_doveconf(fake_doveconf, tmp_path):
     ]
 
 
-def test_doveconf_complains(fake_doveconf):
+def test_doveconf_complains(fake_doveconf: Callable[[str], None]) -> None:
     fake_doveconf("echo 'doveconf: Fatal: no such file' >&2\nexit 89\n")
     with pytest.raises(DoveconfError, match="doveconf: Fatal: no such file"):
         read_configuration(None)
 
 
-def test_doveconf_fails_silently(fake_doveconf):
+def test_doveconf_fails_silently(fake_doveconf: Callable[[str], None]) -> None:
     fake_doveconf("exit 3\n")
     with pytest.raises(DoveconfError, match="status 3"):
         read_configuration(None)
 
 
-def test_something_else_answers(fake_doveconf):
+def test_something_else_answers(fake_doveconf: Callable[[str], None]) -> None:
     fake_doveconf("echo hello\n")
     with pytest.raises(DoveconfError, match="no version but 'hello'"):
         read_configuration(None)
 
 
-def test_no_doveconf(tmp_path, monkeypatch):
+def test_no_doveconf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(doveconf, "DOVECONF", str(tmp_path / "doveconf"))
     with pytest.raises(DoveconfError, match="No such file"):

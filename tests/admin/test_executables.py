@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +23,7 @@ OURS = b"#!/usr/bin/python3 -IBS\nfrom dovecot_urlauth.worker.main import main\n
 
 
 @pytest.fixture
-def libexec(tmp_path):
+def libexec(tmp_path: Path) -> Path:
     folder = tmp_path / "libexec"
     folder.mkdir()
     (folder / "own").write_bytes(b"\x7fELF...")
@@ -46,22 +47,22 @@ def libexec(tmp_path):
         ("text", Maker.UNKNOWN, ()),
     ],
 )
-def test_makers(libexec, setting, maker, interpreter):
+def test_makers(libexec: Path, setting: str, maker: Maker, interpreter: tuple[str, ...]) -> None:
     path = f"{libexec}/{setting.split(' ')[0]}"
     assert find_executable(setting, str(libexec)) == Executable(path, maker, interpreter)
 
 
-def test_an_absolute_path_stands_alone(libexec):
+def test_an_absolute_path_stands_alone(libexec: Path) -> None:
     assert find_executable(f"{libexec}/ours", "/nowhere").maker is Maker.OURS
 
 
-def test_a_missing_program(libexec):
+def test_a_missing_program(libexec: Path) -> None:
     with pytest.raises(FileNotFoundError):
         find_executable("missing", str(libexec))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes files of root's")
-def test_file_faults(libexec):
+def test_file_faults(libexec: Path) -> None:
     path = libexec / "ours"
     path.chmod(0o755)
     assert file_faults(str(path)) == []
@@ -89,12 +90,12 @@ def test_file_faults(libexec):
         ),
     ],
 )
-def test_interpreter_faults(interpreter, faults):
+def test_interpreter_faults(interpreter: tuple[str, ...], faults: list[str]) -> None:
     assert interpreter_faults(interpreter) == faults
 
 
 @pytest.mark.parametrize(("version", "is_old"), [("3.9.2", True), ("3.10.13", True), ("3.11.0", False)])
-def test_an_old_interpreter(tmp_path, version, is_old):
+def test_an_old_interpreter(tmp_path: Path, version: str, is_old: bool) -> None:
     path = tmp_path / "python"
     path.write_text(f"#!/bin/sh\necho {version}\n")
     path.chmod(0o755)
@@ -102,7 +103,7 @@ def test_an_old_interpreter(tmp_path, version, is_old):
     assert interpreter_faults((str(path), "-I")) == (faults if is_old else [])
 
 
-def test_python_version():
+def test_python_version() -> None:
     assert python_version(sys.executable) == ".".join(map(str, sys.version_info[:3]))
 
 
@@ -114,12 +115,12 @@ def test_python_version():
         ("exit 0", False),
     ],
 )
-def test_starts(tmp_path, body, expected):
+def test_starts(tmp_path: Path, body: str, expected: bool) -> None:
     path = tmp_path / "program"
     path.write_text(f"#!{shutil.which('sh')}\n{body}\n")
     path.chmod(0o755)
     assert starts(str(path)) is expected
 
 
-def test_a_program_that_cannot_start(tmp_path):
+def test_a_program_that_cannot_start(tmp_path: Path) -> None:
     assert not starts(str(tmp_path / "missing"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -19,7 +20,7 @@ def words(url: bytes, now: int = NOW) -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def eastern_time(monkeypatch):
+def eastern_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TZ", "UTC-2")
     time.tzset()
     yield
@@ -27,7 +28,7 @@ def eastern_time(monkeypatch):
     time.tzset()
 
 
-def test_a_signed_url():
+def test_a_signed_url() -> None:
     assert list(words(RUMP + b":INTERNAL:" + TOKEN).items()) == [
         ("user", "alice"),
         ("host", "h"),
@@ -43,7 +44,7 @@ def test_a_signed_url():
     ]
 
 
-def test_expiry_is_past_a_second_later():
+def test_expiry_is_past_a_second_later() -> None:
     assert words(RUMP, NOW)["expires"].endswith("(still to come)")
     assert words(RUMP, NOW + 1)["expires"].endswith("(past)")
 
@@ -72,15 +73,15 @@ def test_expiry_is_past_a_second_later():
         (b"imap://h/%1b%ff%0a", "mailbox", "\\x1b\\udcff\\n"),
     ],
 )
-def test_fields(url, name, value):
+def test_fields(url: bytes, name: str, value: str) -> None:
     assert words(url)[name] == value
 
 
-def test_the_token_is_not_shown():
+def test_the_token_is_not_shown() -> None:
     shown = " ".join(words(RUMP + b":INTERNAL:" + TOKEN).values())
     assert "c0ffee" not in shown
 
 
-def test_no_url():
+def test_no_url() -> None:
     with pytest.raises(InvalidURL):
         words(b"http://h/")

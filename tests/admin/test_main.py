@@ -20,40 +20,40 @@ def run(*words: str) -> int:
     return main.main(["dovecot-urlauth", *words])
 
 
-def test_version(capsys):
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run("--version")
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"dovecot-urlauth {VERSION}\n"
 
 
-def test_the_package_has_the_same_version():
+def test_the_package_has_the_same_version() -> None:
     assert f'version="{VERSION}"' in (ROOT / "setup.py").read_text()
 
 
 @pytest.mark.parametrize("words", [[], ["nothing"], ["url"], ["check", "x"]])
-def test_wrong_usage(words, capsys):
+def test_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run(*words)
     assert ended.value.code == 2
     assert "usage: dovecot-urlauth" in capsys.readouterr().err
 
 
-def test_url(capsys):
+def test_url(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("url", GOOD_URL) == 0
     assert capsys.readouterr().out.splitlines()[:2] == ["user         alice", "host         h"]
     assert run("url", "http://h/") == 1
     assert capsys.readouterr().err == "dovecot-urlauth: not an IMAP URL: Not an IMAP URL\n"
 
 
-def test_status(capsys, tmp_path):
+def test_status(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run("status") == 0
     assert capsys.readouterr().out.startswith("     PID USER")
     assert run("status", "--base-dir", str(tmp_path)) == 1
     assert "no Dovecot runs with base_dir" in capsys.readouterr().err
 
 
-def test_status_prints_what_it_found(capsys, monkeypatch):
+def test_status_prints_what_it_found(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     found = [
         Process(7, 1, "dovenull", 3 * 1024 * 1024, "imap-urlauth-login", "dovecot/imap-urlauth-login"),
         Process(123456, 7, "alice", None, "imap-urlauth-worker", "dovecot/imap-urlauth-worker [bob->alice]"),
@@ -68,8 +68,8 @@ def test_status_prints_what_it_found(capsys, monkeypatch):
     ]
 
 
-def test_check_without_dovecot(capsys, monkeypatch):
-    def refuse(file):
+def test_check_without_dovecot(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(file: str) -> None:
         raise DoveconfError(f"cannot read {file}")
 
     monkeypatch.setattr(main, "read_configuration", refuse)
@@ -77,7 +77,7 @@ def test_check_without_dovecot(capsys, monkeypatch):
     assert capsys.readouterr().err == "dovecot-urlauth: cannot read /x\n"
 
 
-def test_check_counts_what_fails(capsys, monkeypatch):
+def test_check_counts_what_fails(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     configuration = Configuration("2.4.1", "/x", parse(""), parse(""), parse(""))
     monkeypatch.setattr(main, "read_configuration", lambda file: configuration)
     assert run("check") == 1
@@ -87,7 +87,7 @@ def test_check_counts_what_fails(capsys, monkeypatch):
     assert out[-1] == f"URLAUTH across users will not work as it should: see the {failed} marked FAIL."
 
 
-def test_as_a_module():
+def test_as_a_module() -> None:
     command = [sys.executable, "-m", "dovecot_urlauth.admin", "url", GOOD_URL]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "mailbox      INBOX" in done.stdout

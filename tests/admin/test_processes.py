@@ -6,6 +6,8 @@ import os
 import pwd
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -27,12 +29,12 @@ TITLES = {
 
 
 @pytest.mark.parametrize("title", TITLES)
-def test_service_of(title):
+def test_service_of(title: str) -> None:
     assert service_of(title) == TITLES[title]
 
 
 @pytest.fixture
-def sleeper():
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     """A process that is called like a worker."""
     title = ["dovecot-test/imap-urlauth-worker", "60"]
     with subprocess.Popen(title, executable="/bin/sleep") as process:
@@ -40,7 +42,7 @@ def sleeper():
         process.kill()
 
 
-def test_a_process_is_found(sleeper):
+def test_a_process_is_found(sleeper: subprocess.Popen[bytes]) -> None:
     found = {process.pid: process for process in find_processes(None)}[sleeper.pid]
     assert found.title == "dovecot-test/imap-urlauth-worker 60"
     assert (found.service, found.parent) == ("imap-urlauth-worker", os.getpid())
@@ -49,14 +51,14 @@ def test_a_process_is_found(sleeper):
     assert 0 < found.pss < 100_000_000
 
 
-def test_only_those_of_one_master(sleeper, tmp_path):
+def test_only_those_of_one_master(sleeper: subprocess.Popen[bytes], tmp_path: Path) -> None:
     (tmp_path / "master.pid").write_text(f"{os.getpid()}\n")
     assert sleeper.pid in [process.pid for process in find_processes(str(tmp_path))]
     (tmp_path / "master.pid").write_text("1\n")
     assert sleeper.pid not in [process.pid for process in find_processes(str(tmp_path))]
 
 
-def test_a_workers_child_belongs_to_its_master(tmp_path):
+def test_a_workers_child_belongs_to_its_master(tmp_path: Path) -> None:
     """Ours fork: the child's parent is the worker that master started."""
     fork = "import os, time; os.fork(); print(flush=True); time.sleep(60)"
     title = ["dovecot-test/python3", "-c", fork, "imap-urlauth-worker"]
@@ -76,7 +78,7 @@ def test_a_workers_child_belongs_to_its_master(tmp_path):
 
 
 @pytest.mark.parametrize("text", [None, "", "x"])
-def test_no_master(tmp_path, text):
+def test_no_master(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "master.pid").write_text(text)
     with pytest.raises(NoMaster, match="no Dovecot runs with base_dir"):

@@ -1,9 +1,12 @@
 import os
+from pathlib import Path
+
+import pytest
 
 from bench import mail
 
 
-def test_a_mailbox_has_as_many_files_as_messages(tmp_path, monkeypatch):
+def test_a_mailbox_has_as_many_files_as_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mail, "LINKS", 7)
     monkeypatch.setattr(os, "chown", lambda *_: None)
     mailbox = mail.Mailbox("alice", "m20", mail.SMALL, 20)
@@ -14,6 +17,6 @@ def test_a_mailbox_has_as_many_files_as_messages(tmp_path, monkeypatch):
     assert max(file.stat().st_nlink for file in files) == 7
 
 
-def test_the_url_names_a_message_in_the_mailbox():
+def test_the_url_names_a_message_in_the_mailbox() -> None:
     assert ";UID=15;" in mail.Mailbox("alice", "m20", mail.SMALL, 20).rump
     assert "/;UID=1/;SECTION=1;URLAUTH=user+bob" in mail.MAILBOXES["part"].rump

@@ -6,7 +6,7 @@ from bench.sides import kinds
 
 
 @pytest.mark.parametrize("language", ["2.3", "2.4"])
-def test_every_row_finds_its_sides_its_mail_and_its_unit(language):
+def test_every_row_finds_its_sides_its_mail_and_its_unit(language: str) -> None:
     sides = kinds(language)
     names = [row.name for row in rows(language)]
     assert len(names) == len(set(names))
@@ -17,12 +17,12 @@ def test_every_row_finds_its_sides_its_mail_and_its_unit(language):
         assert set(row.goals) <= set(row.profiles) <= PROFILES.keys()
 
 
-def test_only_2_3_has_our_login_in_front_of_stock():
+def test_only_2_3_has_our_login_in_front_of_stock() -> None:
     assert kinds("2.3")["stock"].combination.ours() == ["imap-urlauth-login"]
     assert kinds("2.4")["stock"].combination.ours() == []
 
 
 @pytest.mark.parametrize("key", MAILBOXES)
-def test_sizes_are_what_imap_counts(key):
+def test_sizes_are_what_imap_counts(key: str) -> None:
     mailbox = MAILBOXES[key]
     assert mailbox.size == len(mailbox.message.replace(b"\n", b"\r\n"))

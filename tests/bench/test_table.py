@@ -14,7 +14,7 @@ MACHINE = {"cpus": 2, "model": "a model", "memory_mb": 4096}
     ("number", "text"),
     [(2018.3, "2018"), (19.32, "19.3"), (1.234, "1.23"), (0.5, "0.50"), (0.00213, "0.0021"), (0.00002, "2e-05")],
 )
-def test_numbers_keep_their_digits_that_count(number, text):
+def test_numbers_keep_their_digits_that_count(number: float, text: str) -> None:
     assert short(number) == text
 
 
@@ -22,13 +22,13 @@ def test_numbers_keep_their_digits_that_count(number, text):
     ("ratio", "goal", "more_is_better", "reached"),
     [(0.3, 0.3, False, True), (0.31, 0.3, False, False), (3.0, 3.0, True, True), (2.9, 3.0, True, False)],
 )
-def test_a_goal_is_reached_at_its_value(ratio, goal, more_is_better, reached):
+def test_a_goal_is_reached_at_its_value(ratio: float, goal: float, more_is_better: bool, reached: bool) -> None:
     said = line(ratio, goal, more_is_better)
     assert said.reached is reached
     assert ("! " in line_of(said)) is not reached
 
 
-def test_a_row_gives_one_line_for_each_pair_that_is_complete():
+def test_a_row_gives_one_line_for_each_pair_that_is_complete() -> None:
     row = next(row for row in rows("2.4") if row.name == "first")
     results = Results(VERSIONS["trixie"])
     taken = {side: [0.002, 0.004] for pair in PROFILES.values() for side in pair if side != "stock, tuned"}
@@ -41,12 +41,12 @@ def test_a_row_gives_one_line_for_each_pair_that_is_complete():
     assert "first fetch of a session: stock, tuned: ConnectionLost: gone" in text
 
 
-def test_the_table_says_that_stocks_login_cannot_run_on_2_3():
+def test_the_table_says_that_stocks_login_cannot_run_on_2_3() -> None:
     assert "ours stands in front of both sides" in table(Results(VERSIONS["bookworm"]), MACHINE)
     assert "ours stands in front of both sides" not in table(Results(VERSIONS["trixie"]), MACHINE)
 
 
-def test_growth_compares_ours_with_ours():
+def test_growth_compares_ours_with_ours() -> None:
     few, many = (next(row for row in rows("2.3") if row.name == name) for name in ("maildir-100", "maildir-200k"))
     results = Results(VERSIONS["bookworm"])
     results.samples = {few.name: {"ours, conf.d": [1.0, 1.0]}, many.name: {"ours, conf.d": [2.0]}}

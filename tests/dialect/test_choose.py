@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dovecot_urlauth.dialect.choose import choose_dialect, parse_version
-from dovecot_urlauth.dialect.dialect import STATUS_NEVER_AGAIN
+from dovecot_urlauth.dialect.dialect import STATUS_NEVER_AGAIN, Dialect
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_13, DOVECOT_2_3_19, DOVECOT_2_4_1, DOVECOT_2_4_2
 
 
@@ -21,7 +21,7 @@ from dovecot_urlauth.dialect.versions import DOVECOT_2_3_13, DOVECOT_2_3_19, DOV
         ("2.4.5", DOVECOT_2_4_2),
     ],
 )
-def test_known_versions_are_chosen_without_a_word(text, dialect):
+def test_known_versions_are_chosen_without_a_word(text: str, dialect: Dialect) -> None:
     assert choose_dialect({"DOVECOT_VERSION": text}) == (dialect, None)
 
 
@@ -29,9 +29,10 @@ def test_known_versions_are_chosen_without_a_word(text, dialect):
     ("text", "dialect"),
     [("2.4.9", DOVECOT_2_4_2), ("2.5.0", DOVECOT_2_4_2), ("3.0", DOVECOT_2_4_2), ("2.2.36", DOVECOT_2_3_13)],
 )
-def test_a_version_never_seen_gets_the_nearest_and_one_warning(text, dialect):
+def test_a_version_never_seen_gets_the_nearest_and_one_warning(text: str, dialect: Dialect) -> None:
     chosen, warning = choose_dialect({"DOVECOT_VERSION": text})
     assert chosen is dialect
+    assert warning
     assert text in warning
     assert dialect.name in warning
 
@@ -44,17 +45,17 @@ def test_a_version_never_seen_gets_the_nearest_and_one_warning(text, dialect):
         ({"CONFIG_FILE_SOCKET": "c", "DOVECOT_ACCEPTED_CLIENT_LISTENER_FD": "9"}, DOVECOT_2_4_2),
     ],
 )
-def test_without_a_version_the_variables_tell(variables, dialect):
+def test_without_a_version_the_variables_tell(variables: dict[str, str], dialect: Dialect) -> None:
     """version_ignore = yes: master does not name its version."""
     assert choose_dialect(variables) == (dialect, None)
 
 
 @pytest.mark.parametrize("text", ["", "x", "2", ".4", "two.four"])
-def test_what_is_no_version(text):
+def test_what_is_no_version(text: str) -> None:
     assert parse_version(text) is None
 
 
-def test_each_dialect_differs_where_it_must():
+def test_each_dialect_differs_where_it_must() -> None:
     assert [d.first_listener_fd for d in (DOVECOT_2_3_19, DOVECOT_2_4_1, DOVECOT_2_4_2)] == [7, 8, 9]
     assert [d.status_when_exhausted for d in (DOVECOT_2_3_19, DOVECOT_2_4_1)] == [0, 0]
     assert DOVECOT_2_4_2.status_when_exhausted == STATUS_NEVER_AGAIN

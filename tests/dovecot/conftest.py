@@ -23,7 +23,7 @@ from testing.scene import Scene
 from testing.versions import COMBINATIONS, VERSIONS, Combination, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from testing.executables import Installation
 
@@ -93,12 +93,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="Dovecot's master runs as root"))
 
 
-class Installations(dict):
+class Installations(dict["Version", "Installation"]):
     """version -> our executables installed there, made when first asked for."""
 
     def __missing__(self, version: Version) -> Installation:
-        self[version] = executables.install(version, version.folder())
-        return self[version]
+        made = self[version] = executables.install(version, version.folder())
+        return made
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +111,8 @@ def installations() -> Iterator[Installations]:
 
 @pytest.fixture(scope="session")
 def row(request: pytest.FixtureRequest) -> Row:
-    return request.param
+    chosen: Row = request.param
+    return chosen
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +140,7 @@ def scene(running: DovecotInstance, request: pytest.FixtureRequest) -> Iterator[
 
 
 @pytest.fixture
-def starter(request: pytest.FixtureRequest) -> Iterator:
+def starter() -> Iterator[Callable[..., DovecotInstance]]:
     """Starts Dovecots of a scenario's own; each is stopped, and its log checked, at the end."""
     started: list[tuple[DovecotInstance, tuple[str, ...]]] = []
 
@@ -154,8 +155,9 @@ def starter(request: pytest.FixtureRequest) -> Iterator:
         assert not logs.unexpected(lines, expected)
 
 
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> None:
-    row = getattr(item, "callspec", None) and item.callspec.params.get("row")
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    callspec = getattr(item, "callspec", None)
+    row = callspec and callspec.params.get("row")
     if not isinstance(row, Row):
         return
     counts = _outcomes[row.name]

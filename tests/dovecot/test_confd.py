@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from testing.instance import DovecotInstance
@@ -26,7 +28,9 @@ FILES = ("90-urlauth.conf", "90-urlauth-executables.conf")
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_in_and_out_by_reload(starter, version: Version, installations: Installations, name: str) -> None:
+def test_in_and_out_by_reload(
+    starter: Callable[..., DovecotInstance], version: Version, installations: Installations, name: str
+) -> None:
     ours = installations[version]
     dovecot = starter(DovecotInstance(version, ALL_STOCK), *AT_A_RELOAD)
     configuration = dovecot.folder / "dovecot.conf"
@@ -48,7 +52,7 @@ def test_in_and_out_by_reload(starter, version: Version, installations: Installa
 
 @pytest.mark.parametrize("name", FILES)
 def test_it_changes_nothing_but_the_three_services(
-    starter, version: Version, installations: Installations, name: str
+    starter: Callable[..., DovecotInstance], version: Version, installations: Installations, name: str
 ) -> None:
     ours = installations[version]
     dovecot = starter(DovecotInstance(version, ALL_STOCK))
@@ -66,7 +70,9 @@ def test_it_changes_nothing_but_the_three_services(
     assert sum(str(ours.executables) in line for line in after) == len(PIECES)
 
 
-def test_a_reload_under_load(starter, version: Version, installations: Installations) -> None:
+def test_a_reload_under_load(
+    starter: Callable[..., DovecotInstance], version: Version, installations: Installations
+) -> None:
     dovecot = starter(DovecotInstance(version, TUNED, installations[version]), *AT_A_RELOAD)
     with Scene(dovecot) as scene:
         url = scene.sign(scene.store(), "authuser")

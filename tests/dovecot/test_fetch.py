@@ -56,6 +56,7 @@ def test_structure_beside_content(scene: Scene, row: Row, items: tuple[str, ...]
     assert answer is not None
     assert set(answer) == {item.encode() for item in items}
     structure = answer[b"BODYPARTSTRUCTURE"]
+    assert isinstance(structure, list)
     # 2.4 names the encoding of what it sends, 2.3 the one of the mail
     decoded = "BINARY" in items and row.version.language == "2.4"
     encoding = b"binary" if decoded else b"quoted-printable"

@@ -153,7 +153,13 @@ def test_the_serving_process_holds_nothing_it_does_not_need(fetched: Scene) -> N
     null = fetched.dovecot.version.root / "dev/null"
     # 2.4's settings are for the engine; libffi keeps the code it makes in a file without name; the bundle is for
     # modules that are imported on use
-    needed = (f"{folder}/home/alice/", f"{folder}/console", f"{folder}/run/dovecot.conf.binary", "/memfd:libffi")
+    needed: tuple[str, ...] = (
+        f"{folder}/home/alice/",
+        f"{folder}/console",
+        f"{folder}/run/dovecot.conf.binary",
+        "/memfd:libffi",
+    )
+    assert fetched.dovecot.ours
     needed += ("/dev/null", str(null), f"{fetched.dovecot.ours.outside}/lib/dovecot-urlauth/{BUNDLE}")
     files = [target for target in opened.values() if target.startswith("/")]
     assert [target for target in files if not target.startswith(needed)] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -160,7 +161,7 @@ def test_empty_result(scene: Scene, parts: dict[str, str]) -> None:
     assert scene.user("bob").fetch_url(scene.sign(stored)) == EMPTY_PART
 
 
-def _without_url(untagged: list[list], url: bytes) -> list[list]:
+def _without_url(untagged: list[list[Any]], url: bytes) -> list[list[Any]]:
     return [[word and word.replace(url, b"URL") for word in line] for line in untagged]
 
 

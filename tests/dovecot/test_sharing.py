@@ -56,7 +56,7 @@ def _alone(scene: Scene) -> None:
     assert wait_for(lambda: not serving(scene) + serving(scene, "carol"), 2 * LINGER + 2)
 
 
-def test_who_asks_for_one_users_mail_shares_a_process(scene: Scene, session) -> None:
+def test_who_asks_for_one_users_mail_shares_a_process(scene: Scene, session: Callable[..., WorkerSession]) -> None:
     url = scene.sign(scene.store(), "authuser")
     clients = [session(b"bob"), session(b"carol"), session(b"")]
     assert [client.fetch(url).ok for client in clients] == [True, True, False]
@@ -67,7 +67,7 @@ def test_who_asks_for_one_users_mail_shares_a_process(scene: Scene, session) -> 
     assert clients[0].fetch(url).content == MESSAGE
 
 
-def test_a_process_lingers_and_goes(scene: Scene, session) -> None:
+def test_a_process_lingers_and_goes(scene: Scene, session: Callable[..., WorkerSession]) -> None:
     url = scene.sign(scene.store())
     client = session()
     assert client.fetch(url).ok
@@ -91,7 +91,7 @@ def test_switching_between_targets_starts_no_process(scene: Scene) -> None:
     assert [pids() for _ in range(4)] == [before] * 4
 
 
-def test_who_does_not_read_keeps_nobody_waiting(scene: Scene, session) -> None:
+def test_who_does_not_read_keeps_nobody_waiting(scene: Scene, session: Callable[..., WorkerSession]) -> None:
     big, small = scene.sign(scene.store(BIG)), scene.sign(scene.store())
     lazy, eager = session(), session()
     lazy.send(b"URL\t" + big + b"\n")
@@ -101,7 +101,7 @@ def test_who_does_not_read_keeps_nobody_waiting(scene: Scene, session) -> None:
     assert len(serving(scene)) == 1
 
 
-def test_one_client_is_ended_and_the_other_is_not(scene: Scene, session) -> None:
+def test_one_client_is_ended_and_the_other_is_not(scene: Scene, session: Callable[..., WorkerSession]) -> None:
     url = scene.sign(scene.store())
     first, second = session(), session()
     first._control.close()
@@ -110,7 +110,9 @@ def test_one_client_is_ended_and_the_other_is_not(scene: Scene, session) -> None
     assert second.fetch(url).content == MESSAGE
 
 
-def test_one_client_breaks_the_protocol_and_the_other_goes_on(scene: Scene, session) -> None:
+def test_one_client_breaks_the_protocol_and_the_other_goes_on(
+    scene: Scene, session: Callable[..., WorkerSession]
+) -> None:
     scene.expect_log(r"Client input error: Unknown or inappropriate command", r"Session aborted: Unexpected input")
     url = scene.sign(scene.store())
     first, second = session(), session()
@@ -119,7 +121,7 @@ def test_one_client_breaks_the_protocol_and_the_other_goes_on(scene: Scene, sess
     assert second.fetch(url).content == MESSAGE
 
 
-def test_a_killed_process_is_replaced(scene: Scene, session) -> None:
+def test_a_killed_process_is_replaced(scene: Scene, session: Callable[..., WorkerSession]) -> None:
     scene.expect_log(r"killed with signal 9")
     url = scene.sign(scene.store())
     clients = [session(), session()]
@@ -131,7 +133,7 @@ def test_a_killed_process_is_replaced(scene: Scene, session) -> None:
     assert session().fetch(url).content == MESSAGE
 
 
-def test_a_process_that_answers_nothing_is_passed_by(scene: Scene, session) -> None:
+def test_a_process_that_answers_nothing_is_passed_by(scene: Scene, session: Callable[..., WorkerSession]) -> None:
     url = scene.sign(scene.store())
     session()
     [worker] = serving(scene)
@@ -150,14 +152,14 @@ def test_a_process_that_answers_nothing_is_passed_by(scene: Scene, session) -> N
     caught.close()
 
 
-def test_more_clients_than_one_process_takes(scene: Scene, session) -> None:
+def test_more_clients_than_one_process_takes(scene: Scene, session: Callable[..., WorkerSession]) -> None:
     url = scene.sign(scene.store())
     clients = [session() for _ in range(MOST_CLIENTS + 3)]
     assert {client.fetch(url).content for client in clients} == {MESSAGE}
     assert sorted(titles(scene)) == [f"[{count} connections->alice]" for count in (MOST_CLIENTS, 3)]
 
 
-def test_decoded_parts_of_all_clients_fit_into_memory(scene: Scene, session) -> None:
+def test_decoded_parts_of_all_clients_fit_into_memory(scene: Scene, session: Callable[..., WorkerSession]) -> None:
     """Each keeps what it decoded to find the size, up to 8 MiB, as long as its client does not read."""
     decoded = bytes(range(256)) * 30_000
     encoded = base64.encodebytes(decoded).replace(b"\n", b"\r\n")
@@ -171,7 +173,7 @@ def test_decoded_parts_of_all_clients_fit_into_memory(scene: Scene, session) -> 
         assert client.answer().content == decoded
 
 
-def test_another_account_is_another_process(scene: Scene, session) -> None:
+def test_another_account_is_another_process(scene: Scene, session: Callable[..., WorkerSession]) -> None:
     """The userdb is asked every time: what it says now counts for the next client."""
     url = scene.sign(scene.store())
     first = session()
@@ -191,7 +193,7 @@ def test_another_account_is_another_process(scene: Scene, session) -> None:
     assert session().fetch(url).content == MESSAGE
 
 
-def test_debugging_is_not_shared(scene: Scene, session) -> None:
+def test_debugging_is_not_shared(scene: Scene, session: Callable[..., WorkerSession]) -> None:
     url = scene.sign(scene.store())
     quiet = session(b"bob")
     mark = scene.dovecot.log.mark()
@@ -204,7 +206,7 @@ def test_debugging_is_not_shared(scene: Scene, session) -> None:
     assert not [line for line in scene.dovecot.log.since(mark) if "Debug" in line]
 
 
-def test_the_engine_serves_one_client(scene: Scene, session) -> None:
+def test_the_engine_serves_one_client(scene: Scene, session: Callable[..., WorkerSession]) -> None:
     """A store that asks Dovecot's imap may keep its process waiting, and shares it with nobody."""
     scene.create("Linked")
     url, linked = scene.sign(scene.store()), scene.sign(scene.store(mailbox="Linked"))

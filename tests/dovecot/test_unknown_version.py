@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from testing.instance import DovecotInstance
@@ -11,12 +13,15 @@ from tests.dovecot.conftest import Installations
 
 
 @pytest.mark.parametrize("pretended", ["2.4.9", "2.5.0"])
-def test_nearest_dialect(starter, installations: Installations, pretended: str) -> None:
+def test_nearest_dialect(
+    starter: Callable[..., DovecotInstance], installations: Installations, pretended: str
+) -> None:
     version = VERSIONS["sid"]
-    dovecot = DovecotInstance(version, ALL_OURS, installations[version])
+    ours = installations[version]
+    dovecot = DovecotInstance(version, ALL_OURS, ours)
     for name in PIECES:
         wrapper = dovecot.folder / name
-        real = dovecot.ours.executables / name
+        real = ours.executables / name
         wrapper.write_text(f'#!/bin/sh\nDOVECOT_VERSION={pretended} exec {real} "$@"\n')
         wrapper.chmod(0o755)
         dovecot.extra += f"service {name} {{\n  executable = {dovecot.inside}/{name}\n}}\n"

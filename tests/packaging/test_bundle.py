@@ -6,7 +6,9 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,11 +34,14 @@ def module_name(source: Path, package: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def look(prefix: Path, names: list[str]) -> dict[str, list]:
+def look(prefix: Path, names: list[str]) -> dict[str, list[Any]]:
     """What an interpreter started as ours are sees of these modules: loader, file, parent, path."""
     library = str(prefix / "lib/dovecot-urlauth")
     command = [sys.executable, "-IBS", "-c", LOOK, library, json.dumps(names)]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    seen: dict[str, list[Any]] = json.loads(
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    )
+    return seen
 
 
 @pytest.fixture
@@ -94,7 +99,9 @@ def test_a_module_runs_as_a_program(prefix: Path) -> None:
     ],
     ids=["missing", "empty", "no header", "cut off", "another Python's", "no index"],
 )
-def test_without_a_whole_bundle_of_this_python_modules_come_from_their_files(copy: Path, damage) -> None:
+def test_without_a_whole_bundle_of_this_python_modules_come_from_their_files(
+    copy: Path, damage: Callable[[bytes], bytes] | None
+) -> None:
     if damage is None:
         (copy / BUNDLE).unlink()
     else:
@@ -106,7 +113,7 @@ def test_without_a_whole_bundle_of_this_python_modules_come_from_their_files(cop
 @pytest.mark.parametrize("name", EXECUTABLES)
 def test_starting_opens_no_file_of_the_package_but_the_bundle(prefix: Path, name: str) -> None:
     executable = prefix / "libexec/dovecot-urlauth" / name
-    command = [sys.executable, "-IBS", "-v", executable]
+    command = [sys.executable, "-IBS", "-v", str(executable)]
     done = subprocess.run(command, capture_output=True, text=True, env={}, stdin=subprocess.DEVNULL)
     read = [line for line in done.stderr.splitlines() if line.startswith("# code object from ")]
     ours = [line for line in read if PACKAGE in line]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import stat
 import subprocess
@@ -107,7 +108,7 @@ def test_says_which_package_helps_when_a_requirement_cannot_be_had(
     def offline(*_: object, **__: object) -> None:
         raise subprocess.CalledProcessError(1, "pip", b"", b"no network\n")
 
-    monkeypatch.setattr(install.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     monkeypatch.setattr(install, "_pip_install", offline)
     with pytest.raises(install.InstallError, match=r"(?s)no network.*apt-get install python3-setproctitle"):
         install.install(tmp_path, "")

@@ -22,8 +22,9 @@ COSTLY = {
 
 
 def start(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    given = {"env": environment, "cwd": cwd, "stdin": subprocess.DEVNULL, "umask": 0o077}
-    return subprocess.run(command, capture_output=True, text=True, **given)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, umask=0o077
+    )
 
 
 @pytest.mark.parametrize("name", EXECUTABLES)

@@ -46,8 +46,8 @@ def _print_findings(outcome: campaign.Outcome) -> None:
 def _print_table(outcomes: list[campaign.Outcome]) -> None:
     """One column for each campaign, one row for each rule."""
     print(f"\n{'':24}" + "".join(f"{outcome.version + '/' + str(outcome.seed):>12}" for outcome in outcomes))
-    for rule in (SAME, *(rule.name for rule in RULES), CHANGED, UNEXPLAINED):
-        print(f"{rule:24}" + "".join(f"{outcome.counts[rule]:>12}" for outcome in outcomes))
+    for name in (SAME, *(rule.name for rule in RULES), CHANGED, UNEXPLAINED):
+        print(f"{name:24}" + "".join(f"{outcome.counts[name]:>12}" for outcome in outcomes))
     print(f"{'seconds':24}" + "".join(f"{outcome.seconds:>12.0f}" for outcome in outcomes))
     print()
     for rule in RULES:

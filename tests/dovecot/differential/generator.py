@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import base64
 import quopri
+from collections.abc import Sequence
 from random import Random
+from typing import TypeVar
 
 from tests.dovecot.differential import vocabulary as words
+
+T = TypeVar("T")
 
 DEEPEST = 4
 
@@ -153,7 +157,7 @@ class Tree:
 
     # -- chance
 
-    def _pick(self, choices):
+    def _pick(self, choices: Sequence[T]) -> T:
         return self._random.choice(choices)
 
     def _chance(self, probability: float) -> bool:
