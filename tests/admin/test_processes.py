@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dovecot_urlauth.admin.processes import NoMaster, find_processes, service_of
+from testing.processes import wait_for
 
 TITLES = {
     "dovecot/imap-urlauth": "imap-urlauth",
@@ -38,6 +39,8 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     """A process that is called like a worker."""
     title = ["dovecot-test/imap-urlauth-worker", "60"]
     with subprocess.Popen(title, executable="/bin/sleep") as process:
+        # exec closes Popen's pipe some moments before it writes the command line
+        wait_for(lambda: Path(f"/proc/{process.pid}/cmdline").read_bytes())
         yield process
         process.kill()
 
