@@ -30,6 +30,8 @@ class Process:
     groups: frozenset[int]
     capabilities: int
     no_new_privileges: bool
+    filtered: bool
+    """Whether the kernel asks a filter about its system calls."""
     root: str
 
     @property
@@ -69,6 +71,7 @@ def read(pid: int) -> Process | None:
         groups=frozenset(_numbers(status["Groups"])),
         capabilities=int(status["CapEff"], 16) | int(status["CapPrm"], 16),
         no_new_privileges=status["NoNewPrivs"] == "1",
+        filtered=status["Seccomp"] == "2",
         root=root,
     )
 

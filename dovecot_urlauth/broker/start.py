@@ -9,6 +9,7 @@ from dovecot_urlauth.broker.identity import ServiceUsers
 from dovecot_urlauth.broker.stage import BrokerStage
 from dovecot_urlauth.config.read import read_settings
 from dovecot_urlauth.config.wanted import BROKER
+from dovecot_urlauth.service import sandbox
 from dovecot_urlauth.service.callback_process import ServiceProcess
 from dovecot_urlauth.service.options import parse_options
 from dovecot_urlauth.service.privileges import drop_to_restrictions
@@ -27,6 +28,7 @@ WORKER_SOCKET = b"imap-urlauth-worker"
 def serve(start: Start, ahead: socket | None) -> int:
     """Serve clients until there is nothing left to do; ``ahead`` leads to the first one's worker already."""
     options, _ = parse_options(start, OPTIONS)
+    mode = sandbox.mode_of(options.last("sandbox", "auto"))
     if not start.environment.under_master:
         from dovecot_urlauth.broker.standalone import serve_standard_streams
 
@@ -50,5 +52,6 @@ def serve(start: Start, ahead: socket | None) -> int:
     base_dir = os.fsencode(settings.get("base_dir") or os.getcwd())
     worker_path = base_dir + b"/" + WORKER_SOCKET
     stage = BrokerStage(process, start_title(start, settings), auth, users, worker_path, ahead)
+    sandbox.enter(mode, start.log)
     process.serve(stage)
     return 0

@@ -11,6 +11,7 @@ from dovecot_urlauth.config.read import read_settings
 from dovecot_urlauth.config.wanted import LOGIN
 from dovecot_urlauth.login.logformat import LogFormat
 from dovecot_urlauth.login.stage import LoginStage
+from dovecot_urlauth.service import sandbox
 from dovecot_urlauth.service.callback_process import ServiceProcess
 from dovecot_urlauth.service.options import parse_options
 from dovecot_urlauth.service.privileges import drop_to_restrictions
@@ -28,6 +29,7 @@ SOCKET_DIRECTORY = b"token-login/"
 def serve(start: Start, ahead: socket | None) -> int:
     """Serve clients until there is nothing left to do; ``ahead`` leads to imap-urlauth already."""
     options, arguments = parse_options(start, OPTIONS)
+    mode = sandbox.mode_of(options.last("sandbox", "auto"))
     if not start.environment.under_master:
         raise Fatal("This must be started by Dovecot's master process")
     settings = read_settings(start.environment, start.dialect.config_source, LOGIN)
@@ -55,5 +57,6 @@ def serve(start: Start, ahead: socket | None) -> int:
         ahead=ahead,
     )
     stage.auth.connect()
+    sandbox.enter(mode, start.log)
     process.serve(stage)
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,15 @@ def _serving(dovecot: DovecotInstance, owner: str = "alice") -> Process:
     workers = wait_for(lambda: [worker for worker in dovecot.processes(PIECES[2]) if USERS[owner] in worker.uids])
     [worker] = workers
     return worker
+
+
+def _boxed(dovecot: DovecotInstance, name: str) -> list[Process]:
+    """The processes of one executable that can gain nothing and make few system calls."""
+    return [
+        process
+        for process in dovecot.processes(name)
+        if process.filtered and process.no_new_privileges and 0 not in process.uids
+    ]
 
 
 def _standing(dovecot: DovecotInstance) -> list[tuple[str, int]]:
@@ -103,6 +113,12 @@ def test_login_is_shut_in(running: DovecotInstance) -> None:
         assert login.root == str(running.folder / "run" / "token-login")
         assert login.capabilities == 0
         assert 0 not in login.gids
+
+
+def test_login_and_imap_urlauth_are_in_their_sandbox(fetched: Scene) -> None:
+    with fetched.dovecot.connect("imap-urlauth"):
+        for name in PIECES[:2]:
+            assert wait_for(partial(_boxed, fetched.dovecot, name)), name
 
 
 @pytest.mark.every_combination
