@@ -9,9 +9,9 @@ from __future__ import annotations
 from dovecot_urlauth.config import variables_2_3, variables_2_4
 from dovecot_urlauth.config.mail_location import SEPARATORS, from_mail_settings, parse_mail_location, to_path
 from dovecot_urlauth.store.errors import Unsupported
-from dovecot_urlauth.store.filedict import FileDict
-from dovecot_urlauth.store.namespace import Namespace
-from dovecot_urlauth.store.native import Dictionary, Plan
+from dovecot_urlauth.store.native.attributes.file_dict import FileDict
+from dovecot_urlauth.store.native.mailbox import Dictionary, Plan
+from dovecot_urlauth.store.native.namespace import Namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from dovecot_urlauth.service.callback_process import ServiceProcess
 from dovecot_urlauth.service.options import parse_options
 from dovecot_urlauth.service.run import EXIT_USAGE, Fatal, Start, run
 from dovecot_urlauth.service.title import start_title
-from dovecot_urlauth.store.engine_start import prepare_engine
+from dovecot_urlauth.store.engine.engine_start import prepare_engine
 from dovecot_urlauth.worker.stage import WorkerStage
 from dovecot_urlauth.worker.target import WorkerConfig
 

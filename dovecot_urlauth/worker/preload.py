@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 MODULES = (
     "_blake2",
     "dovecot_urlauth.message.fetch",
-    "dovecot_urlauth.store.choose",
-    "dovecot_urlauth.store.engine",
-    "dovecot_urlauth.store.native",
+    "dovecot_urlauth.store.fallback",
+    "dovecot_urlauth.store.engine.engine",
+    "dovecot_urlauth.store.native.mailbox",
     "encodings.utf_16_be",
 )
 REHEARSALS = 10

@@ -12,7 +12,7 @@ from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.message.fetch import Request, fetch
 from dovecot_urlauth.message.source import BytesSource
 from dovecot_urlauth.service.log import Log, LogPipe
-from dovecot_urlauth.store.choose import NATIVE, open_store
+from dovecot_urlauth.store.fallback import NATIVE, open_store
 from dovecot_urlauth.url.access import Accessor
 from dovecot_urlauth.wire.authmaster import AuthMaster
 from dovecot_urlauth.wire.control import VERSION, Access, ControlOrder, ControlServer, access_line

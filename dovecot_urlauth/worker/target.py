@@ -11,8 +11,8 @@ import os
 from dovecot_urlauth.config.account import AccountRefused, resolve_account
 from dovecot_urlauth.config.settings import SettingsError
 from dovecot_urlauth.service.privileges import Identity, drop_privileges, forbid_new_privileges
-from dovecot_urlauth.store.choose import DOVECOT, open_before_chroot, open_store
 from dovecot_urlauth.store.errors import StoreFailure
+from dovecot_urlauth.store.fallback import DOVECOT, open_before_chroot, open_store
 from dovecot_urlauth.wire.tabescape import join
 from dovecot_urlauth.wire.value import record
 from dovecot_urlauth.worker.link import KEY_SIZE
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.config.settings import Settings
     from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.service.log import Log
-    from dovecot_urlauth.store.engine_start import EngineStart
+    from dovecot_urlauth.store.engine.engine_start import EngineStart
     from dovecot_urlauth.store.store import Store
     from dovecot_urlauth.wire.authmaster import UserReply
 

@@ -1,0 +1,9 @@
+"""The dovecot engine: Dovecot's own ``imap``, driven over pipes.
+
+engine.py           the store and its mailboxes, in IMAP commands
+own_url.py          the names and URLs in which the engine is asked
+dialogue.py         one command at a time, and its events
+imap_process.py     the process and its pipes
+program.py          a copy of the program that nobody can look into
+engine_start.py     everything that only root can find out
+"""

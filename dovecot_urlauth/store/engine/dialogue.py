@@ -1,0 +1,126 @@
+"""One conversation with the engine: commands out, events in, one command at a time.
+
+A transfer that the consumer gives up, a time limit, an answer that makes no sense: each leaves a dialogue
+whose place nobody knows, so the engine is killed and the session is over.
+"""
+
+from __future__ import annotations
+
+from dovecot_urlauth.store.engine.imap_process import Command, EngineProcess
+from dovecot_urlauth.store.errors import StoreFailure
+from dovecot_urlauth.wire.imapdialogue import Event, ImapDialogue, Piece, Status
+from dovecot_urlauth.wire.lines import ProtocolError
+from dovecot_urlauth.wire.value import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ANSWER_SECONDS = 120.0
+"""Seconds of silence that end a session: a huge mailbox with a cold index, or a lock, may take its time."""
+
+
+@record(frozen=True, slots=True)
+class Answer:
+    """All events that a command without content brought, and its tagged response."""
+
+    events: tuple[Event, ...]
+    status: Status
+
+
+class EngineSession:
+    """An engine that has been started and is spoken to."""
+
+    def __init__(self, command: Command, log: Callable[[str], None], seconds: float = ANSWER_SECONDS) -> None:
+        self._process = EngineProcess(command, log)
+        self._dialogue = ImapDialogue()
+        self._seconds = seconds
+        self._commands = 0
+        self._greeted = False
+        self._tag = b""
+
+    @property
+    def usable(self) -> bool:
+        """Whether a command can be sent: nothing is under way, and the engine has not gone meanwhile."""
+        return not self._tag and not (self._greeted and self._process.has_spoken())
+
+    @property
+    def last_complaint(self) -> str:
+        """What the engine last wrote to its log that was worth it; empty if nothing was."""
+        return self._process.last_complaint
+
+    def send(self, command: bytes) -> None:
+        """Sends a command, without a tag and line end.  Raises StoreFailure."""
+        self._commands += 1
+        self._tag = b"u%d" % self._commands
+        self._process.send(b"%s %s\r\n" % (self._tag, command))
+
+    def next_event(self) -> Event:
+        """The next event of the command that was sent; a Status with a tag is its last.
+
+        Raises StoreFailure when the engine cannot be understood, is silent, says BYE or is gone.
+        """
+        event = self._receive()
+        if not self._greeted:
+            if not isinstance(event, Status) or event.condition != b"PREAUTH":
+                raise self._refused(event)
+            self._greeted = True
+            event = self._receive()
+        if isinstance(event, Status):
+            if event.condition == b"BYE":
+                raise self._refused(event)
+            if event.tag != b"*":
+                self._tag = b""
+        return event
+
+    def call(self, command: bytes) -> Answer:
+        """Sends a command and collects its answer."""
+        self.send(command)
+        events = []
+        while self._tag:
+            events.append(self.next_event())
+        status = events.pop()
+        assert isinstance(status, Status)  # noqa: S101 - only a Status clears the tag
+        return Answer(tuple(events), status)
+
+    def content(self, size: int) -> Iterator[bytes]:
+        """The pieces of the content that the last event announced; the command ends with the last one."""
+        try:
+            while size:
+                event = self.next_event()
+                if not isinstance(event, Piece):
+                    raise StoreFailure("imap: content ended too early")
+                size -= len(event.data)
+                if not size:
+                    self._finish()
+                yield event.data
+        finally:
+            if self._tag:
+                self.kill()
+
+    def _finish(self) -> None:
+        while self._tag:
+            self.next_event()
+
+    def close(self) -> None:
+        """Ends the engine; one that is in the middle of something is killed."""
+        if self._tag:
+            self._process.kill()
+        else:
+            self._process.close()
+
+    def kill(self) -> None:
+        """Ends the engine at once."""
+        self._process.kill()
+
+    def _receive(self) -> Event:
+        try:
+            while (event := self._dialogue.next_event()) is None:
+                self._dialogue.feed(self._process.read(self._seconds))
+        except ProtocolError as error:
+            raise StoreFailure(f"imap: {error.text}") from None
+        return event
+
+    def _refused(self, event: Event) -> StoreFailure:
+        said = event.text if isinstance(event, Status) else b"not logged in"
+        return StoreFailure(f"imap: {said.decode('utf-8', 'backslashreplace')}")

@@ -1,0 +1,272 @@
+"""The dovecot engine: a store that asks Dovecot's own ``imap``, and so is right wherever Dovecot is.
+
+``URLFETCH`` of one's own URL runs through the very functions that the stock worker uses (imap-urlauth-fetch.c
+and imap-msgpart-url.c), so drivers, plugins, namespaces and access rights are exact by construction.  Policy
+stays ours: the mailbox key is read with ``GETMETADATA`` for every URL (RESETKEY may have changed it), the
+caller's token is verified by us, and the engine is asked for a URL that we sign ourselves.
+
+Dovecot 2.3's imap panics where a stock worker would give up: a part that cannot be decoded.  The next engine
+then tells the reason.
+"""
+
+from __future__ import annotations
+
+from binascii import Error as NotHex
+from binascii import unhexlify
+
+from dovecot_urlauth.message.content import Content
+from dovecot_urlauth.message.errors import InvalidSection, PartMissing, Undecodable
+from dovecot_urlauth.message.request import Request
+from dovecot_urlauth.store.engine.dialogue import Answer, EngineSession
+from dovecot_urlauth.store.engine.imap_process import EngineGone
+from dovecot_urlauth.store.engine.own_url import own_url, quoted_mailbox
+from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreError, StoreFailure
+from dovecot_urlauth.wire.imapdialogue import Metadata, Status, UrlFetch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dovecot_urlauth.config.settings import Settings
+    from dovecot_urlauth.store.engine.engine_start import EngineStart
+
+KEY_ENTRY = b"/private/vendor/vendor.dovecot/imap-urlauth"
+KEY_DIGITS = 128
+NAME_LIMIT = 4096
+"""Bytes; no longer name can exist (PATH_MAX)."""
+NO_MESSAGE = 0xFFFFFFFF
+"""A UID that no message has."""
+INVALID_SECTION = "Invalid section"
+NOTHING = Request(b"", 0, None, True, False, False)
+
+UNDECODABLE = {
+    b"UNKNOWN-CTE": "Unknown Content-Transfer-Encoding.",
+    b"PARSE": "Invalid data in MIME part",
+}
+"""What 2.3's worker says where its imap panics, by the response code of RFC 3516 that tells why."""
+
+TEMPORARY = frozenset((b"SERVERBUG", b"INUSE", b"UNAVAILABLE", b"CORRUPTION", b"CONTACTADMIN", b"LIMIT"))
+"""Response codes (RFC 5530) of failures that are not the mailbox name's fault."""
+
+
+class EngineStore:
+    """One target user's mail; the engine starts with the first mailbox, or with ``start``.
+
+    It is meant to be used with the user's rights, root given up for good.  For a user with a chroot, call
+    ``start`` as root before: Dovecot then changes root and user itself, and there is no second engine.
+    ``settings`` are the user's.  ``log`` gets the engine's own complaints, one line each.
+    """
+
+    def __init__(
+        self,
+        start: EngineStart,
+        account_name: bytes,
+        log: Callable[[str], None],
+        settings: Settings | None = None,
+    ) -> None:
+        self.user = account_name
+        self._command = start.command(account_name, settings)
+        self._log = log
+        self._session: EngineSession | None = None
+        self._again: Callable[[], EngineStore] = lambda: EngineStore(start, account_name, log, settings)
+        self._is_used = False
+
+    def start(self) -> None:
+        """Starts the engine now, without waiting for it: it gets ready while the client sends its URL."""
+        if self._session is None:
+            self._session = EngineSession(self._command, self._log)
+
+    def open(self, mailbox: bytes, uidvalidity: int) -> EngineMailbox:
+        """The mailbox with a name as in the URL, in UTF-8.
+
+        Raises MailboxRefused, MailboxMissing or StoreFailure.
+        """
+        try:
+            name = mailbox.decode()
+        except UnicodeDecodeError:
+            raise MailboxMissing("not UTF-8") from None
+        if not 0 < len(mailbox) <= NAME_LIMIT or any(sign < " " or sign == "\x7f" for sign in name):
+            raise MailboxMissing("no mailbox can have this name")
+        opened = EngineMailbox(self, mailbox, quoted_mailbox(name), uidvalidity)
+        opened.read_key()
+        if uidvalidity:
+            opened.check_uidvalidity()
+        return opened
+
+    def share(self) -> EngineStore:
+        """For each session an engine of its own, since one answers one question at a time; the first has this."""
+        if self._is_used:
+            return self._again()
+        self._is_used = True
+        return self
+
+    def session(self) -> EngineSession:
+        """An engine that is ready for a command, a new one if need be."""
+        if self._session is not None and not self._session.usable:
+            self._session.kill()
+            self._session = None
+        self.start()
+        assert self._session is not None  # noqa: S101 - start() has seen to it
+        return self._session
+
+    def call(self, command: bytes) -> Answer:
+        """Runs a command that has no content."""
+        return self.session().call(command)
+
+    def close(self) -> None:
+        """Ends the engine."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+class EngineMailbox:
+    """A mailbox that exists, as far as the engine is concerned."""
+
+    def __init__(self, store: EngineStore, mailbox: bytes, quoted: bytes, uidvalidity: int) -> None:
+        self._store = store
+        self._mailbox = mailbox
+        self._quoted = quoted
+        self._uidvalidity = uidvalidity
+        self._key: bytes | None = None
+
+    def read_key(self) -> None:
+        """Reads the mailbox key; raises MailboxMissing, MailboxRefused or StoreFailure."""
+        answer = self._store.call(b"GETMETADATA %s (%s)" % (self._quoted, KEY_ENTRY))
+        if answer.status.condition != b"OK":
+            raise self._why_not_opened(answer.status)
+        values = [event for event in answer.events if isinstance(event, Metadata)]
+        if b"%" in self._quoted or b"*" in self._quoted:
+            # GETMETADATA takes patterns: others may match, and that nothing does is no error.
+            values = [event for event in values if b'"%s"' % event.mailbox == self._quoted]
+        if not values:
+            raise MailboxMissing("no mailbox has this name")
+        self._key = self._decode_key(values[0].value)
+
+    def check_uidvalidity(self) -> None:
+        """Raises MailboxMissing if the mailbox has another UIDVALIDITY, asking as the stock worker does."""
+        if self._key is None:
+            return
+        try:
+            self._fetch(NO_MESSAGE, NOTHING)
+        except ReadFailed:
+            return
+
+    def key(self) -> bytes | None:
+        """The mailbox key, 64 bytes, as it was when the mailbox was opened; None if there is none."""
+        return self._key
+
+    def fetch(self, uid: int, request: Request) -> Content:
+        """What ``request`` asks for of message ``uid``.
+
+        Raises ReadFailed, PartMissing, Undecodable or StoreFailure; its chunks may raise StoreFailure.
+        """
+        if not (request.body or request.binary or request.structure):
+            return Content(0, False, None, iter(()))
+        try:
+            return self._fetch(uid, request)
+        except EngineGone as death:
+            raise self._why_died(death, uid, request) from None
+        except MailboxMissing as change:
+            raise StoreFailure(f"mailbox has changed while it was read: {change.text}") from None
+
+    def close(self) -> None:
+        """Nothing is held between commands."""
+
+    def _fetch(self, uid: int, request: Request) -> Content:
+        if self._key is None:
+            raise StoreFailure("a mailbox without a key cannot be read")
+        url = own_url(self._store.user, self._mailbox, self._uidvalidity, uid, request, self._key)
+        session = self._store.session()
+        session.send(b'URLFETCH ("%s" %s)' % (url, _items(request)))
+        reply: UrlFetch | None = None
+        said = b""
+        while True:
+            event = session.next_event()
+            if isinstance(event, UrlFetch):
+                reply = event
+                if reply.size:
+                    chunks = session.content(reply.size)
+                    return Content(reply.size, reply.literal8, reply.structure, chunks)
+            elif isinstance(event, Status):
+                if event.tag != b"*":
+                    break
+                said = event.text if event.condition == b"NO" else said
+        if event.condition != b"OK" or reply is None:
+            raise StoreFailure(f"imap: {_text(event.text)}")
+        if reply.structure is None and reply.size is None:
+            raise self._why_not_fetched(url, said)
+        return Content(0, False, reply.structure, iter(()))
+
+    def _why_not_fetched(self, url: bytes, said: bytes) -> Exception:
+        """The error behind ``* NO Failed to read URLAUTH "<url>": <text>.``
+
+        One that begins with ``Failed to fetch`` is about the mailbox, which had a key: its UIDVALIDITY is
+        another, or it is no more what it was.
+        """
+        verb, _, reason = said.removesuffix(b".").partition(b' URLAUTH "%s": ' % url)
+        text = _text(reason)
+        if verb != b"Failed to read":
+            bad_section = text.endswith(INVALID_SECTION)
+            return InvalidSection(INVALID_SECTION) if bad_section else MailboxMissing(text)
+        if text == "Message part not found":
+            return PartMissing(text)
+        if any(text.startswith(known.removesuffix(".")) for known in UNDECODABLE.values()):
+            return Undecodable(text)
+        return ReadFailed(text)
+
+    def _why_not_opened(self, refusal: Status) -> StoreError:
+        """Tells bad names, whose text the client may see, from names that merely are not there."""
+        examined = self._store.call(b"EXAMINE " + self._quoted).status
+        if examined.condition == b"OK" or examined.code in TEMPORARY:
+            return StoreFailure(f"imap: {_text(refusal.text)}")
+        text = _text(_without_timing(examined.text))
+        return MailboxRefused(text) if examined.code == b"CANNOT" else MailboxMissing(text)
+
+    def _why_died(self, death: EngineGone, uid: int, request: Request) -> Exception:
+        """Asks a new engine what its predecessor died of."""
+        if not request.binary:
+            return death
+        try:
+            self._store.call(b"EXAMINE " + self._quoted)
+            sized = self._store.call(b"UID FETCH %d BINARY.SIZE[%s]" % (uid, _part(request.section))).status
+        except StoreFailure:
+            return death
+        if sized.code in UNDECODABLE:
+            return Undecodable(UNDECODABLE[sized.code])
+        return StoreFailure(self._store.session().last_complaint or death.text)
+
+    def _decode_key(self, value: bytes | None) -> bytes | None:
+        if value is None:
+            return None
+        try:
+            if len(value) == KEY_DIGITS:
+                return unhexlify(value)
+        except NotHex:
+            pass
+        raise StoreFailure(f"imap-urlauth: key found for mailbox {_text(self._mailbox)} is invalid")
+
+
+def _items(request: Request) -> bytes:
+    """The items of URLFETCH; what is asked for decoded and as it is gets decoded, as in the stock worker."""
+    items = [b"BODYPARTSTRUCTURE"] if request.structure else []
+    if request.binary:
+        items.append(b"BINARY")
+    elif request.body:
+        items.append(b"BODY")
+    return b" ".join(items)
+
+
+def _part(section: bytes) -> bytes:
+    """The part number whose decoding decides about a section."""
+    return b".".join(word for word in section.split(b".") if word.isdigit())
+
+
+def _without_timing(text: bytes) -> bytes:
+    """A tagged response's text without ``(0.001 + 0.000 secs).``"""
+    start = text.rfind(b" (")
+    return text[:start] if start >= 0 and text.endswith(b" secs).") else text.removesuffix(b".")
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")

@@ -1,0 +1,226 @@
+"""Dovecot's ``imap`` as a child process on three pipes.
+
+It runs as whoever we are by now: the target user, without a way back to root.  It gets stdin and stdout for
+the dialogue, stderr for its log, the configuration's descriptor where there is one, and nothing else of ours.
+What it logs has no header that Dovecot's log service could read, so it never meets our own stderr: its
+complaints are handed to a callback, its informational lines are dropped.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from select import POLLIN, poll
+from time import monotonic, sleep
+
+from dovecot_urlauth.store.engine.program import path_of, unreadable_copy
+from dovecot_urlauth.store.errors import StoreFailure
+from dovecot_urlauth.wire.value import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+SIGKILL = 9
+SIGPIPE = 13
+
+READ_SIZE = 256 * 1024
+FAREWELL_SECONDS = 0.5
+"""How long an engine may take to end by itself once its stdin is closed."""
+COMPLAINT_BYTES = 1000
+COMPLAINTS = 20
+"""How much one engine may write to our log; a panic is three lines, one of them long."""
+
+CONFIG_FD = 3
+"""Where the engine finds the configuration (2.4)."""
+
+_SILENT = (b": Info: ", b": Debug: ")
+
+
+class EngineGone(StoreFailure):
+    """The engine has ended, and not because we wanted it to."""
+
+
+@record(frozen=True, slots=True)
+class Command:
+    """What is executed, and the file that holds the configuration, if it does."""
+
+    program: bytes
+    arguments: tuple[bytes, ...]
+    environment: Mapping[bytes, bytes]
+    config_fd: int | None
+
+
+class EngineProcess:
+    """A running engine.  Every method may raise EngineGone; ``close`` and ``kill`` never do."""
+
+    def __init__(self, command: Command, log: Callable[[str], None]) -> None:
+        self._log = log
+        self._complaints = 0
+        self._unfinished = b""
+        self.last_complaint = ""
+        self._close_on_exec()
+        child_in, self._stdin = os.pipe()
+        self._stdout, child_out = os.pipe()
+        self._stderr, child_err = os.pipe()
+        try:
+            self.pid = _spawn(command, child_in, child_out, child_err)
+        except OSError as error:
+            for fd in (self._stdin, self._stdout, self._stderr):
+                os.close(fd)
+            raise StoreFailure(f"execve({os.fsdecode(command.program)}) failed: {error.strerror}") from None
+        finally:
+            for fd in (child_in, child_out, child_err):
+                os.close(fd)
+        os.set_blocking(self._stdin, False)
+        os.set_blocking(self._stderr, False)
+        self._poll = poll()
+        self._poll.register(self._stdout, POLLIN)
+        self._poll.register(self._stderr, POLLIN)
+        self._hears = True
+        self._running = True
+
+    def send(self, line: bytes) -> None:
+        """Writes a command; the pipe takes 64 KiB at once and is empty between commands."""
+        try:
+            written = os.write(self._stdin, line)
+        except OSError as error:
+            if error.errno != errno.EAGAIN:
+                raise self._gone() from None
+            written = 0
+        if written != len(line):
+            raise StoreFailure("imap: command line too long")
+
+    def read(self, seconds: float) -> bytes:
+        """Output that has come, waiting for at most ``seconds`` (StoreFailure when they pass)."""
+        if not self._running:
+            raise EngineGone("imap has been stopped")
+        data = self._await_output(monotonic() + seconds)
+        if data is None:
+            raise StoreFailure(f"imap: no answer for {seconds:g} seconds")
+        if not data:
+            raise self._gone()
+        return data
+
+    def has_spoken(self) -> bool:
+        """Whether output (or its end) waits to be read."""
+        return any(fd == self._stdout for fd, _ in self._poll.poll(0))
+
+    def close(self) -> None:
+        """Lets the engine end by itself, which it does at the end of its input, or kills it."""
+        if not self._running:
+            return
+        os.close(self._stdin)
+        self._stdin = -1
+        deadline = monotonic() + FAREWELL_SECONDS
+        while self._await_output(deadline):
+            continue
+        while monotonic() < deadline and not self._has_ended():
+            sleep(0.0005)
+        self.kill()
+
+    def kill(self) -> None:
+        """Ends the engine at once."""
+        if not self._running:
+            return
+        try:
+            os.kill(self.pid, SIGKILL)
+            os.waitpid(self.pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            self.last_complaint = self.last_complaint or "somebody else has waited for it"
+        self._forget()
+
+    def _await_output(self, deadline: float) -> bytes | None:
+        """The next output, empty at its end; None when the deadline has passed."""
+        while True:
+            left = deadline - monotonic()
+            ready = dict(self._poll.poll(max(left, 0.0) * 1000))
+            if self._stderr in ready:
+                self._hear()
+            if self._stdout in ready:
+                return os.read(self._stdout, READ_SIZE)
+            if left <= 0:
+                return None
+
+    def _has_ended(self) -> bool:
+        try:
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return True
+
+    def _gone(self) -> EngineGone:
+        """The engine has closed its output: hears its last words, then buries it."""
+        self.kill()
+        return EngineGone(f"imap died: {self.last_complaint}" if self.last_complaint else "imap died")
+
+    def _forget(self) -> None:
+        self._running = False
+        self._hear()
+        for fd in (self._stdin, self._stdout, self._stderr):
+            if fd >= 0:
+                os.close(fd)
+
+    def _hear(self) -> None:
+        """Takes what waits on stderr."""
+        while self._hears:
+            try:
+                data = os.read(self._stderr, READ_SIZE)
+            except BlockingIOError:
+                return
+            if not data:
+                self._hears = False
+                self._poll.unregister(self._stderr)
+                self._complain(self._unfinished)
+                return
+            *lines, self._unfinished = (self._unfinished + data).split(b"\n")
+            self._unfinished = self._unfinished[:COMPLAINT_BYTES]
+            for line in lines:
+                self._complain(line)
+
+    def _complain(self, line: bytes) -> None:
+        if not line or any(word in line for word in _SILENT):
+            return
+        text = line[:COMPLAINT_BYTES].decode("utf-8", "backslashreplace")
+        if "Raw backtrace" not in text:
+            self.last_complaint = text
+        self._complaints += 1
+        if self._complaints <= COMPLAINTS:
+            self._log(text)
+
+    @staticmethod
+    def _close_on_exec() -> None:
+        """Keeps master's descriptors, and those received from other processes, from the engine."""
+        try:
+            open_fds = [int(name) for name in os.listdir("/proc/self/fd")]
+        except OSError:
+            open_fds = list(range(256))
+        for fd in open_fds:
+            if fd > 2:
+                try:
+                    os.set_inheritable(fd, False)
+                except OSError:
+                    continue
+
+
+def _spawn(command: Command, child_in: int, child_out: int, child_err: int) -> int:
+    copy = unreadable_copy(command.program)
+    actions = [
+        (os.POSIX_SPAWN_DUP2, child_in, 0),
+        (os.POSIX_SPAWN_DUP2, child_out, 1),
+        (os.POSIX_SPAWN_DUP2, child_err, 2),
+    ]
+    if command.config_fd is not None:
+        actions.append((os.POSIX_SPAWN_DUP2, command.config_fd, CONFIG_FD))
+    try:
+        # This shares our memory until the exec, where a fork would copy the page tables first.
+        return os.posix_spawn(
+            command.program if copy is None else path_of(copy),
+            command.arguments,
+            command.environment,
+            file_actions=actions,
+            setsigmask=(),
+            setsigdef=(SIGPIPE,),
+        )
+    finally:
+        if copy is not None:
+            os.close(copy)

@@ -1,0 +1,154 @@
+"""Which road to the bytes a target user's session takes: ours, or Dovecot's own ``imap``.
+
+The native store serves what it understands.  The dovecot engine serves everything else, and the rest of the
+session as soon as the native store meets something unknown on disk.  Both are a choice of the administrator too.
+"""
+
+from __future__ import annotations
+
+from dovecot_urlauth.config.native_settings import make_plan
+from dovecot_urlauth.store.errors import StoreFailure, Unsupported
+from dovecot_urlauth.store.native.mailbox import NativeStore
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dovecot_urlauth.dialect.dialect import Dialect
+    from dovecot_urlauth.message.fetch import Content, Request
+    from dovecot_urlauth.store.engine.engine_start import EngineStart
+    from dovecot_urlauth.store.store import Mailbox, MailUser, Store
+
+AUTO = "auto"
+NATIVE = "native"
+DOVECOT = "dovecot"
+
+
+def open_store(
+    account: MailUser,
+    dialect: Dialect,
+    mode: str,
+    engine: EngineStart,
+    log: Callable[[str], None],
+    engine_started: Callable[[], None] = lambda: None,
+) -> Store:
+    """The store for ``account``; ``log`` is told which and why, at debug level.
+
+    ``engine_started()`` is called with every engine, from which on a session may have to wait for another one.
+    Raises StoreFailure when ``mode`` is ``native`` and the native store does not understand the settings.
+    """
+
+    def start_engine(reason: str) -> Store:
+        from dovecot_urlauth.store.engine.engine import EngineStore
+
+        log(f"store: dovecot: {reason}")
+        store = EngineStore(engine, account.name, log, account.settings)
+        store.start()
+        engine_started()
+        return store
+
+    def refuse(reason: str) -> Store:
+        raise StoreFailure(f"store: native: {reason}")
+
+    if mode == DOVECOT:
+        return start_engine("--store=dovecot")
+    give_up = refuse if mode == NATIVE else start_engine
+    try:
+        native = NativeStore(make_plan(account, dialect))
+    except Unsupported as error:
+        return give_up(error.reason)
+    log("store: native")
+    return ChosenStore(native, give_up)
+
+
+def open_before_chroot(
+    account: MailUser, mode: str, engine: EngineStart, log: Callable[[str], None]
+) -> Store | None:
+    """The store of a user who lives in a chroot, while the process is still outside and root.
+
+    The engine's program is not inside, so it is started here; it asks the userdb, enters the chroot and gives
+    root up by itself, as for a login.  None in mode ``native``, whose store opens inside.
+    """
+    if mode == NATIVE:
+        return None
+    from dovecot_urlauth.store.engine.engine import EngineStore
+
+    log("store: dovecot: chroot")
+    store = EngineStore(engine, account.name, log, account.settings)
+    store.start()
+    return store
+
+
+class ChosenStore:
+    """The native store until it meets something that it does not support, then what ``give_up`` returns."""
+
+    def __init__(self, native: NativeStore, give_up: Callable[[str], Store], *, shared: bool = False) -> None:
+        """A ``shared`` native store outlives this one."""
+        self._native = native
+        self._give_up = give_up
+        self._shared = shared
+        self._other: Store | None = None
+
+    def open(self, mailbox: bytes, uidvalidity: int) -> Mailbox:
+        """Open ``mailbox`` in the store of the moment; errors as in Store.open."""
+        if self._other is None:
+            try:
+                return ChosenMailbox(self, self._native.open(mailbox, uidvalidity), mailbox, uidvalidity)
+            except Unsupported as error:
+                return self.abandon_native(error.reason).open(mailbox, uidvalidity)
+        return self._other.open(mailbox, uidvalidity)
+
+    def abandon_native(self, reason: str) -> Store:
+        """Leave the native store for the rest of the session.  Raises StoreFailure in mode ``native``."""
+        if self._other is None:
+            self._other = self._give_up(reason)
+            self._close_native()
+        return self._other
+
+    def share(self) -> Store:
+        """A store for another session, over the same native store."""
+        return ChosenStore(self._native, self._give_up, shared=True)
+
+    def close(self) -> None:
+        """End the session with whichever store it is."""
+        if self._other is None:
+            self._close_native()
+        else:
+            self._other.close()
+
+    def _close_native(self) -> None:
+        if not self._shared:
+            self._native.close()
+
+
+class ChosenMailbox:
+    """A mailbox of the native store that moves over to the other store when it must."""
+
+    def __init__(self, store: ChosenStore, mailbox: Mailbox, name: bytes, uidvalidity: int) -> None:
+        self._store = store
+        self._mailbox = mailbox
+        self._name = name
+        self._uidvalidity = uidvalidity
+
+    def key(self) -> bytes | None:
+        """The mailbox key; errors as in Mailbox.key."""
+        try:
+            return self._mailbox.key()
+        except Unsupported as error:
+            return self._reopened(error.reason).key()
+
+    def fetch(self, uid: int, request: Request) -> Content:
+        """A message part; errors as in Mailbox.fetch."""
+        try:
+            return self._mailbox.fetch(uid, request)
+        except Unsupported as error:
+            return self._reopened(error.reason).fetch(uid, request)
+
+    def close(self) -> None:
+        """Close the mailbox in whichever store it is."""
+        self._mailbox.close()
+
+    def _reopened(self, reason: str) -> Mailbox:
+        self._mailbox.close()
+        self._mailbox = self._store.abandon_native(reason).open(self._name, self._uidvalidity)
+        return self._mailbox

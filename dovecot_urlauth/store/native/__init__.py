@@ -1,0 +1,13 @@
+"""The native store: mail read by ourselves, as it lies on disk.
+
+    namespace.py    which namespace has a mailbox
+    names.py        a mailbox's name in the store, and names that are refused
+    layout.py       a mailbox's three directories
+    files.py        opening what lies there without trusting it; file_source.py reads it
+    mailbox.py      one mailbox: its key and its messages
+    index/          which messages exist, their flags and keywords
+    maildir/        UID -> file name -> open file
+    attributes/     mailbox attributes, the key among them
+
+A read changes nothing: no file is opened for writing, no lock is taken, no index is synchronized.
+"""

@@ -1,0 +1,153 @@
+"""Opening files below a root whose owner may have put anything there.
+
+Below the root that the settings name, each step is an ``openat`` that follows no symbolic link and waits for no
+FIFO, and only regular files of the target user, or of the owner of the directory they stand in, are opened.
+Nothing is ever opened for writing.  (Dovecot opens mails without looking; the stock worker hangs on a FIFO.)
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from dovecot_urlauth.store.errors import StoreFailure, Unsupported
+from dovecot_urlauth.store.native.file_source import FileSource
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NONBLOCK
+OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+
+
+class Directory:
+    """An open directory at or below a mail root."""
+
+    __slots__ = ("_identity", "_owners", "fd", "path")
+
+    def __init__(self, fd: int, path: bytes, uid: int) -> None:
+        status = os.fstat(fd)
+        self.fd = fd
+        self.path = path
+        """How it was reached; opening goes by ``fd``."""
+        self._owners = (uid, status.st_uid)
+        self._identity = (status.st_dev, status.st_ino)
+
+    @classmethod
+    def root(cls, path: bytes, uid: int) -> Directory:
+        """Open a directory that the settings name, for the target user ``uid``; links on the way are followed.
+
+        Raises FileNotFoundError or StoreFailure.
+        """
+        try:
+            return cls(os.open(path, OPEN_DIRECTORY), path, uid)
+        except (OSError, ValueError) as error:
+            raise _failure("open", path, error) from None
+
+    def directory(self, *names: bytes) -> Directory:
+        """The directory below, ``names`` deep; with no name a second handle of this one.
+
+        Raises FileNotFoundError, StoreFailure for anything else than directories, and Unsupported for a link
+        that root made: administrators share mailboxes by them, and Dovecot follows them.
+        """
+        here = Directory(os.dup(self.fd), self.path, self._owners[0])
+        for name in names:
+            with here:
+                here = here._step(name)
+        return here
+
+    def file(self, name: bytes) -> FileSource:
+        """Open the regular file ``name``.  Raises FileNotFoundError or StoreFailure."""
+        path = self.path + b"/" + name
+        fd = self._open(name, OPEN_FILE)
+        status = os.fstat(fd)
+        if stat.S_ISREG(status.st_mode) and status.st_uid in self._owners:
+            return FileSource(fd, path, status)
+        os.close(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise StoreFailure(f"{os.fsdecode(path)} is not a regular file")
+        raise StoreFailure(f"{os.fsdecode(path)} belongs to another user (uid={status.st_uid})")
+
+    def status(self, name: bytes) -> os.stat_result | None:
+        """lstat() of ``name``; None when it does not exist.  Raises StoreFailure."""
+        try:
+            return os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except (OSError, ValueError) as error:
+            failure = _failure("stat", self.path + b"/" + name, error)
+            if isinstance(failure, FileNotFoundError):
+                return None
+            raise failure from None
+
+    def is_in_place(self) -> bool:
+        """Whether the way that led here still leads here: nobody renamed, removed or replaced the directory."""
+        try:
+            status = os.stat(self.path)
+        except (OSError, ValueError):
+            return False
+        return (status.st_dev, status.st_ino) == self._identity
+
+    def is_same(self, other: Directory) -> bool:
+        """Whether both are the same directory, however it was reached."""
+        return self._identity == other._identity
+
+    def names(self) -> Iterator[bytes]:
+        """The names of all entries, in the file system's order.  Raises StoreFailure."""
+        try:
+            with os.scandir(self.fd) as entries:
+                for entry in entries:
+                    yield os.fsencode(entry.name)
+        except OSError as error:
+            raise _failure("scandir", self.path, error) from None
+
+    def close(self) -> None:
+        """Close the directory; a second call does nothing."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def _step(self, name: bytes) -> Directory:
+        if name in (b"", b".", b"..") or b"/" in name:
+            raise StoreFailure(f"{os.fsdecode(name)!r} is not the name of a directory")
+        fd = self._open(name, OPEN_DIRECTORY | os.O_NOFOLLOW)
+        return Directory(fd, self.path + b"/" + name, self._owners[0])
+
+    def _open(self, name: bytes, flags: int) -> int:
+        path = self.path + b"/" + name
+        try:
+            return os.open(name, flags, dir_fd=self.fd)
+        except (OSError, ValueError) as error:
+            failure: Exception = _failure("open", path, error)
+            if isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.ENOTDIR):
+                status = self.status(name)
+                if status is not None and stat.S_ISLNK(status.st_mode):
+                    failure = _link_failure(path, status, bool(flags & os.O_DIRECTORY))
+            raise failure from None
+
+    def __enter__(self) -> Directory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _failure(call: str, path: bytes, error: OSError | ValueError) -> FileNotFoundError | StoreFailure:
+    if isinstance(error, OSError) and error.errno in ABSENT:
+        return FileNotFoundError(error.errno, "No such file", os.fsdecode(path))
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return StoreFailure(f"{call}({os.fsdecode(path)}) failed: {reason}")
+
+
+def _link_failure(path: bytes, link: os.stat_result, is_step: bool) -> StoreFailure | Unsupported:
+    text = f"{os.fsdecode(path)} is a symbolic link"
+    return Unsupported(text) if is_step and link.st_uid == 0 else StoreFailure(text)
+
+
+def close_all(handles: Iterable[Directory | FileSource | None]) -> None:
+    """Close each handle that is one."""
+    for handle in handles:
+        if handle is not None:
+            handle.close()

@@ -1,0 +1,160 @@
+"""A mailbox's index as it is on disk now: the main file with the transaction log played on top.
+
+Matches lib-index: mail-transaction-log-view.c for which log files follow the main file.  Only what a reader of
+mails needs is played: which UIDs exist, their flags and keywords (they are part of a maildir file's name) and the
+mailbox's UIDVALIDITY.  No lock is taken, as in Dovecot; when a rotation happens between two opens, the files do
+not fit and are opened once more.
+"""
+
+from __future__ import annotations
+
+from struct import error as StructError
+
+from dovecot_urlauth.store.errors import MailboxMissing, Unsupported
+from dovecot_urlauth.store.native.file_source import version
+from dovecot_urlauth.store.native.files import close_all
+from dovecot_urlauth.store.native.index import keywords
+from dovecot_urlauth.store.native.index.changes import Changes
+from dovecot_urlauth.store.native.index.main_index import RECORD, MainIndex
+from dovecot_urlauth.store.native.index.transaction_log import LogHeader, read_header, read_records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dovecot_urlauth.store.native.file_source import FileSource
+    from dovecot_urlauth.store.native.files import Directory
+
+INDEX_NAME = b"dovecot.index"
+LOG_NAME = b"dovecot.index.log"
+OLD_LOG_NAME = b"dovecot.index.log.2"
+
+ATTEMPTS = 3
+
+
+class IndexView:
+    """The index in ``directory``; :meth:`refresh` follows what Dovecot writes meanwhile.
+
+    ``uid_validity`` is 0 as long as nobody has opened the mailbox.  Raises Unsupported when there is no index,
+    or none that we understand, and MailboxMissing when the index says that the mailbox was deleted.
+    """
+
+    def __init__(self, directory: Directory) -> None:
+        """Keeps ``directory``, closes it with itself; nothing is read before the first :meth:`refresh`."""
+        self._directory = directory
+        self._main: FileSource | None = None
+        self._log: FileSource | None = None
+        self._version: object = None
+        self._index: MainIndex | None = None
+        self._changes = Changes()
+        self._last: tuple[int, bytes | None] = (0, None)
+        """The UID that was asked for last, and its record."""
+
+    @property
+    def uid_validity(self) -> int:
+        """UIDVALIDITY of the mailbox (RFC 3501 section 2.3.1.1)."""
+        return self._changes.uid_validity
+
+    def flags(self, uid: int) -> int | None:
+        """The flag byte of message ``uid``; None when there is no such message."""
+        record = self._record(uid)
+        return self._changes.play(uid, None if record is None else int(RECORD.unpack_from(record)[1]))
+
+    def keywords(self, uid: int) -> set[bytes]:
+        """The names of the keywords of message ``uid``."""
+        record = self._record(uid)
+        before = set() if record is None or self._index is None else keywords.in_record(self._index, record)
+        return self._changes.play_keywords(uid, before)
+
+    def refresh(self) -> None:
+        """Take over what has been written since; costs two lstat() when nothing has."""
+        version = self._stat()
+        if version == self._version:
+            return
+        for attempt in range(ATTEMPTS):
+            try:
+                self._load()
+                break
+            except RotatedMeanwhile:
+                if attempt == ATTEMPTS - 1:
+                    raise
+        self._version = version
+        if self._changes.deleted:
+            raise MailboxMissing("index is marked deleted")
+
+    def close(self) -> None:
+        """Close the directory and all files."""
+        self._close_files()
+        self._directory.close()
+
+    def _record(self, uid: int) -> bytes | None:
+        if self._index is None:
+            return None
+        if uid != self._last[0]:
+            self._last = (uid, self._index.record(uid))
+        return self._last[1]
+
+    def _stat(self) -> object:
+        found = [self._directory.status(name) for name in (INDEX_NAME, LOG_NAME)]
+        return [item and version(item) for item in found]
+
+    def _close_files(self) -> None:
+        close_all((self._main, self._log))
+        self._main = self._log = None
+
+    def _load(self) -> None:
+        self._close_files()
+        self._last = (0, None)
+        try:
+            self._log = self._directory.file(LOG_NAME)
+        except FileNotFoundError:
+            raise Unsupported("mailbox has no index yet") from None
+        try:
+            self._main = self._directory.file(INDEX_NAME)
+        except FileNotFoundError:
+            self._main = None
+        self._index = None if self._main is None else MainIndex(self._main)
+        header = read_header(self._log)
+        self._changes = Changes()
+        try:
+            self._replay(self._log, header)
+        except StructError:
+            raise Unsupported("transaction log has a broken record") from None
+
+    def _replay(self, log: FileSource, header: LogHeader) -> None:
+        index = self._index
+        if header.previous_sequence == 0 and (index is None or header.sequence > index.log_sequence):
+            self._index = None
+            self._play(log, header.size)
+            return
+        if index is None:
+            raise Unsupported("mailbox has no main index file")
+        if index.index_id != header.index_id:
+            raise RotatedMeanwhile("index and transaction log do not belong together")
+        self._changes = Changes(index.uid_validity, index.next_uid)
+        if index.log_sequence == header.sequence:
+            self._play(log, max(index.log_offset, header.size))
+        elif (header.previous_sequence, header.previous_offset) == (index.log_sequence, index.log_offset):
+            self._play(log, header.size)
+        else:
+            self._play_old_log(index, header)
+            self._play(log, header.size)
+
+    def _play_old_log(self, index: MainIndex, newer: LogHeader) -> None:
+        try:
+            old = self._directory.file(OLD_LOG_NAME)
+        except FileNotFoundError:
+            raise RotatedMeanwhile("transaction log is missing") from None
+        with old:
+            header = read_header(old)
+            if (header.index_id, header.sequence) != (index.index_id, index.log_sequence):
+                raise RotatedMeanwhile("transaction logs do not reach back to the index")
+            if newer.previous_sequence != header.sequence:
+                raise RotatedMeanwhile("transaction logs do not follow each other")
+            self._play(old, max(index.log_offset, header.size))
+
+    def _play(self, log: FileSource, offset: int) -> None:
+        for kind, data, _ in read_records(log, offset):
+            self._changes.add(kind, data)
+
+
+class RotatedMeanwhile(Unsupported):
+    """The files were opened while Dovecot was replacing them, or one of them is lost."""

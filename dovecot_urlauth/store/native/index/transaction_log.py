@@ -1,0 +1,110 @@
+"""The transaction log ``dovecot.index.log``: what happened to the index since its main file was written.
+
+Matches lib-index/mail-transaction-log.h: a header, then records of {size, type, data}, only ever appended.
+A record whose size field is not complete was not yet written.  After a rotation the older file is kept as
+``dovecot.index.log.2``.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from struct import error as StructError
+
+from dovecot_urlauth.store.errors import Unsupported
+from dovecot_urlauth.wire.value import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dovecot_urlauth.store.native.file_source import FileSource
+
+HEADER = Struct("<BBHIIII")
+"""major, minor, header size, index id, file sequence, previous sequence, previous offset."""
+RECORD = Struct(">I")
+TYPE = Struct("<I")
+RECORD_HEADER_SIZE = 8
+
+TYPE_MASK = 0x0FFFFFFF
+EXTERNAL = 0x10000000
+
+APPEND = 0x2
+EXPUNGE = 0x1 | 0xCD90
+EXPUNGE_GUID = 0x2000 | 0xCD90
+FLAG_UPDATE = 0x4
+HEADER_UPDATE = 0x20
+KEYWORD_UPDATE = 0x400
+KEYWORD_RESET = 0x800
+INDEX_DELETED = 0x20000
+INDEX_UNDELETED = 0x40000
+BOUNDARY = 0x80000
+
+LIMIT_LOG = 16 * 1024 * 1024
+"""Bytes of log that are replayed; Dovecot rotates at 1 MiB unless one transaction is larger."""
+
+
+@record(frozen=True, slots=True)
+class LogHeader:
+    """The file's place in the sequence of logs."""
+
+    size: int
+    index_id: int
+    sequence: int
+    previous_sequence: int
+    """0 when the index was made, or made anew, together with this file."""
+    previous_offset: int
+
+
+def read_header(file: FileSource) -> LogHeader:
+    """The header of a log file.  Raises Unsupported when it is marked corrupt, or none that we understand."""
+    try:
+        major, _, size, index_id, sequence, previous, offset = HEADER.unpack_from(file.read(0, HEADER.size))
+    except StructError:
+        raise Unsupported("transaction log is too short") from None
+    if major != 1 or size < HEADER.size:
+        raise Unsupported(f"transaction log has version {major}")
+    if not index_id:
+        raise Unsupported("transaction log is marked corrupted")
+    return LogHeader(size, index_id, sequence, previous, offset)
+
+
+def decode_size(field: bytes) -> int:
+    """The size in bytes from a record's first four: 7 bits each under a set top bit; 0 when not yet written."""
+    (packed,) = RECORD.unpack(field)
+    if packed & 0x80808080 != 0x80808080:
+        return 0
+    units = (packed & 0x7F) | (packed >> 1 & 0x3F80) | (packed >> 2 & 0x1FC000) | (packed >> 3 & 0xFE00000)
+    return int(units << 2)
+
+
+def read_records(file: FileSource, offset: int) -> Iterator[tuple[int, bytes, int]]:
+    """Yield type with flags, data and the end offset of each complete record from ``offset``.
+
+    Stops before a transaction that is not complete.  Raises Unsupported for a log that is too long or broken.
+    """
+    if offset > file.size:
+        raise Unsupported("transaction log is shorter than the index says")
+    if file.size - offset > LIMIT_LOG:
+        raise Unsupported("transaction log is very long")
+    data = file.read(offset, file.size - offset)
+    at = 0
+    while at + RECORD_HEADER_SIZE <= len(data):
+        size = decode_size(data[at : at + 4])
+        if not size or at + size > len(data):
+            return
+        if size < RECORD_HEADER_SIZE:
+            raise Unsupported("transaction log has a broken record")
+        (kind,) = TYPE.unpack_from(data, at + 4)
+        body = data[at + RECORD_HEADER_SIZE : at + size]
+        if kind & TYPE_MASK == BOUNDARY and not _fits(body, len(data) - at):
+            return
+        at += size
+        yield kind, body, offset + at
+
+
+def _fits(boundary: bytes, available: int) -> bool:
+    try:
+        (size,) = TYPE.unpack_from(boundary)
+    except StructError:
+        raise Unsupported("transaction log has a broken boundary") from None
+    return bool(size <= available)

@@ -1,0 +1,61 @@
+"""The three directories of a mailbox: mail, index and control.
+
+Matches list/mailbox-list-maildir.c (Maildir++) and list/mailbox-list-fs.c in lib-storage.
+"""
+
+from __future__ import annotations
+
+from dovecot_urlauth.config.mail_location import FS, MAILDIRPP, SEPARATORS, Location
+from dovecot_urlauth.store.native.names import NameRules
+from dovecot_urlauth.wire.value import record
+
+INBOX = b"INBOX"
+MAILDIR_DIRECTORIES = (b"cur", b"new", b"tmp")
+
+
+@record(frozen=True, slots=True)
+class Place:
+    """A directory: a root that the settings name, and the steps below it, each to be distrusted."""
+
+    root: bytes
+    steps: tuple[bytes, ...]
+
+
+@record(frozen=True, slots=True)
+class MailboxPlaces:
+    """Where the parts of one mailbox are; often all three are the same."""
+
+    mail: Place
+    index: Place
+    control: Place
+
+
+def name_rules(location: Location, separator: bytes | None) -> NameRules:
+    """How names are written in ``location``, in a namespace with ``separator`` (None: the layout's own)."""
+    own = SEPARATORS[location.layout]
+    reserved: tuple[bytes, ...] = ()
+    if location.directory_name:
+        reserved = (location.directory_name,)
+    elif location.layout == FS:
+        reserved = MAILDIR_DIRECTORIES
+    return NameRules(separator or own, own, location.utf8, reserved)
+
+
+def places(location: Location, name: bytes) -> MailboxPlaces:
+    """The directories of the mailbox with the store's name ``name``."""
+    if name == INBOX and location.inbox is not None:
+        mail = Place(location.inbox, ())
+    else:
+        mail = _place(location, location.root, name, is_mail=True)
+    index = mail if location.index is None else _place(location, location.index, name, is_mail=False)
+    control = mail if location.control is None else _place(location, location.control, name, is_mail=False)
+    return MailboxPlaces(mail, index, control)
+
+
+def _place(location: Location, root: bytes, name: bytes, *, is_mail: bool) -> Place:
+    if location.layout == MAILDIRPP:
+        return Place(root, (b"." + name,))
+    steps = [step for step in location.mailboxes.split(b"/") if step] + name.split(b"/")
+    if location.directory_name and (is_mail or location.index_has_directory_name):
+        steps += location.directory_name.split(b"/")
+    return Place(root, tuple(steps))

@@ -1,0 +1,377 @@
+"""Everything that can go wrong between us and the engine, played by a stub of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dovecot_urlauth.message.request import Request
+from dovecot_urlauth.store.engine.dialogue import EngineSession
+from dovecot_urlauth.store.engine.engine import EngineStore
+from dovecot_urlauth.store.engine.engine_start import EngineStart
+from dovecot_urlauth.store.engine.imap_process import Command, EngineGone
+from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreFailure
+from dovecot_urlauth.wire.imapdialogue import Status, UrlFetch
+
+STUB = """#!{python} -IS
+import os, sys, time
+
+def say(text):
+    os.write(1, text)
+
+def hear():
+    line = b""
+    while not line.endswith(b"\\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            os._exit(0)
+        line += byte
+    return line.split()[0], line
+
+def ok():
+    tag, line = hear()
+    say(tag + b" OK Done.\\r\\n")
+    return line
+
+def metadata(text=b'"' + b"ab" * 64 + b'"'):
+    tag, line = hear()
+    assert b"GETMETADATA" in line, line
+    say(b"* METADATA INBOX (/private/vendor/vendor.dovecot/imap-urlauth " + text + b")\\r\\n" + tag + b" OK\\r\\n")
+
+def urlfetch(answer, end=b""):
+    tag, line = hear()
+    assert b"URLFETCH" in line, line
+    url = line.split(b'"')[1]
+    say(b"* URLFETCH " + url + b" " + answer.replace(b"@", url) + b"\\r\\n" * (not end) + end)
+    if not end:
+        say(tag + b" OK\\r\\n")
+
+def complain(text):
+    os.write(2, text)
+
+GREETING = b"* PREAUTH [CAPABILITY IMAP4rev1] Logged in as alice\\r\\n"
+{scene}
+"""
+
+WHOLE = Request(b"")
+
+
+class Stage:
+    """Writes stubs and remembers what was logged."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.logged: list[str] = []
+        self.opened: list[EngineSession | EngineStore] = []
+
+    def command(self, scene: str) -> Command:
+        program = self.folder / "imap"
+        program.write_text(STUB.format(python=sys.executable, scene=scene))
+        program.chmod(0o755)
+        return Command(os.fsencode(program), (b"imap",), {b"KEPT": b"yes"}, None)
+
+    def session(self, scene: str, seconds: float = 10.0) -> EngineSession:
+        session = EngineSession(self.command(scene), self.logged.append, seconds)
+        self.opened.append(session)
+        return session
+
+    def store(self, scene: str) -> EngineStore:
+        program = self.command(scene).program
+        store = EngineStore(EngineStart("2.3", program, {}, None), b"alice", self.logged.append)
+        self.opened.append(store)
+        return store
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """No engine and no descriptor is left behind, whatever happened."""
+    before = set(os.listdir("/proc/self/fd"))
+    stage = Stage(tmp_path)
+    yield stage
+    for opened in stage.opened:
+        opened.close()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    assert set(os.listdir("/proc/self/fd")) <= before
+
+
+def test_a_command_and_its_end(stage: Stage) -> None:
+    session = stage.session("say(GREETING); ok(); line = ok(); say(b'* BYE Idle.\\r\\n')")
+    assert session.usable
+    assert session.call(b"NOOP").status == Status(b"u1", b"OK", b"", b"Done.")
+    assert session.call(b"NOOP").events == ()
+    deadline = time.monotonic() + 10
+    while session.usable:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("scene", "text"),
+    [
+        ("complain(b'imap: Fatal: Unknown user\\n'); sys.exit(89)", "imap died: imap: Fatal: Unknown user"),
+        ("", "imap died"),
+        ("say(b'* BYE Go away.\\r\\n')", "imap: Go away."),
+        ("say(b'* OK Log in, please.\\r\\n'); hear()", "imap: Log in, please."),
+        ("say(b'hello\\r\\n'); hear()", "imap: Unexpected IMAP response"),
+        ("say(GREETING); hear()", "imap died"),
+        ("say(GREETING); hear(); say(b'* BYE Killed.\\r\\n'); hear()", "imap: Killed."),
+        ("say(GREETING); hear(); say(b'* METADATA {5}\\r\\nab'); sys.exit()", "imap died"),
+        ("say(GREETING); hear(); say(b'* METADATA oops\\r\\n'); hear()", "imap: Malformed IMAP response"),
+    ],
+)
+def test_failures_have_a_reason(stage: Stage, scene: str, text: str) -> None:
+    session = stage.session(scene)
+    with pytest.raises(StoreFailure) as failure:
+        session.call(b"NOOP")
+    assert failure.value.text == text
+    assert not session.usable
+
+
+def test_silence_has_a_limit(stage: Stage) -> None:
+    session = stage.session("say(GREETING); time.sleep(30)", seconds=0.2)
+    started = time.monotonic()
+    with pytest.raises(StoreFailure, match=r"no answer for 0\.2 seconds"):
+        session.call(b"NOOP")
+    session.close()
+    assert time.monotonic() - started < 5
+
+
+def test_slow_is_not_silent(stage: Stage) -> None:
+    scene = "say(GREETING); t, _ = hear()\nfor b in t + b' OK Done.\\r\\n': time.sleep(0.05); say(bytes([b]))"
+    assert stage.session(scene, seconds=5).call(b"NOOP").status.text == b"Done."
+
+
+def test_an_engine_that_will_not_go_is_killed(stage: Stage) -> None:
+    session = stage.session("say(GREETING); ok(); os.close(0); time.sleep(60)")
+    session.call(b"NOOP")
+    started = time.monotonic()
+    session.close()
+    assert time.monotonic() - started < 5
+
+
+def test_an_engine_may_take_its_leave(stage: Stage) -> None:
+    scene = f"say(GREETING); ok(); os.read(0, 1); open({str(stage.folder / 'left')!r}, 'w').close()"
+    session = stage.session(scene)
+    session.call(b"NOOP")
+    session.close()
+    assert (stage.folder / "left").exists()
+
+
+def test_complaints_are_kept_short(stage: Stage) -> None:
+    scene = (
+        "complain(b'imap: Info: hello\\n' + b'imap: Error: bad\\n' * 5000 + b'imap: Error: ' + b'x' * 300000)\n"
+        "complain(b'\\nimap: Debug: x\\nimap: Panic: p\\nimap: Error: Raw backtrace: y\\nunfinished')"
+    )
+    session = stage.session(scene)
+    with pytest.raises(EngineGone):
+        session.call(b"NOOP")
+    assert len(stage.logged) <= 20
+    assert set(stage.logged) == {"imap: Error: bad"}
+    assert session.last_complaint == "unfinished"
+
+
+def test_complaints_do_not_block_the_engine(stage: Stage) -> None:
+    scene = "say(GREETING)\nt, _ = hear()\ncomplain(b'imap: Error: x\\n' * 100000)\nsay(t + b' OK\\r\\n'); hear()"
+    assert stage.session(scene).call(b"NOOP").status.condition == b"OK"
+
+
+def test_content_is_streamed(stage: Stage) -> None:
+    scene = """
+say(GREETING)
+tag, _ = hear()
+say(b"* URLFETCH u (BODY {30000000}\\r\\n")
+for _ in range(300): say(bytes(100000))
+say(b")\\r\\n" + tag + b" OK\\r\\n")
+ok()
+"""
+    session = stage.session(scene)
+    session.send(b"URLFETCH")
+    assert session.next_event() == UrlFetch(b"u", True, None, 30_000_000, False)
+    assert not session.usable
+    sizes = [len(chunk) for chunk in session.content(30_000_000)]
+    assert sum(sizes) == 30_000_000
+    assert max(sizes) <= 256 * 1024
+    assert session.usable
+    assert session.call(b"NOOP").status.condition == b"OK"
+
+
+def test_content_may_come_with_its_announcement(stage: Stage) -> None:
+    session = stage.session(
+        "say(GREETING); t, _ = hear(); say(b'* URLFETCH u (BODY {2}\\r\\nhi)\\r\\n' + t + b' OK\\r\\n'); hear()"
+    )
+    session.send(b"URLFETCH")
+    session.next_event()
+    assert list(session.content(2)) == [b"hi"]
+    assert session.usable
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["sys.exit()", "os.kill(os.getpid(), 9)", "time.sleep(60)", "say(b'x' * 500 + b'trailing\\r\\n'); hear()"],
+)
+def test_content_that_never_ends_well(stage: Stage, end: str) -> None:
+    scene = f"say(GREETING); hear(); say(b'* URLFETCH u (BODY {{1000}}\\r\\n' + b'x' * 500); {end}"
+    session = stage.session(scene, seconds=0.5)
+    session.send(b"URLFETCH")
+    session.next_event()
+    taken: list[bytes] = []
+    with pytest.raises(StoreFailure):
+        taken.extend(session.content(1000))
+    assert len(b"".join(taken)) < 1000
+    assert not session.usable
+
+
+def test_the_engine_gets_nothing_of_ours(stage: Stage) -> None:
+    inheritable = os.open("/dev/null", os.O_RDONLY)
+    os.set_inheritable(inheritable, True)
+    scene = """
+say(GREETING)
+tag, _ = hear()
+fds = os.listdir("/proc/self/fd")
+del os.environ["LC_CTYPE"]  # the interpreter's own
+say(b"* NO %d %s\\r\\n" % (len(fds), repr(sorted(os.environb.items())).encode()))
+say(tag + b" OK\\r\\n")
+hear()
+"""
+    session = stage.session(scene)
+    event = session.call(b"NOOP").events[0]
+    os.close(inheritable)
+    assert isinstance(event, Status)
+    count, _, environment = event.text.partition(b" ")
+    assert int(count) == 3 + 1  # and the folder that is listed
+    assert environment == b"[(b'KEPT', b'yes')]"
+
+
+def test_no_such_program(stage: Stage) -> None:
+    command = Command(os.fsencode(stage.folder / "none"), (b"imap",), {}, None)
+    with pytest.raises(StoreFailure, match=r"^execve\(.*/none\) failed: No such file or directory$"):
+        EngineSession(command, stage.logged.append)
+
+
+def fetch(store: EngineStore, request: Request = WHOLE) -> bytes:
+    content = store.open(b"INBOX", 0).fetch(1, request)
+    data = b"".join(content.chunks)
+    assert len(data) == content.size
+    return data
+
+
+ONCE = "say(GREETING); metadata(); urlfetch(b'(BODY {2}\\r\\nhi)')"
+
+
+def test_an_engine_that_left_is_replaced(stage: Stage) -> None:
+    store = stage.store(ONCE)
+    assert fetch(store) == b"hi"
+    time.sleep(0.3)
+    assert fetch(store) == b"hi"
+
+
+@pytest.mark.parametrize(
+    "give_up",
+    [
+        lambda chunks: None,
+        lambda chunks: next(chunks),
+        lambda chunks: (next(chunks), chunks.close()),
+    ],
+    ids=["unread", "begun", "closed"],
+)
+def test_an_aborted_transfer_does_not_spoil_the_next(
+    stage: Stage, give_up: Callable[[Iterator[bytes]], object]
+) -> None:
+    scene = "say(GREETING); metadata(); urlfetch(b'', b'(BODY {9999999}\\r\\n' + b'x' * 1000); time.sleep(60)"
+    store = stage.store(scene)
+    chunks = store.open(b"INBOX", 0).fetch(1, WHOLE).chunks
+    give_up(chunks)
+    mailbox = store.open(b"INBOX", 0)
+    assert mailbox.key() == b"\xab" * 64
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [(b"NIL", None), (b'"' + b"0F" * 64 + b'"', b"\x0f" * 64), (b"{128}\r\n" + b"00" * 64, bytes(64))],
+)
+def test_key(stage: Stage, value: bytes, key: bytes | None) -> None:
+    store = stage.store(f"say(GREETING); metadata({value!r}); hear()")
+    assert store.open(b"INBOX", 0).key() == key
+
+
+@pytest.mark.parametrize("value", [b'"' + b"0" * 127 + b'"', b'"' + b"0x" * 64 + b'"', b'""'])
+def test_an_invalid_key(stage: Stage, value: bytes) -> None:
+    store = stage.store(f"say(GREETING); metadata({value!r}); hear()")
+    with pytest.raises(StoreFailure, match=r"^imap-urlauth: key found for mailbox INBOX is invalid$"):
+        store.open(b"INBOX", 0)
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "text"),
+    [
+        (b"NO [CANNOT] Bad name: x (0.001 + 0.000 secs).", MailboxRefused, "Bad name: x"),
+        (b"NO [NONEXISTENT] Nope (really).", MailboxMissing, "Nope (really)"),
+        (b"NO Mailbox doesn't exist: x (0.001 secs).", MailboxMissing, "Mailbox doesn't exist: x"),
+        (b"NO [SERVERBUG] Internal error.", StoreFailure, "imap: Refused."),
+        (b"OK Fine.", StoreFailure, "imap: Refused."),
+    ],
+)
+def test_why_a_mailbox_does_not_open(stage: Stage, said: bytes, error: type[Exception], text: str) -> None:
+    scene = f"""
+say(GREETING)
+tag, _ = hear()
+say(tag + b" NO Refused.\\r\\n")
+tag, line = hear()
+assert b"EXAMINE" in line
+say(tag + b" " + {said!r} + b"\\r\\n")
+hear()
+"""
+    store = stage.store(scene)
+    with pytest.raises(error) as raised:
+        store.open(b"x", 0)
+    assert type(raised.value) is error
+    assert raised.value.text == text  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", [b"\xff", b"", b"a\nb", b"a\0", b"x" * 4097, b"\x7f", b"\xed\xa0\x80"], ids=repr)
+def test_names_that_the_engine_never_sees(stage: Stage, name: bytes) -> None:
+    store = stage.store("sys.exit('started')")
+    with pytest.raises(MailboxMissing):
+        store.open(name, 0)
+    assert not stage.logged
+
+
+def test_text_of_a_message_that_is_not_there(stage: Stage) -> None:
+    answer = b'NIL\r\n* NO Failed to read URLAUTH "@": Message not found.'
+    store = stage.store(
+        f"say(GREETING); metadata(); urlfetch({answer!r}); metadata(); urlfetch({answer!r}); hear()"
+    )
+    for _ in range(2):
+        with pytest.raises(ReadFailed) as raised:
+            fetch(store)
+        assert raised.value.text == "Message not found"
+
+
+def test_nothing_asked_for_nothing_given(stage: Stage) -> None:
+    store = stage.store("say(GREETING); metadata(); sys.exit()")
+    content = store.open(b"INBOX", 0).fetch(1, Request(b"", body=False))
+    assert (content.size, content.structure, list(content.chunks)) == (0, None, [])
+
+
+def test_the_copy_cannot_be_read(stage: Stage) -> None:
+    """The process's files belong to root although it is nobody's: its own user may not look into it."""
+    if os.geteuid() != 0:
+        pytest.skip("needs another user")
+    session_pid = os.fork()
+    if session_pid == 0:
+        os.setgroups([])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+        command = Command(b"/bin/sleep", (b"sleep", b"60"), {}, None)
+        session = EngineSession(command, lambda text: None)
+        time.sleep(0.3)
+        owner = os.stat(f"/proc/{session._process.pid}/environ").st_uid
+        session.kill()
+        os._exit(0 if owner == 0 else 1)
+    assert os.waitpid(session_pid, 0)[1] == 0

@@ -1,0 +1,432 @@
+"""The engine on real Dovecots: every mailbox format, the stock worker's own answers, hostile names, big mail.
+
+Each scenario runs in a child that has entered the Dovecot's root and become the mailbox's owner, as a worker does.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import pickle
+import resource
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pytest
+
+from dovecot_urlauth.config.ask import ask_for_values
+from dovecot_urlauth.config.settings import Settings
+from dovecot_urlauth.config.wanted import TARGET_USER
+from dovecot_urlauth.message.errors import MessageError, PartMissing, Undecodable
+from dovecot_urlauth.message.request import Request
+from dovecot_urlauth.store.engine.engine import EngineStore
+from dovecot_urlauth.store.engine.engine_start import EngineStart, prepare_engine
+from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreError, StoreFailure
+from dovecot_urlauth.store.native.names import to_mutf7
+from dovecot_urlauth.url.token import mint
+from dovecot_urlauth.wire.tabescape import unescape
+from testing.instance import HOST, DovecotInstance
+from testing.oracle import STOCK_WORKER, WorkerSession, sign
+from testing.versions import ALL_STOCK, VERSIONS
+
+pytestmark = [
+    pytest.mark.dovecot,
+    pytest.mark.skipif(os.geteuid() != 0, reason="Dovecot's master runs as root"),
+]
+
+FORMATS = {"maildir": 6001, "sdbox": 6002, "mdbox": 6003, "mbox": 6004}
+"""User (and format) -> uid."""
+
+PLAIN = b"From: a@example.test\r\nSubject: =?utf-8?q?plain?=\r\n\r\none\r\ntwo\r\n"
+MIXED = (
+    b"From: a@example.test\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
+    b"--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\nsch=C3=B6n\n"
+    b"--b\nContent-Type: image/png; name=\xc3\xa4\nContent-Transfer-Encoding: base64\n\nAAECAwQF\n"
+    b'--b\nContent-Type: message/rfc822\n\nSubject: "in\\ner" )\n\ninside\n--b--\n'
+)
+BOGUS = b"MIME-Version: 1.0\nContent-Type: text/plain\nContent-Transfer-Encoding: bogus\n\nx\n"
+BROKEN = b"MIME-Version: 1.0\nContent-Type: image/png\nContent-Transfer-Encoding: base64\n\n!!!!\n"
+UIDS = {1: PLAIN, 2: MIXED, 3: BOGUS, 4: BROKEN}
+BIG = 30_000_000
+
+WANTED = os.environ.get("DOVECOT_URLAUTH_VERSIONS", "").split() or list(VERSIONS)
+
+
+class Begin(Protocol):
+    """Makes an engine that is to serve a user."""
+
+    def __call__(self, name: bytes, settings: Settings | None = None) -> EngineStore: ...
+
+
+@dataclass
+class Engine:
+    """One Dovecot with mail in every format."""
+
+    dovecot: DovecotInstance
+
+    @property
+    def is_2_3(self) -> bool:
+        return self.dovecot.version.language == "2.3"
+
+    def start(self) -> EngineStart:
+        """What the worker's parent finds out as root."""
+        socket_path = os.fsencode(self.dovecot.folder / "run" / "config")
+        if self.is_2_3:
+            return prepare_engine(
+                "2.3", Settings(ask_for_values(socket_path, TARGET_USER)), b"/usr/lib/dovecot", None
+            )
+        with self.dovecot.connect("config") as connection:
+            connection.sendall(b"VERSION\tconfig\t3\t0\nREQ\n")
+            ancillary: list[Any] = []
+            while not ancillary:
+                _, ancillary, _, _ = connection.recvmsg(4096, socket.CMSG_SPACE(4))
+        fds = array.array("i", ancillary[0][2])
+        return prepare_engine("2.4", Settings({}), b"/usr/lib/dovecot", fds[0])
+
+    def as_user(self, user: str, scenario: Callable[[EngineStore], Any], **settings: str) -> Any:
+        """What the scenario returns, run with an engine of the user's in a process of the user's."""
+
+        def with_one(begin: Begin) -> Any:
+            store = begin(user.encode(), Settings(settings) if settings else None)
+            try:
+                return scenario(store)
+            finally:
+                store.close()
+
+        return self.in_child(user, with_one)
+
+    def in_child(self, user: str, scenario: Callable[[Begin], Any]) -> Any:
+        """What the scenario returns, given a way to begin engines, in a process of the user's."""
+        to_mutf7("ä")  # a codec of Python's is loaded on first use
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(reader)
+            try:
+                result = self._run(user, scenario), None
+            except BaseException as error:
+                result = None, f"{type(error).__name__}: {error}"
+            with os.fdopen(writer, "wb") as pipe:
+                pickle.dump(result, pipe)
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            value, error = pickle.load(pipe)
+        os.waitpid(pid, 0)
+        assert error is None, error
+        return value
+
+    def _run(self, user: str, scenario: Callable[[Begin], Any]) -> Any:
+        start = self.start()
+        os.chroot(self.dovecot.version.root)
+        os.chdir("/")
+        uid = FORMATS[user]
+        os.setgroups([uid])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+        logged: list[str] = []
+        try:
+            return scenario(lambda name, settings=None: EngineStore(start, name, logged.append, settings))
+        except StoreFailure as failure:
+            raise AssertionError(f"{failure.text}; {logged}") from failure
+
+    def stock(self, user: str, rump: str, key: bytes, *flags: bytes) -> tuple[bytes, bytes] | bytes:
+        """The stock worker's answer: the structure and content, or the error text."""
+        with WorkerSession(self.dovecot, STOCK_WORKER) as session:
+            session.access(b"bob")
+            assert session.select(user.encode()) == b"OK\n"
+            answer = session.fetch(sign(rump.encode(), key), *flags)
+        words = dict(word.partition(b"=")[::2] for word in answer.words)
+        if not answer.ok:
+            return words.get(b"error", b"").partition(b'": ')[2]
+        return unescape(words.get(b"bpstruct", b"")), answer.content
+
+
+@pytest.fixture(scope="module", params=[name for name in VERSIONS if name in WANTED])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    version = VERSIONS[request.param]
+    dovecot = DovecotInstance(version, ALL_STOCK, users=dict(FORMATS))
+    dovecot.start()
+    try:
+        _give_formats(dovecot)
+        for user in FORMATS:
+            with dovecot.imap(user) as client:
+                for message in UIDS.values():
+                    client.append("INBOX", message)
+                for name in ("INBOX", "Entw&APw-rfe", "50%", "a &- b"):
+                    if name != "INBOX":
+                        assert client.command(b'CREATE "%s"' % name.encode()).ok
+                        client.append(name, PLAIN)
+                assert client.command(b"SELECT INBOX").ok
+                for mailbox in ("INBOX", "Entw%C3%BCrfe", "50%25", "a%20%26%20b"):
+                    client.genurlauth(f"imap://{user}@{HOST}/{mailbox}/;UID=1;URLAUTH=authuser")
+        yield Engine(dovecot)
+    finally:
+        dovecot.stop()
+
+
+def _give_formats(dovecot: DovecotInstance) -> None:
+    """Each user's format comes as fields of the userdb, which the engine has to heed."""
+    folder = dovecot.folder / "users"
+    lines = []
+    for line, name in zip(folder.read_text().splitlines(), FORMATS):
+        if dovecot.version.language == "2.3":
+            inbox = ":INBOX=~/inbox" if name == "mbox" else ""
+            fields = f"userdb_mail={name}:~/mail-{name}{inbox}"
+        else:
+            inbox = " userdb_mail_inbox_path=~/inbox" if name == "mbox" else ""
+            fields = f"userdb_mail_driver={name} userdb_mail_path=~/mail-{name}{inbox}"
+        lines.append(line + fields + "\n")
+    folder.write_text("".join(lines))
+
+
+def read(store: EngineStore, uid: int, request: Request, mailbox: bytes = b"INBOX", uidvalidity: int = 0) -> Any:
+    """The structure and content, or the error."""
+    try:
+        content = store.open(mailbox, uidvalidity).fetch(uid, request)
+        data = b"".join(content.chunks)
+    except (MessageError, StoreError) as error:
+        if isinstance(error, StoreFailure):
+            raise
+        return type(error), error.text
+    assert len(data) == content.size
+    return content.structure or b"", data
+
+
+SECTIONS = [
+    "",
+    "HEADER",
+    "TEXT",
+    "1",
+    "2",
+    "3",
+    "1.MIME",
+    "3.HEADER",
+    "3.TEXT",
+    "HEADER.FIELDS (FROM)",
+    "7",
+    "3.1",
+]
+WISHES = [
+    {"body": True},
+    {"body": True, "binary": True},
+    {"body": False, "structure": True},
+    {"body": True, "structure": True},
+    {"body": True, "binary": True, "structure": True},
+]
+
+
+@pytest.mark.parametrize("user", FORMATS)
+def test_the_stock_worker_would_say_the_same(engine: Engine, user: str) -> None:
+    asked = [(uid, section, wish) for uid in (1, 2) for section in SECTIONS for wish in WISHES]
+
+    def scenario(store: EngineStore) -> Any:
+        answers = [read(store, uid, Request(section.encode(), **wish)) for uid, section, wish in asked]
+        return store.open(b"INBOX", 0).key(), answers
+
+    key, answers = engine.as_user(user, scenario)
+    for (uid, section, wish), answer in zip(asked, answers):
+        rump = f"imap://{user}@{HOST}/INBOX/;UID={uid}"
+        rump += f"/;SECTION={section.replace(' ', '%20')}" if section else ""
+        flags = [b"body"] * (wish["body"] and not wish.get("binary")) + [b"binary"] * wish.get("binary", False)
+        flags += [b"bpstruct"] * wish.get("structure", False)
+        stock = engine.stock(user, rump + ";URLAUTH=authuser", key, *flags)
+        expected = (PartMissing, stock.decode()) if isinstance(stock, bytes) else stock
+        assert answer == expected, (uid, section, wish)
+
+
+@pytest.mark.parametrize("user", FORMATS)
+def test_what_was_stored_is_read(engine: Engine, user: str) -> None:
+    def scenario(store: EngineStore) -> Any:
+        return [
+            read(store, 1, Request(b"")),
+            read(store, 1, Request(b"", 3, 5)),
+            read(store, 1, Request(b"", 10**6)),
+            read(store, 2, Request(b"1", binary=True)),
+            read(store, 2, Request(b"2", binary=True)),
+            read(store, 9, Request(b"")),
+        ]
+
+    assert engine.as_user(user, scenario) == [
+        (b"", PLAIN),
+        (b"", PLAIN[3:8]),
+        (b"", b""),
+        (b"", "schön".encode()),
+        (b"", bytes(range(6))),
+        (ReadFailed, "Message not found"),
+    ]
+
+
+@pytest.mark.parametrize("user", ["maildir", "sdbox"])
+def test_what_cannot_be_decoded(engine: Engine, user: str) -> None:
+    """2.3's imap dies of it; the next one knows the reason, and the session goes on."""
+
+    def scenario(store: EngineStore) -> Any:
+        answers = []
+        for uid in (3, 4):
+            for section in (b"", b"TEXT", b"1"):
+                for structure in (False, True):
+                    answers.append(read(store, uid, Request(section, binary=True, structure=structure)))
+        return answers, read(store, 1, Request(b""))
+
+    answers, after = engine.as_user(user, scenario)
+    dot = "." if engine.is_2_3 else ""
+    assert answers[:6] == [(Undecodable, f"Unknown Content-Transfer-Encoding{dot}")] * 6
+    assert answers[6:] == [(Undecodable, "Invalid data in MIME part")] * 6
+    assert after == (b"", PLAIN)
+
+
+def test_names(engine: Engine) -> None:
+    def scenario(store: EngineStore) -> Any:
+        wrong = [
+            b"Nope",
+            b"~root",
+            b"a//b",
+            b"*",
+            b"I%",
+            b"%",
+            b"INBOX/",
+            b"x" * 300,
+            b"&",
+            b'a"b\\c',
+            b"\xff",
+            b"..",
+        ]
+        right = ["Entwürfe".encode(), b"50%", b"a & b", b"inbox"]
+        return [read(store, 1, Request(b""), name) for name in wrong], [
+            read(store, 1, Request(b""), name) for name in right
+        ]
+
+    wrong, right = engine.as_user("sdbox", scenario)
+    kinds = [kind for kind, _ in wrong]
+    refused = [kinds[1], kinds[2], kinds[11]]
+    assert refused == [MailboxRefused] * 3
+    assert wrong[1][1] == "Invalid mailbox name: Begins with '~'"
+    others = [kind for index, kind in enumerate(kinds) if index not in (1, 2, 11)]
+    assert set(others) <= {MailboxMissing, MailboxRefused}
+    assert kinds[0] is kinds[3] is kinds[4] is kinds[5] is kinds[10] is MailboxMissing
+    assert right == [(b"", PLAIN)] * 4
+
+
+def test_uidvalidity(engine: Engine) -> None:
+    with engine.dovecot.imap("maildir") as client:
+        uidvalidity, _ = client.append("50%", PLAIN)
+
+    def scenario(store: EngineStore) -> Any:
+        return [read(store, 1, Request(b""), b"50%", number) for number in (uidvalidity, uidvalidity + 1)]
+
+    right, wrong = engine.as_user("maildir", scenario)
+    assert right == (b"", PLAIN)
+    assert wrong[0] is MailboxMissing
+
+
+def test_the_key_is_the_one_of_the_moment(engine: Engine) -> None:
+    rump = f"imap://mdbox@{HOST}/INBOX/;UID=1;URLAUTH=authuser"
+
+    def genurlauth() -> bytes:
+        with engine.dovecot.imap("mdbox") as client:
+            client.resetkey("INBOX")
+            return client.genurlauth(rump)[0]
+
+    def scenario(store: EngineStore) -> Any:
+        tokens = []
+        for _ in range(2):
+            # Another process resets the key while this engine runs.
+            signed = ask()
+            key = store.open(b"INBOX", 0).key()
+            assert key is not None
+            tokens.append(signed == rump.encode() + b":internal:" + mint(key, rump.encode()).hex().encode())
+        return tokens
+
+    ours, theirs = socket.socketpair()
+
+    def ask() -> bytes:
+        ours.sendall(b"?")
+        return ours.recv(4096)
+
+    answering = os.fork()
+    if answering == 0:
+        ours.close()
+        while theirs.recv(1):
+            theirs.sendall(genurlauth())
+        os._exit(0)
+    theirs.close()
+    try:
+        assert engine.as_user("mdbox", scenario) == [True, True]
+    finally:
+        ours.close()
+        os.waitpid(answering, 0)
+
+
+def test_no_key_no_mail(engine: Engine) -> None:
+    with engine.dovecot.imap("mdbox") as client:
+        assert client.command(b"CREATE unsigned").ok
+
+    assert engine.as_user("mdbox", lambda store: store.open(b"unsigned", 0).key()) is None
+
+
+def test_memory_stays_flat(engine: Engine) -> None:
+    with engine.dovecot.imap("sdbox") as client:
+        _, uid = client.append("a &- b", PLAIN + b"x" * 998 + b"\r\n" + (b"y" * 998 + b"\r\n") * (BIG // 1000))
+
+    def scenario(store: EngineStore) -> Any:
+        content = store.open(b"a & b", 0).fetch(uid, Request(b""))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        largest = total = 0
+        for chunk in content.chunks:
+            largest = max(largest, len(chunk))
+            total += len(chunk)
+        return content.size, total, largest, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+
+    size, total, largest, kilobytes = engine.as_user("sdbox", scenario)
+    assert size == total > BIG
+    assert largest <= 256 * 1024
+    assert kilobytes < 8 * 1024
+
+
+def test_an_abandoned_mail_does_not_spoil_the_next(engine: Engine) -> None:
+    def scenario(store: EngineStore) -> Any:
+        chunks = store.open(b"INBOX", 0).fetch(2, Request(b"")).chunks
+        before = read(store, 1, Request(b""))
+        begun = store.open(b"a & b", 0).fetch(1, Request(b"")).chunks
+        next(iter(begun))
+        del begun, chunks
+        return before, read(store, 1, Request(b""))
+
+    assert engine.as_user("sdbox", scenario) == ((b"", PLAIN), (b"", PLAIN))
+
+
+def test_two_engines_share_one_configuration(engine: Engine) -> None:
+    """2.4's configuration is one open file with one offset."""
+
+    def scenario(begin: Begin) -> Any:
+        stores = [begin(b"maildir") for _ in range(5)]
+        for store in stores:
+            store.start()
+        answers = [read(store, 1, Request(b"")) for store in stores]
+        for store in stores:
+            store.close()
+        return answers
+
+    assert engine.in_child("maildir", scenario) == [(b"", PLAIN)] * 5
+
+
+def test_plugins_are_spared(engine: Engine) -> None:
+    def scenario(store: EngineStore) -> Any:
+        return read(store, 1, Request(b"")), read(store, 2, Request(b"1", binary=True, structure=True))[1]
+
+    answer = engine.as_user("sdbox", scenario, mail_plugins="quota imap_quota last_login")
+    assert answer == ((b"", PLAIN), "schön".encode())
+
+
+def test_another_user_gets_nothing(engine: Engine) -> None:
+    """auth answers whoever asks about himself, and nobody else."""
+
+    def scenario(begin: Begin) -> Any:
+        with pytest.raises(StoreFailure) as failure:
+            begin(b"sdbox").open(b"INBOX", 0)
+        return failure.value.text
+
+    assert "imap died" in engine.in_child("maildir", scenario)

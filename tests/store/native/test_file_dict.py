@@ -1,0 +1,92 @@
+"""The attribute dictionary in a file."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dovecot_urlauth.store.errors import StoreFailure
+from dovecot_urlauth.store.native.attributes import file_dict
+from dovecot_urlauth.store.native.attributes.file_dict import FileDict
+from dovecot_urlauth.wire.tabescape import escape
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def lookup(folder: Path, data: bytes, key: bytes) -> bytes | None:
+    (folder / "dict").write_bytes(data)
+    opened = FileDict(os.fsencode(folder / "dict"), os.getuid())
+    try:
+        return opened.lookup(key)
+    finally:
+        opened.close()
+
+
+def test_lookup(tmp_path):
+    data = b"one\n1\ntwo\n2\none\n3\nkey\nkey\nvalue\n4\n"
+    expected = {b"one": b"3", b"two": b"2", b"key": b"key", b"value": b"4", b"1": None, b"on": None, b"": None}
+    for key, value in expected.items():
+        assert lookup(tmp_path, data, key) == value
+
+
+def test_missing_file(tmp_path):
+    assert FileDict(os.fsencode(tmp_path / "dict"), os.getuid()).lookup(b"key") is None
+    assert FileDict(os.fsencode(tmp_path / "no" / "dict"), os.getuid()).lookup(b"key") is None
+
+
+def test_pair_that_is_not_complete(tmp_path):
+    for rest in (b"key", b"key\n", b"key\n2"):
+        assert lookup(tmp_path, b"key\n1\n" + rest, b"key") == b"1"
+
+
+def test_special_files(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    for name in ("fifo", "link", ""):
+        with pytest.raises(StoreFailure):
+            FileDict(os.fsencode(tmp_path / name), os.getuid()).lookup(b"key")
+
+
+def test_limits(tmp_path, monkeypatch):
+    monkeypatch.setattr(file_dict, "BLOCK", 100)
+    monkeypatch.setattr(file_dict, "LIMIT_PAIR", 1000)
+    assert lookup(tmp_path, b"long\n" + b"x" * 900 + b"\nkey\n1\n", b"key") == b"1"
+    with pytest.raises(StoreFailure, match="without end"):
+        lookup(tmp_path, b"long\n" + b"x" * 2000 + b"\nkey\n1\n", b"key")
+    os.truncate(tmp_path / "dict", 1 << 40)
+    with pytest.raises(StoreFailure, match="very long"):
+        FileDict(os.fsencode(tmp_path / "dict"), os.getuid()).lookup(b"key")
+
+
+TEXT = st.binary(max_size=30).map(lambda data: data.replace(b"\0", b""))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(TEXT, TEXT), max_size=20), st.integers(1, 50))
+def test_any_pairs_in_any_blocks(tmp_path, pairs, block):
+    data = b"".join(escape(key) + b"\n" + escape(value) + b"\n" for key, value in pairs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(file_dict, "BLOCK", block)
+        for key, value in dict(pairs).items():
+            assert lookup(tmp_path, data, key) == value
+        assert lookup(tmp_path, data, b"a key that is too long to be there") is None
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.sampled_from([b"\n", b"a", b"b", b"\x01n", b"\0"])).map(b"".join) | st.binary(max_size=100),
+    st.sampled_from([b"a", b"", b"ab", b"\n"]) | st.binary(max_size=5),
+    st.integers(1, 10),
+)
+def test_any_bytes(tmp_path, data, key, block):
+    whole = lookup(tmp_path, data, key)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(file_dict, "BLOCK", block)
+        assert lookup(tmp_path, data, key) == whole
+    lines = data.split(b"\n")[:-1]
+    assert (whole is not None) == (escape(key) in lines[: len(lines) // 2 * 2 : 2])

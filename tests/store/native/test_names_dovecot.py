@@ -1,0 +1,88 @@
+"""Any name: opened, refused with the same words, or missing, as Dovecot's own imap says."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dovecot_urlauth.config.native_settings import make_plan
+from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, Unsupported
+from dovecot_urlauth.store.native.mailbox import NativeStore
+from dovecot_urlauth.store.native.names import to_mutf7
+from tests.store.imap import Dovecot, append, needs_dovecot
+from tests.store.native.test_native_dovecot import DOVECOT_2_3_19, LAYOUTS, bob_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = needs_dovecot
+
+PIECES = ["INBOX", "inbox", "Sub", "a", "b c", ".", "/", "..", "~", "cur", "&", "ü", "*", "%", "\\", '"', ".mails"]
+OPEN = "opened"
+MISSING = "missing"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="du-store-") as name:
+        made = Path(name)
+        made.chmod(0o755)
+        yield made
+
+
+def names(random: Random) -> set[str]:
+    """Names that are made of what means something somewhere."""
+    made = {"".join(random.choices(PIECES, k=random.randint(1, 5))) for _ in range(400)}
+    # A name with a control character cannot be said in a quoted string.
+    return {*PIECES, *made, "INBOX.Sub", "INBOX/Sub", "Sub.a", "Sub/a", "x" * 300, "a/" * 100 + "a"}
+
+
+def quoted(name: str) -> bytes:
+    """What stands between the quotes of an IMAP string."""
+    return to_mutf7(name).replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+
+
+def dovecots_answer(line: bytes) -> str:
+    """The tagged answer to EXAMINE, in our words."""
+    _, condition, text = line.split(b" ", 2)
+    text = text.rpartition(b" (")[0]
+    if condition == b"OK":
+        return OPEN
+    return text.removeprefix(b"[CANNOT] ").decode() if text.startswith(b"[CANNOT]") else MISSING
+
+
+def our_answer(store: NativeStore, name: str) -> str:
+    try:
+        store.open(name.encode(), 0).close()
+    except MailboxRefused as refused:
+        return refused.text
+    except MailboxMissing:
+        return MISSING
+    except Unsupported:
+        return "Unsupported"
+    return OPEN
+
+
+@pytest.mark.parametrize("layout", ["maildir++", "maildir++ with /", "prefix", "fs", "fs with names"])
+def test_names(folder: Path, layout: str) -> None:
+    location, namespace, changes = LAYOUTS[layout]
+    dovecot = Dovecot(folder, location, namespace)
+    prefix = changes.get("namespace/inbox/prefix", "").encode()
+    dovecot.imap(b"CREATE %sSub" % prefix, append(b"INBOX", b"a: b\r\n\r\n"), b"SELECT %sSub" % prefix)
+    store = NativeStore(make_plan(bob_of(dovecot, changes), DOVECOT_2_3_19))
+    different = {}
+    said = set()
+    asked = sorted(names(Random(layout)))
+    answers = dovecot.imap(*(b'EXAMINE "%s"' % quoted(name) for name in asked), check=False)
+    for name, answer in zip(asked, answers):
+        theirs = dovecots_answer(answer.rstrip(b"\r\n").rpartition(b"\r\n")[2])
+        ours = our_answer(store, name)
+        said.add(ours)
+        if ours not in (theirs, "Unsupported"):
+            different[name] = (theirs, ours)
+    assert not different
+    assert {OPEN, MISSING} < said

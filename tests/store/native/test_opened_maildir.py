@@ -1,0 +1,150 @@
+"""What a native store holds open between URLs, and that nobody can tell."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dovecot_urlauth.config.native_settings import make_plan
+from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
+from dovecot_urlauth.message.fetch import Request
+from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, Unsupported
+from dovecot_urlauth.store.native.mailbox import KEPT_FOLDERS, NativeStore
+from tests.store import ondisk
+from tests.store.user import GUID, KEY, make_maildir, user, write_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WHOLE = Request(section=b"")
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    """A maildir with one mail, and its key."""
+    make_maildir(tmp_path / "Maildir", {1: b"first\r\n"})
+    write_key(tmp_path)
+    return tmp_path / "Maildir"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[NativeStore]:
+    opened = NativeStore(make_plan(user(tmp_path), DOVECOT_2_3_19))
+    yield opened
+    opened.close()
+
+
+def read(store: NativeStore, uid: int = 1, mailbox: bytes = b"INBOX") -> bytes:
+    opened = store.open(mailbox, 0)
+    try:
+        return b"".join(opened.fetch(uid, WHOLE).chunks)
+    finally:
+        opened.close()
+
+
+def key(store: NativeStore) -> bytes | None:
+    return store.open(b"INBOX", 0).key()
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_nothing_is_opened_twice_but_the_mail(inbox: Path, store: NativeStore, monkeypatch):
+    assert (read(store), key(store)) == (b"first\r\n", KEY)
+    opened = []
+    real = os.open
+
+    def noting(path, *rest, **named):
+        opened.append(path)
+        return real(path, *rest, **named)
+
+    monkeypatch.setattr(os, "open", noting)
+    assert (read(store), key(store)) == (b"first\r\n", KEY)
+    assert opened == [b"mail1:2,S"]
+
+
+def test_a_new_mail_is_seen(inbox: Path, store: NativeStore):
+    read(store)
+    (inbox / "cur" / "mail2:2,S").write_bytes(b"second\r\n")
+    (inbox / "dovecot-uidlist").write_bytes(ondisk.uidlist([(1, ":mail1"), (2, ":mail2")], guid=GUID))
+    (inbox / "dovecot.index").write_bytes(ondisk.index([(1, 0x08), (2, 0x08)]))
+    assert read(store, 2) == b"second\r\n"
+
+
+def test_an_expunged_mail_is_gone(inbox: Path, store: NativeStore):
+    read(store)
+    (inbox / "cur" / "mail1:2,S").unlink()
+    with pytest.raises(ReadFailed):
+        read(store)
+    (inbox / "dovecot.index").write_bytes(ondisk.index([]))
+    with pytest.raises(ReadFailed, match="not found"):
+        read(store)
+
+
+def test_a_mailbox_that_takes_the_name_of_another(tmp_path: Path, inbox: Path, store: NativeStore):
+    read(store)
+    inbox.rename(tmp_path / "old")
+    with pytest.raises(MailboxMissing):
+        store.open(b"INBOX", 0)
+    make_maildir(inbox, {1: b"other\r\n"})
+    assert read(store) == b"other\r\n"
+
+
+@pytest.mark.parametrize("name", ["cur", "new"])
+def test_a_directory_that_takes_the_place_of_another(inbox: Path, store: NativeStore, name: str):
+    read(store)
+    (inbox / name).rename(inbox / "away")
+    (inbox / name).mkdir()
+    (inbox / "cur" / "mail1:2,S").write_bytes(b"other\r\n")
+    assert read(store) == b"other\r\n"
+
+
+def test_a_key_made_anew(tmp_path: Path, inbox: Path, store: NativeStore):
+    """RESETKEY: the dictionary is replaced by a file of the same size."""
+    assert key(store) == KEY
+    (tmp_path / "attributes").rename(tmp_path / "old")
+    write_key(tmp_path, KEY[::-1].hex().encode())
+    assert key(store) == KEY[::-1]
+    (tmp_path / "attributes").unlink()
+    assert key(store) is None
+    write_key(tmp_path)
+    assert key(store) == KEY
+
+
+def test_only_so_many_mailboxes_stay_open(tmp_path: Path, inbox: Path, store: NativeStore):
+    names = [b"box%d" % number for number in range(3 * KEPT_FOLDERS)]
+    for name in names:
+        make_maildir(tmp_path / "Maildir" / f".{name.decode()}", {1: name})
+    before = descriptors()
+    for name in names[:KEPT_FOLDERS]:
+        assert read(store, mailbox=name) == name
+    held = descriptors()
+    for name in names:
+        assert read(store, mailbox=name) == name
+    assert descriptors() == held
+    store.close()
+    assert descriptors() == before
+
+
+def test_a_mailbox_that_cannot_be_opened_leaves_nothing_open(inbox: Path, store: NativeStore):
+    before = descriptors()
+    with pytest.raises(MailboxMissing):
+        store.open(b"INBOX", 4711)
+    (inbox / "dovecot-uidlist").unlink()
+    store.open(b"INBOX", 0)
+    store.close()
+    assert descriptors() == before
+
+
+def test_a_uidlist_of_an_unknown_kind_leaves_nothing_open(inbox: Path, store: NativeStore):
+    (inbox / "dovecot-uidlist").write_bytes(b"9 V1\n")
+    opened = []
+    for _ in range(3):
+        with pytest.raises(Unsupported):
+            store.open(b"INBOX", 0).key()
+        opened.append(descriptors())
+    assert opened[0] == opened[-1]

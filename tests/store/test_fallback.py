@@ -1,0 +1,243 @@
+"""Native where all is understood, Dovecot where it is not, and the rest of the session once that has happened."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19, DOVECOT_2_4_1, DOVECOT_2_4_2
+from dovecot_urlauth.message.fetch import Request
+from dovecot_urlauth.store.engine import engine
+from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreFailure
+from dovecot_urlauth.store.fallback import ChosenStore, open_store
+from tests.store.user import KEY, SETTINGS_2_4, make_maildir, user, write_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WHOLE = Request(section=b"", partial_offset=0, partial_size=None, body=True, binary=False, structure=False)
+MAILS = {3: b"a: b\n\nthree\n", 7: b"a: b\r\n\r\nseven"}
+
+
+class FakeEngine:
+    """Stands in for EngineStore."""
+
+    def __init__(self, start, name, log, settings):
+        assert name == b"bob"
+        self.opened = []
+        self.started = False
+
+    def start(self):
+        self.started = True
+
+    def open(self, mailbox, uidvalidity):
+        assert self.started
+        self.opened.append((mailbox, uidvalidity))
+        return self
+
+    def key(self):
+        return b"engine's key"
+
+    def fetch(self, uid, request):
+        return ("engine's", uid, request)
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(engine, "EngineStore", FakeEngine)
+    make_maildir(tmp_path / "Maildir", MAILS)
+    make_maildir(tmp_path / "Maildir" / ".Sub", {1: b"sub"})
+    write_key(tmp_path)
+    return tmp_path
+
+
+def opened(who, dialect=DOVECOT_2_3_19, mode="auto"):
+    said: list[str] = []
+    return open_store(who, dialect, mode, None, said.append), said
+
+
+def read(store):
+    mailbox = store.open(b"INBOX", 0)
+    assert mailbox.key() == KEY
+    return content(mailbox, 3)
+
+
+def content(mailbox, uid):
+    found = mailbox.fetch(uid, WHOLE)
+    data = b"".join(found.chunks)
+    assert len(data) == found.size
+    return data
+
+
+@pytest.mark.parametrize(
+    ("dialect", "base"), [(DOVECOT_2_3_19, None), (DOVECOT_2_4_1, SETTINGS_2_4), (DOVECOT_2_4_2, SETTINGS_2_4)]
+)
+def test_native(home, dialect, base):
+    store, said = opened(user(home, base=base) if base else user(home), dialect)
+    assert said == ["store: native"]
+    inbox = store.open(b"InBox", 1000)
+    assert inbox.key() == KEY
+    assert content(inbox, 3) == b"a: b\r\n\r\nthree\r\n"
+    assert content(inbox, 7) == MAILS[7]
+    with pytest.raises(ReadFailed, match="Message not found"):
+        inbox.fetch(4, WHOLE)
+    inbox.close()
+    assert content(store.open(b"Sub", 0), 1) == b"sub"
+    for name, uidvalidity in ((b"INBOX", 1001), (b"Missing", 0), (b"\xff", 0), (b"x" * 300, 0)):
+        with pytest.raises(MailboxMissing):
+            store.open(name, uidvalidity)
+    with pytest.raises(MailboxRefused):
+        store.open(b"a/b", 0)
+    store.close()
+    assert said == ["store: native"]
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"00", b"0" * 127, b"0" * 129, b"0" * 126 + b"0g", b" " * 128, b"\xff" * 128]
+)
+def test_key_that_is_none(home, text):
+    write_key(home, text)
+    store, _ = opened(user(home))
+    with pytest.raises(StoreFailure, match="imap-urlauth: key found for mailbox INBOX is invalid"):
+        store.open(b"INBOX", 0).key()
+
+
+def test_without_a_key(home):
+    (home / "attributes").unlink()
+    store, _ = opened(user(home))
+    assert store.open(b"INBOX", 0).key() is None
+
+
+SETTINGS = [
+    ({"mail_location": ""}, "mail_location is not set"),
+    ({"mail_location": "sdbox:~/m"}, "mail_location is sdbox:"),
+    ({"mail_location": "maildir:~/m:INDEX=MEMORY"}, "mail_location has INDEX=MEMORY"),
+    ({"mail_location": "maildir:~/%{session}"}, "variable %{session}"),
+    ({"mail_plugins": "quota zlib"}, "mail_plugins has zlib"),
+    ({"mail_plugins": " acl"}, "mail_plugins has acl"),
+    ({"mail_plugins": "brand_new"}, "mail_plugins has brand_new"),
+    ({"mail_attribute_dict": ""}, "no mail_attribute_dict"),
+    ({"mail_attribute_dict": "redis:host=x"}, "mail attributes are in a dictionary redis:"),
+    ({"mail_full_filesystem_access": "yes"}, "mail_full_filesystem_access is on"),
+    ({"namespace/inbox/inbox": "no"}, "there is not one namespace with inbox=yes"),
+    ({"namespace/inbox/type": "shared"}, "namespace type is shared"),
+    ({"namespace/inbox/location": "mbox:~/mail"}, "mail_location is mbox:"),
+]
+
+
+@pytest.mark.parametrize(("changes", "reason"), SETTINGS)
+def test_settings_left_to_dovecot(home, changes, reason):
+    store, said = opened(user(home, changes))
+    store.open(b"INBOX", 5)
+    assert said[-1] == f"store: dovecot: {reason}"
+    with pytest.raises(StoreFailure, match="store: native: "):
+        opened(user(home, changes), mode="native")[0].open(b"INBOX", 5)
+
+
+def test_harmless_settings(home):
+    changes = {
+        "mail_plugins": "quota fts fts_solr  mail_log notify trash",
+        "namespace": "inbox list 1",
+        "namespace/list/prefix": "Lists.",
+        "namespace/list/location": "mdbox:~/lists",
+        "namespace/list/separator": ".",
+        "namespace/1/disabled": "yes",
+        "namespace/1/inbox": "yes",
+    }
+    store, said = opened(user(home, changes))
+    assert store.open(b"INBOX", 0).key() == KEY
+    assert said == ["store: native"]
+    store.open(b"Lists.x", 0)
+    assert said[-1] == "store: dovecot: mail_location is mdbox:"
+
+
+def test_no_namespace_at_all(home):
+    store, said = opened(user(home, {"namespace": ""}))
+    assert store.open(b"INBOX", 0).key() == KEY
+    assert said == ["store: native"]
+
+
+def test_chroot(home):
+    bob = user(home)
+    bob.chroot = b"/home"
+    assert opened(bob)[1] == ["store: dovecot: user has a chroot"]
+
+
+def test_mode_dovecot(home):
+    store, said = opened(user(home), mode="dovecot")
+    assert isinstance(store, FakeEngine)
+    assert said == ["store: dovecot: --store=dovecot"]
+
+
+def test_the_rest_of_the_session(home):
+    """What is not understood on disk moves the session over, and it never comes back."""
+    store, said = opened(user(home))
+    assert isinstance(store, ChosenStore)
+    mailbox = store.open(b"INBOX", 1000)
+    assert mailbox.key() == KEY
+    assert mailbox.fetch(3, WHOLE).size
+    (home / "Maildir" / "dovecot.index.log").unlink()
+    assert mailbox.fetch(3, WHOLE) == ("engine's", 3, WHOLE)
+    assert mailbox.key() == b"engine's key"
+    assert said == ["store: native", "store: dovecot: mailbox has no index yet"]
+    make_maildir(home / "Maildir" / ".Other", {1: b"x"})
+    assert store.open(b"Other", 0).opened == [(b"INBOX", 1000), (b"Other", 0)]
+
+
+@pytest.mark.parametrize("lost", ["dovecot.index.log", "dovecot-uidlist"])
+def test_files_lost(home, lost):
+    (home / "Maildir" / lost).unlink()
+    store, said = opened(user(home))
+    assert store.open(b"INBOX", 0).key() == b"engine's key"
+    assert len(said) == 2
+    with pytest.raises(StoreFailure, match="store: native: mailbox has no"):
+        opened(user(home), mode="native")[0].open(b"INBOX", 0).key()
+
+
+def test_uidlist_that_does_not_belong_to_the_index(home):
+    path = home / "Maildir" / "dovecot-uidlist"
+    path.write_bytes(path.read_bytes().replace(b"V1000 ", b"V1001 "))
+    store, said = opened(user(home))
+    assert store.open(b"INBOX", 0).fetch(3, WHOLE)[0] == "engine's"
+    assert "UIDVALIDITY" in said[-1]
+
+
+@pytest.mark.parametrize("name", ["cur/mail3:2,S", "dovecot.index", "dovecot.index.log", "dovecot-uidlist"])
+def test_links_and_fifos_are_refused_not_handed_to_dovecot(home, name):
+    path = home / "Maildir" / name
+    for make in (lambda: os.mkfifo(path), lambda: path.symlink_to("/etc/passwd"), path.mkdir):
+        path.unlink()
+        make()
+        store, said = opened(user(home))
+        with pytest.raises(StoreFailure):
+            read(store)
+        assert said == ["store: native"]
+        if path.is_dir() and not path.is_symlink():
+            break
+
+
+def test_no_descriptor_is_left(home):
+    def session():
+        store, _ = opened(user(home))
+        for name, uid in ((b"INBOX", 3), (b"INBOX", 9), (b"Missing", 1), (b"a/b", 1), (b"Sub", 1)):
+            try:
+                mailbox = store.open(name, 0)
+            except (MailboxMissing, MailboxRefused):
+                continue
+            try:
+                mailbox.key()
+                next(iter(mailbox.fetch(uid, WHOLE).chunks))
+            except ReadFailed:
+                pass
+            mailbox.close()
+        store.close()
+
+    session()
+    before = len(os.listdir("/proc/self/fd"))
+    session()
+    assert len(os.listdir("/proc/self/fd")) == before
