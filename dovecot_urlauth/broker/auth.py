@@ -61,7 +61,7 @@ class AuthMasterConnection:
         self._last_id = int.from_bytes(os.urandom(2), "little") // 2 * 131072
         connection = connect_unix(path, patience=CONNECT_PATIENCE)
         self._stream = Stream(process.loop, connection, self._on_data, self._on_end)
-        self._stream.write(self._protocol.hello())
+        self._stream.write(self._protocol.data_to_send())
 
     def redeem(self, handoff: Handoff, on_reply: Callable[[UserReply | LookupFailed], None]) -> None:
         """Ask which user stands behind ``handoff``; the answer comes exactly once."""
@@ -85,14 +85,13 @@ class AuthMasterConnection:
             )
             self._answer(request_id, LookupFailed())
             return
-        self._stream.write(
-            self._protocol.request(
-                request_id, handoff.client_pid, handoff.auth_id, handoff.cookie, session_pid=os.getpid()
-            )
+        self._protocol.request(
+            request_id, handoff.client_pid, handoff.auth_id, handoff.cookie, session_pid=os.getpid()
         )
+        self._stream.write(self._protocol.data_to_send())
 
     def _on_data(self, data: bytes) -> None:
-        self._protocol.feed(data)
+        self._protocol.receive_data(data)
         try:
             while (event := self._protocol.next_event()) is not None:
                 self._on_event(event)

@@ -99,7 +99,7 @@ class WorkerConnection:
         self._on_passed()
 
     def _on_data(self, data: bytes) -> None:
-        self._protocol.feed(data)
+        self._protocol.receive_data(data)
         try:
             while (event := self._protocol.next_event()) is not None:
                 if isinstance(event, Finished):
@@ -120,7 +120,7 @@ class WorkerConnection:
 
     def _on_end(self, reason: str) -> None:
         try:
-            self._protocol.feed_eof()
+            self._protocol.receive_eof()
         except ProtocolError as error:
             self._on_lost(error.reason)
 

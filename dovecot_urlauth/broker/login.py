@@ -64,17 +64,17 @@ class LoginConnection:
             return
         try:
             if not data:
-                self._reader.feed_eof()
+                self._reader.receive_eof()
                 self._lose("")
                 return
-            self._reader.feed(data, fds)
-            complete = self._reader.next_handoff()
-            if complete is not None:
-                self._deliver(*complete)
+            self._reader.receive_data(data, fds)
+            received = self._reader.next_event()
+            if received is not None:
+                self._deliver(received.handoff, received.fd)
         except ProtocolError as error:
             self._lose(error.text)
         finally:
-            close_fds(list(self._reader.surplus()))
+            close_fds(list(self._reader.surplus_fds()))
 
     def _deliver(self, handoff: wire.Handoff, fd: int) -> None:
         try:

@@ -61,8 +61,10 @@ def _read_reply(connection: socket, deadline: float, path: bytes) -> dict[str, s
         if not data:
             name = os.fsdecode(path)
             raise ConfigUnreachable(f"read({name}) disconnected before receiving end-of-settings line")
-        if reply.feed(data):
-            return reply.values()
+        reply.receive_data(data)
+        values = reply.next_event()
+        if values is not None:
+            return values
 
 
 def ask_for_file(path: bytes) -> int:

@@ -54,29 +54,32 @@ class AuthConnection:
             return
         self._stream = Stream(self._process.loop, connection, self._on_data, self._on_end)
         self._handshake_timer = self._process.loop.after(HANDSHAKE_TIMEOUT, self._on_handshake_timeout)
-        self._stream.write(self._protocol.handshake())
+        self._stream.write(self._protocol.data_to_send())
 
     def ask(self, session: bytes, response: bytes, on_reply: Callable[[AuthOk | AuthFail | None], None]) -> int:
         """Send an AUTH request (``response`` in base64); return its id."""
-        request_id, line = self._protocol.request(session, response)
+        request_id = self._protocol.request(session, response)
         self._callbacks[request_id] = on_reply
-        if self._stream is not None:
-            self._stream.write(line)
+        self._send()
         return request_id
 
     def cancel(self, request_id: int) -> None:
         """Withdraw a request, answered or not: auth forgets it."""
         self._callbacks.pop(request_id, None)
-        line = self._protocol.cancel(request_id)
+        self._protocol.cancel(request_id)
+        self._send()
+
+    def _send(self) -> None:
+        data = self._protocol.data_to_send()
         if self._stream is not None:
-            self._stream.write(line)
+            self._stream.write(data)
 
     def _new_protocol(self) -> AuthClient:
         dialect = self._process.dialect
         return AuthClient(os.getpid(), dialect.auth_client_minor, dialect.auth_request_parameters)
 
     def _on_data(self, data: bytes) -> None:
-        self._protocol.feed(data)
+        self._protocol.receive_data(data)
         try:
             while (event := self._protocol.next_event()) is not None:
                 if isinstance(event, Ready):

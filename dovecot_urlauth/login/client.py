@@ -68,7 +68,7 @@ class LoginClient:
 
     def _on_data(self, data: bytes) -> None:
         self._restart_timer()
-        self._protocol.feed(data)
+        self._protocol.receive_data(data)
         try:
             while (event := self._protocol.next_event()) is not None:
                 if isinstance(event, wire.AuthRequest):
@@ -130,7 +130,7 @@ class LoginClient:
             cookie=handshake.cookie,
             flags=self._process.dialect.handoff.flags,
             ino=os.fstat(self._stream.socket.fileno()).st_ino,
-            data=self._session + b"\0" + self._protocol.unread(),
+            data=self._session + b"\0" + self._protocol.surplus(),
         )
         path = self._stage.handoff_path(reply.fields.get(b"postlogin_socket"))
         self._handoff = HandoffAttempt(

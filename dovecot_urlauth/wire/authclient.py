@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import binascii
 
-from dovecot_urlauth.wire.lines import LineBuffer, ProtocolError, shown
+from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError, shown
 from dovecot_urlauth.wire.number import PID_MAX, UINT32_MAX, decimal
 from dovecot_urlauth.wire.tabescape import escape, fields
 from dovecot_urlauth.wire.value import Enum, record
@@ -86,7 +86,7 @@ class State(Enum):
     OPEN = "open"
 
 
-class AuthClient:
+class AuthClient(LineProtocol):
     """Login's end of one connection to auth.
 
     ``pid`` is announced as CPID and must be the one in the hand-off.  ``minor`` and ``parameters`` (the
@@ -94,23 +94,18 @@ class AuthClient:
     """
 
     def __init__(self, pid: int, minor: int, parameters: tuple[bytes, ...]) -> None:
+        opening = b"VERSION\t%d\t%d\nCPID\t%d\n" % (MAJOR, minor, pid)
+        super().__init__(LineBuffer(LINE_LIMIT, _TOO_LONG), opening)
         self.state = State.VERSION
-        self.pid = pid
-        self._minor = minor
         self._parameters = parameters
-        self._lines = LineBuffer(LINE_LIMIT, _TOO_LONG)
         self._last_id = 0
         self._pending: set[int] = set()
         self._mechanisms: set[bytes] = set()
         self._server_pid = 0
         self._cookie = b""
 
-    def handshake(self) -> bytes:
-        """What to send on connect, in one write."""
-        return b"VERSION\t%d\t%d\nCPID\t%d\n" % (MAJOR, self._minor, self.pid)
-
-    def request(self, session: bytes, response: bytes) -> tuple[int, bytes]:
-        """A new request's id and the line to send; ``response`` is base64, ``session`` login's own id."""
+    def request(self, session: bytes, response: bytes) -> int:
+        """Ask; the new request's id. ``response`` is base64, ``session`` login's own id."""
         self._last_id = self._last_id + 1 if self._last_id < UINT32_MAX else 1
         self._pending.add(self._last_id)
         parts = (
@@ -121,24 +116,21 @@ class AuthClient:
             b"session=" + escape(session),
             b"resp=" + response,  # auth takes the rest of the line: must stay last
         )
-        return self._last_id, b"\t".join(parts) + b"\n"
+        self._output += b"\t".join(parts) + b"\n"
+        return self._last_id
 
-    def cancel(self, request_id: int) -> bytes:
-        """The line that withdraws a request; a reply that is already on its way is then skipped."""
+    def cancel(self, request_id: int) -> None:
+        """Withdraw a request; a reply that is already on its way is then skipped."""
         self._pending.discard(request_id)
-        return b"CANCEL\t%d\n" % request_id
+        self._output += b"CANCEL\t%d\n" % request_id
 
     @property
     def pending(self) -> int:
         """How many requests wait for a reply."""
         return len(self._pending)
 
-    def feed(self, data: bytes) -> None:
-        """Append what auth sent."""
-        self._lines.feed(data)
-
     def next_event(self) -> Ready | AuthOk | AuthFail | Cancelled | None:
-        """The next event, or None until more is fed; raises ProtocolError."""
+        """The next event, or None until more has come; raises ProtocolError."""
         while (line := self._lines.next_line()) is not None:
             event = _READERS[self.state](self, line)
             if event is not None:

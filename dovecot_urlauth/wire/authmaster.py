@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import binascii
 
-from dovecot_urlauth.wire.lines import LineBuffer, ProtocolError, quoted, shown
+from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError, quoted, shown
 from dovecot_urlauth.wire.number import PID_MAX, decimal
 from dovecot_urlauth.wire.tabescape import fields, join
 from dovecot_urlauth.wire.value import Enum, record
@@ -79,21 +79,17 @@ class State(Enum):
     OPEN = "open"
 
 
-class AuthMaster:
+class AuthMaster(LineProtocol):
     """Our end of one connection to auth-master or auth-userdb; ``minor`` is the dialect's."""
 
     def __init__(self, minor: int) -> None:
+        lines = LineBuffer(LINE_LIMIT, f"BUG: Auth server sent us more than {LINE_LIMIT} bytes of data")
+        super().__init__(lines, b"VERSION\t%d\t%d\n" % (MAJOR, minor))
         self.state = State.VERSION
-        self._minor = minor
-        self._lines = LineBuffer(LINE_LIMIT, f"BUG: Auth server sent us more than {LINE_LIMIT} bytes of data")
 
-    def hello(self) -> bytes:
-        """What to send on connect; the first command may follow in the same write."""
-        return b"VERSION\t%d\t%d\n" % (MAJOR, self._minor)
-
-    def request(self, request_id: int, client_pid: int, auth_id: int, cookie: bytes, session_pid: int) -> bytes:
+    def request(self, request_id: int, client_pid: int, auth_id: int, cookie: bytes, session_pid: int) -> None:
         """Redeem a login: ``client_pid``, ``auth_id`` and ``cookie`` of the hand-off, our own pid."""
-        return _line(
+        self._output += _line(
             b"REQUEST",
             b"%d" % request_id,
             b"%d" % client_pid,
@@ -102,19 +98,15 @@ class AuthMaster:
             b"session_pid=%d" % session_pid,
         )
 
-    def user_lookup(self, request_id: int, name: bytes, parameter: bytes, *, debug: bool = False) -> bytes:
+    def user_lookup(self, request_id: int, name: bytes, parameter: bytes, *, debug: bool = False) -> None:
         """Look a user up; ``parameter`` is the dialect's ``service=...`` or ``protocol=...``.
 
         Raises ValueError if auth would not take so long a line.
         """
-        return _line(b"USER", b"%d" % request_id, name, parameter, *([b"debug"] if debug else []))
-
-    def feed(self, data: bytes) -> None:
-        """Append what auth sent."""
-        self._lines.feed(data)
+        self._output += _line(b"USER", b"%d" % request_id, name, parameter, *([b"debug"] if debug else []))
 
     def next_event(self) -> ServerHello | UserReply | NotFound | Failed | None:
-        """The next event, or None until more is fed; raises ProtocolError."""
+        """The next event, or None until more has come; raises ProtocolError."""
         while (line := self._lines.next_line()) is not None:
             event = _READERS[self.state](self, line)
             if event is not None:

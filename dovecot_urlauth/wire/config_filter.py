@@ -10,6 +10,7 @@ Names of blocks stand innermost first; here they become one path, outermost firs
 
 from __future__ import annotations
 
+from dovecot_urlauth.wire.lines import ProtocolError
 from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
@@ -19,12 +20,8 @@ if TYPE_CHECKING:
 NAME_FIELD = "settings_filter_name"
 
 
-class ConfigFileError(Exception):
+class ConfigFileError(ProtocolError):
     """The configuration cannot be used; ``text`` is for the log."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
 
 
 @record(frozen=True, slots=True)

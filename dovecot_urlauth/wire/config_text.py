@@ -7,6 +7,9 @@ Behaviour of config/config-connection.c and config-request.c; ``doveconf -n -S``
 
 from __future__ import annotations
 
+from dovecot_urlauth.wire.lines import ProtocolError
+from dovecot_urlauth.wire.value import Enum
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,12 +20,15 @@ LINE_FEED_IN_VALUE = b"\x03"
 ERROR_MARK = b"ERROR "
 
 
-class ConfigRefused(Exception):
+class ConfigRefused(ProtocolError):
     """The config process cannot give these settings; ``text`` is its own reason."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
+
+class State(Enum):
+    """Whether the answer is complete."""
+
+    ANSWER = "answer"
+    DONE = "done"
 
 
 def request(modules: Iterable[str], service: str) -> bytes:
@@ -38,27 +44,32 @@ class ConfigReply:
     """Collects one answer.
 
     >>> reply = ConfigReply()
-    >>> reply.feed(b"\\nmail_location=maildir:~/Maildir\\n\\n")
-    True
-    >>> reply.values()
+    >>> reply.receive_data(b"\\nmail_location=maildir:~/Maildir\\n\\n")
+    >>> reply.next_event()
     {'mail_location': 'maildir:~/Maildir'}
     """
 
     def __init__(self) -> None:
+        self.state = State.ANSWER
         self._received = bytearray()
-        self._end = -1
+        self._searched = 0
 
-    def feed(self, data: bytes) -> bool:
-        """Take bytes from the server; True once the answer is complete.  Raises :class:`ConfigRefused`."""
-        searched = max(len(self._received) - 1, 0)
+    def receive_data(self, data: bytes) -> None:
+        """Append what the server sent."""
         self._received += data
+
+    def next_event(self) -> dict[str, str] | None:
+        """The explicit settings in the server's order, once the answer is complete; raises ConfigRefused."""
         flags_end = self._received.find(b"\n")
-        if flags_end < 0:
-            return False
+        if self.state is State.DONE or flags_end < 0:
+            return None
         self._raise_error(flags_end + 1)
-        if self._end < 0:
-            self._end = self._received.find(b"\n\n", max(searched, flags_end))
-        return self._end >= 0
+        end = self._received.find(b"\n\n", max(self._searched, flags_end))
+        self._searched = len(self._received) - 1
+        if end < 0:
+            return None
+        self.state = State.DONE
+        return parse_lines(bytes(self._received[:end]).split(b"\n")[1:])
 
     def _raise_error(self, start: int) -> None:
         if not self._received.startswith(ERROR_MARK, start):
@@ -66,11 +77,6 @@ class ConfigReply:
         end = self._received.find(b"\n", start)
         if end >= 0:
             raise ConfigRefused(_text(bytes(self._received[start + len(ERROR_MARK) : end])))
-
-    def values(self) -> dict[str, str]:
-        """The explicit settings of a complete answer, in the server's order."""
-        lines = bytes(self._received[: self._end]).split(b"\n")
-        return parse_lines(lines[1:])
 
 
 def parse_lines(lines: Iterable[bytes]) -> dict[str, str]:

@@ -24,14 +24,14 @@ or fatal.
 
 from __future__ import annotations
 
-from dovecot_urlauth.wire.lines import LineBuffer, ProtocolError, quoted, shown
+from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError, quoted, shown
 from dovecot_urlauth.wire.tabescape import fields, join
 from dovecot_urlauth.wire.value import Enum, record
 from dovecot_urlauth.wire.version import is_version, version_fault, version_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 PROTOCOL = b"imap-urlauth-worker"
 MAJOR = 2
@@ -110,34 +110,36 @@ _OPENING = {
 }
 
 
-class ControlServer:
+class ControlServer(LineProtocol):
     """The worker's end.
 
-    Feed it the bytes and descriptors of each recvmsg; take events until None; send what
-    :meth:`data_to_send` returns; close what :meth:`surplus` returns, also after an error.  ``peer`` is
+    Give it the bytes and descriptors of each recvmsg; take events until None; send what
+    :meth:`data_to_send` returns; close what :meth:`surplus_fds` returns, also after an error.  ``peer`` is
     the connection's name for log lines, like ``conn unix:pid=7,uid=0``.
     """
 
     def __init__(self, order: ControlOrder, peer: str, line_limit: int = LINE_LIMIT) -> None:
+        super().__init__(
+            LineBuffer(line_limit, "Control session aborted: Input line too long"),
+            VERSION if order is ControlOrder.VERSION_FIRST else b"",
+        )
         self._order = order
         self._peer = peer
         self.state = _OPENING[order][0]
-        self._lines = LineBuffer(line_limit, "Control session aborted: Input line too long")
         self._fds: list[int] = []
         self._fd_in: int | None = None
         self._events: list[Descriptors | Access] = []
         self._error: ProtocolError | None = None
         self._surplus: list[int] = []
-        self._output = VERSION if order is ControlOrder.VERSION_FIRST else b""
 
-    def feed(self, data: bytes, fds: list[int]) -> None:
+    def receive_data(self, data: bytes, fds: Sequence[int] = ()) -> None:
         """Take what one recvmsg gave.
 
         The kernel ends a recvmsg behind the bytes that descriptors came with, so they belong to a
         descriptor byte in this very piece or to nothing.
         """
         self._fds = list(fds)
-        self._lines.feed(data)
+        self._lines.append(data)
         try:
             while self._error is None and _STEPS[self.state](self):
                 pass
@@ -149,19 +151,14 @@ class ControlServer:
         self._fds = []
 
     def next_event(self) -> Descriptors | Access | None:
-        """The next event, or None until more is fed; raises ProtocolError after the last good one."""
+        """The next event, or None until more has come; raises ProtocolError after the last good one."""
         if self._events:
             return self._events.pop(0)
         if self._error is not None:
             raise self._error
         return None
 
-    def data_to_send(self) -> bytes:
-        """What the worker has to say so far; consumed."""
-        output, self._output = self._output, b""
-        return output
-
-    def surplus(self) -> tuple[int, ...]:
+    def surplus_fds(self) -> tuple[int, ...]:
         """Descriptors that belong to nothing, for the caller to close; consumed."""
         fds = tuple(self._surplus)
         self._surplus.clear()
@@ -323,10 +320,10 @@ _UNEXPECTED = {
 }
 
 
-class ControlClient:
+class ControlClient(LineProtocol):
     """imap-urlauth's end of a connection to one worker, for one client.
 
-    Send :meth:`opening` on connect; feed what the worker answers, take events until None, send
+    Send :meth:`opening` on connect; give it what the worker answers, take events until None, send
     :meth:`data_to_send`.  A ProtocolError ends the client's session: its ``reason`` is that of the line
     about the disconnect.
     """
@@ -335,9 +332,8 @@ class ControlClient:
         self._order = order
         self._access = access
         self._peer = peer
+        super().__init__(LineBuffer(line_limit))
         self.state = _FIRST_STATE[order]
-        self._lines = LineBuffer(line_limit)
-        self._output = b""
 
     def opening(self, fd_in: int, fd_out: int) -> list[Transmission]:
         """What to send first, each in a sendmsg of its own."""
@@ -348,12 +344,8 @@ class ControlClient:
         version = [Transmission(VERSION, None)]
         return passing + version if self._order is ControlOrder.FD_FIRST else version + passing
 
-    def feed(self, data: bytes) -> None:
-        """Append what the worker sent."""
-        self._lines.feed(data)
-
     def next_event(self) -> Active | Finished | Disconnected | None:
-        """The next event, or None until more is fed; raises ProtocolError."""
+        """The next event, or None until more has come; raises ProtocolError."""
         while self.state is not ClientState.CLOSED:
             try:
                 line = self._lines.next_line()
@@ -384,15 +376,10 @@ class ControlClient:
             self._output += access_line(self._access)
         return event
 
-    def feed_eof(self) -> None:
+    def receive_eof(self) -> None:
         """The worker closed its end: the end of the session unless it had said goodbye."""
         if self.state is not ClientState.CLOSED:
             raise ProtocolError(reason="Worker disconnected unexpectedly")
-
-    def data_to_send(self) -> bytes:
-        """What to send to the worker now; consumed."""
-        output, self._output = self._output, b""
-        return output
 
 
 __all__ = [

@@ -12,15 +12,15 @@ r"""The fetch protocol, worker's end: what ``imap`` says once the worker holds i
     C: END                                               another target user is next
     S: OK                                                from imap-urlauth, not from the worker
 
-Phases: SELECT (only USER), FETCH (only URL and END), DONE.  The worker moves to FETCH itself, by
+States: SELECT (only USER), FETCH (only URL and END), DONE.  The worker moves to FETCH itself, by
 :meth:`CommandReader.selected`, when a USER was answered with OK.  Command words are case sensitive, the
-flags of URL are not.  Empty lines are skipped.  Fatal: a word out of its phase, a wrong number of
+flags of URL are not.  Empty lines are skipped.  Fatal: a word out of its state, a wrong number of
 parameters, a line above the limit.  (imap-urlauth-worker.c, imap-urlauth-worker-common.c)
 """
 
 from __future__ import annotations
 
-from dovecot_urlauth.wire.lines import LineBuffer, ProtocolError, quoted
+from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError, quoted
 from dovecot_urlauth.wire.tabescape import escape, fields
 from dovecot_urlauth.wire.value import Enum, record
 
@@ -57,7 +57,7 @@ class EndCommand:
     """Done with this user."""
 
 
-class Phase(Enum):
+class State(Enum):
     """Which commands are in order."""
 
     SELECT = "select"
@@ -65,24 +65,20 @@ class Phase(Enum):
     DONE = "done"
 
 
-class CommandReader:
-    """Feed what the client sends; take one command, answer it, take the next."""
+class CommandReader(LineProtocol):
+    """Worker's end: take one command, answer it, take the next."""
 
     def __init__(self) -> None:
-        self.phase = Phase.SELECT
-        self._lines = LineBuffer(LINE_LIMIT, "Session aborted: Input line too long")
-
-    def feed(self, data: bytes) -> None:
-        """Append what was read."""
-        self._lines.feed(data)
+        super().__init__(LineBuffer(LINE_LIMIT, "Session aborted: Input line too long"))
+        self.state = State.SELECT
 
     def selected(self) -> None:
         """The last USER was answered with OK."""
-        self.phase = Phase.FETCH
+        self.state = State.FETCH
 
-    def next_command(self) -> UserCommand | UrlCommand | EndCommand | None:
-        """The next command, or None until more is fed; raises ProtocolError."""
-        if self.phase is Phase.DONE:
+    def next_event(self) -> UserCommand | UrlCommand | EndCommand | None:
+        """The next command, or None until more has come; raises ProtocolError."""
+        if self.state is State.DONE:
             return None
         while (line := self._lines.next_line()) is not None:
             if line:
@@ -91,17 +87,13 @@ class CommandReader:
 
     def _read(self, line: bytes) -> UserCommand | UrlCommand | EndCommand:
         word, *arguments = fields(line)
-        read = _COMMANDS.get((self.phase, word))
+        read = _COMMANDS.get((self.state, word))
         if read is None:
             raise _bad_input(f"Unknown or inappropriate command: {quoted(word)}")
         command = read(arguments)
         if isinstance(command, EndCommand):
-            self.phase = Phase.DONE
+            self.state = State.DONE
         return command
-
-    def rest(self) -> bytes:
-        """What came behind END, consumed: the next worker's to read."""
-        return self._lines.rest()
 
 
 def _read_user(arguments: list[bytes]) -> UserCommand:
@@ -125,10 +117,10 @@ def _read_end(arguments: list[bytes]) -> EndCommand:
     return EndCommand()
 
 
-_COMMANDS: Mapping[tuple[Phase, bytes], Callable[[list[bytes]], UserCommand | UrlCommand | EndCommand]] = {
-    (Phase.SELECT, b"USER"): _read_user,
-    (Phase.FETCH, b"URL"): _read_url,
-    (Phase.FETCH, b"END"): _read_end,
+_COMMANDS: Mapping[tuple[State, bytes], Callable[[list[bytes]], UserCommand | UrlCommand | EndCommand]] = {
+    (State.SELECT, b"USER"): _read_user,
+    (State.FETCH, b"URL"): _read_url,
+    (State.FETCH, b"END"): _read_end,
 }
 
 
@@ -161,7 +153,7 @@ __all__ = [
     "OK_LINE",
     "CommandReader",
     "EndCommand",
-    "Phase",
+    "State",
     "UrlCommand",
     "UserCommand",
     "no_line",

@@ -17,7 +17,7 @@ Fatal besides: any byte while no answer is due, a literal without its LF.
 
 from __future__ import annotations
 
-from dovecot_urlauth.wire.lines import LineBuffer, ProtocolError, quoted
+from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError, quoted
 from dovecot_urlauth.wire.number import UINT64_MAX, decimal
 from dovecot_urlauth.wire.tabescape import fields
 from dovecot_urlauth.wire.value import Enum, record
@@ -77,11 +77,11 @@ _ANSWERS = {
 }
 
 
-class ReplyReader:
-    """Feed what the server sends, say what is expected, take replies until None."""
+class ReplyReader(LineProtocol):
+    """Client's end: say what is expected, take replies until None."""
 
     def __init__(self) -> None:
-        self._lines = LineBuffer(LINE_LIMIT)
+        super().__init__(LineBuffer(LINE_LIMIT))
         self._due: list[Expect] = []
         self._head: Fetched | None = None
         self._literal: list[bytes] = []
@@ -91,12 +91,8 @@ class ReplyReader:
         """One more answer is due."""
         self._due.append(command)
 
-    def feed(self, data: bytes) -> None:
-        """Append what was read."""
-        self._lines.feed(data)
-
-    def next_reply(self) -> Accepted | Refused | Fetched | None:
-        """The next complete answer, or None until more is fed; raises ProtocolError."""
+    def next_event(self) -> Accepted | Refused | Fetched | None:
+        """The next complete answer, or None until more has come; raises ProtocolError."""
         if self._head is not None:
             return self._read_literal(self._head)
         if not self._due:

@@ -21,6 +21,10 @@ import struct
 from dovecot_urlauth.wire.lines import ProtocolError
 from dovecot_urlauth.wire.value import Enum, record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 DATA_LIMIT = 1218  # MASTER_AUTH_MAX_DATA_SIZE, LOGIN_REQUEST_MAX_DATA_SIZE
 COOKIE_SIZE = 16
 REPLY_SIZE = 12
@@ -63,6 +67,14 @@ class Handoff:
     def session(self) -> bytes:
         """Login's session id: the data up to its first NUL."""
         return self.data.partition(b"\0")[0]
+
+
+@record(frozen=True, slots=True)
+class HandoffReceived:
+    """A complete hand-off and its client's descriptor, which the caller now owns."""
+
+    handoff: Handoff
+    fd: int
 
 
 @record(frozen=True, slots=True)
@@ -146,8 +158,8 @@ class State(Enum):
 class HandoffReader:
     """imap-urlauth's end of a login connection.
 
-    Feed it each recvmsg's bytes and descriptors.  The first descriptor is the client; any other is in
-    :meth:`surplus`, and so is the client's after an error, for the caller to close.
+    Give it each recvmsg's bytes and descriptors.  The first descriptor is the client; any other is in
+    :meth:`surplus_fds`, and so is the client's after an error, for the caller to close.
     """
 
     def __init__(self, layout: HandoffLayout) -> None:
@@ -160,14 +172,14 @@ class HandoffReader:
         self._fds: list[int] = []
         self._surplus: list[int] = []
 
-    def feed(self, data: bytes, fds: list[int]) -> None:
+    def receive_data(self, data: bytes, fds: Sequence[int] = ()) -> None:
         """Append what one recvmsg gave."""
         self._bytes += data
         room = 1 if not self._fds and self.state is not State.DONE else 0
         self._fds += fds[:room]
         self._surplus += fds[room:]
 
-    def next_handoff(self) -> tuple[Handoff, int] | None:
+    def next_event(self) -> HandoffReceived | None:
         """The hand-off and its client's descriptor once they are complete, else None."""
         try:
             return self._advance()
@@ -176,7 +188,7 @@ class HandoffReader:
             self._fds = []
             raise
 
-    def _advance(self) -> tuple[Handoff, int] | None:
+    def _advance(self) -> HandoffReceived | None:
         if self.state is State.HEAD and len(self._bytes) >= self._wanted:
             self._head, self._wanted = unpack(self._layout, self._take(self._wanted))
             self.state = State.DATA
@@ -185,7 +197,7 @@ class HandoffReader:
             if not self._fds:
                 raise ProtocolError("Auth request missing a file descriptor")
             self.state = State.DONE
-            return _with_data(self._head, data), self._fds.pop()
+            return HandoffReceived(_with_data(self._head, data), self._fds.pop())
         if self.state is State.DONE and self._bytes:
             raise ProtocolError("Login client sent more than one auth request")
         return None
@@ -195,7 +207,7 @@ class HandoffReader:
         del self._bytes[:count]
         return taken
 
-    def feed_eof(self) -> None:
+    def receive_eof(self) -> None:
         """Login closed its end: fine before the first byte and after the last, else ProtocolError."""
         self._surplus += self._fds
         self._fds = []
@@ -207,7 +219,7 @@ class HandoffReader:
                 raise ProtocolError("Login client disconnected too early (while reading data)")
             raise ProtocolError(f"Data read partially {got}/{self._wanted}")
 
-    def surplus(self) -> tuple[int, ...]:
+    def surplus_fds(self) -> tuple[int, ...]:
         """Descriptors that nobody wants, handed out once, for the caller to close."""
         fds = tuple(self._surplus)
         self._surplus.clear()
@@ -226,6 +238,7 @@ __all__ = [
     "Handoff",
     "HandoffLayout",
     "HandoffReader",
+    "HandoffReceived",
     "HandoffReply",
     "pack",
     "pack_reply",

@@ -65,7 +65,9 @@ class Piece:
 Event = Status | Metadata | UrlFetch | Piece
 
 
-class _State(Enum):
+class State(Enum):
+    """What the next byte of the engine belongs to."""
+
     LINE = 1
     LITERAL = 2
     CONTENT = 3
@@ -79,13 +81,13 @@ class ImapDialogue:
         self._limit = limit
         self._input = b""
         self._position = 0
-        self._state = _State.LINE
+        self.state = State.LINE
         self._response = bytearray()
         self._line_start = 0
         self._left = 0
         self._ready: Piece | None = None
 
-    def feed(self, data: bytes) -> None:
+    def receive_data(self, data: bytes) -> None:
         """Adds output of the engine."""
         self._input = self._input[self._position :] + data if self._position < len(self._input) else data
         self._position = 0
@@ -96,14 +98,14 @@ class ImapDialogue:
             ready, self._ready = self._ready, None
             return ready
         while self._position < len(self._input):
-            if self._state is _State.CONTENT:
+            if self.state is State.CONTENT:
                 return Piece(self._take(self._left))
-            if self._state is _State.LITERAL:
+            if self.state is State.LITERAL:
                 self._response += self._take(self._left)
                 continue
             if not self._take_line():
                 return None
-            if self._state is _State.TAIL:
+            if self.state is State.TAIL:
                 self._end_of_content()
             elif (event := self._end_of_line()) is not None:
                 return event
@@ -116,7 +118,7 @@ class ImapDialogue:
         self._position += len(taken)
         self._left -= len(taken)
         if self._left == 0:
-            self._state = _State.TAIL if self._state is _State.CONTENT else _State.LINE
+            self.state = State.TAIL if self.state is State.CONTENT else State.LINE
             self._line_start = len(self._response)
         return taken
 
@@ -146,7 +148,7 @@ class ImapDialogue:
             raise ProtocolError("IMAP response too long")
         self._left = size
         self._line_start = len(self._response)
-        self._state = _State.LITERAL if size else _State.LINE
+        self.state = State.LITERAL if size else State.LINE
         return None
 
     def _start_of_content(self, response: bytes, size: int) -> UrlFetch:
@@ -155,7 +157,7 @@ class ImapDialogue:
             raise ProtocolError("Content literal in an unexpected place")
         self._restart()
         self._left = size
-        self._state = _State.CONTENT if size else _State.TAIL
+        self.state = State.CONTENT if size else State.TAIL
         return event
 
     def _end_of_content(self) -> None:
@@ -164,7 +166,7 @@ class ImapDialogue:
         self._restart()
 
     def _restart(self) -> None:
-        self._state = _State.LINE
+        self.state = State.LINE
         self._response = bytearray()
         self._line_start = 0
 

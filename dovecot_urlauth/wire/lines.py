@@ -1,4 +1,19 @@
-"""Lines cut from a stream of bytes, and the one error that a protocol ends with.
+"""What all protocols have in common: five methods and a state in h11's manner, lines, one error.
+
+===================  =====================================================================================
+``receive_data``     takes what was read, in whatever pieces; where descriptors can come, they are a second
+                     parameter
+``receive_eof``      the peer has closed its end; raises ProtocolError where it may not do that now
+``next_event``       what was understood, one record at a time, or None until more has come; raises
+                     ProtocolError behind the last good one
+``data_to_send``     what is due to the peer, consumed; commands that we give go there as well
+``surplus``          the bytes that belong to whoever speaks next, consumed
+``surplus_fds``      descriptors that belong to nothing, consumed: the caller closes them, also after an error
+``state``            an Enum: what is due next
+===================  =====================================================================================
+
+A protocol has those of them that it needs.  Nothing of it may be used after its ProtocolError but
+``data_to_send`` and ``surplus_fds``.
 
 All of Dovecot's text protocols end their lines with LF and tolerate a CR before it (lib/istream.c,
 ``i_stream_next_line``).  A peer that never sends the LF must not be able to fill our memory, so each
@@ -41,12 +56,12 @@ class LineBuffer:
         self._bytes = bytearray()
         self._searched = 0
 
-    def feed(self, data: bytes) -> None:
+    def append(self, data: bytes) -> None:
         """Append what was read from the peer."""
         self._bytes += data
 
     def next_line(self) -> bytes | None:
-        """The next line without its LF (nor a CR before that), or None until more bytes are fed.
+        """The next line without its LF (nor a CR before that), or None until more bytes are there.
 
         Raises ProtocolError once ``limit`` bytes are there without a LF among them.
         """
@@ -74,6 +89,30 @@ class LineBuffer:
         return self.take(len(self._bytes))
 
 
+class LineProtocol:
+    """A protocol of lines: bytes are collected here and read by the class's own ``next_event``."""
+
+    def __init__(self, lines: LineBuffer, opening: bytes = b"") -> None:
+        self._lines = lines
+        self._output = opening
+
+    def receive_data(self, data: bytes) -> None:
+        """Append what was read."""
+        self._lines.append(data)
+
+    def receive_eof(self) -> None:
+        """The peer closed its end, which it may at any time."""
+
+    def data_to_send(self) -> bytes:
+        """What is due to the peer; consumed."""
+        output, self._output = self._output, b""
+        return output
+
+    def surplus(self) -> bytes:
+        """What came behind the last line of this protocol; consumed."""
+        return self._lines.rest()
+
+
 def shown(data: bytes) -> str:
     """A peer's bytes as log text, complete; bytes that are not UTF-8 survive as surrogates."""
     return data.decode("utf-8", "surrogateescape")
@@ -92,4 +131,4 @@ def quoted(data: bytes, limit: int = QUOTED_BYTES) -> str:
     return text.encode()[: limit - len(_ELLIPSIS)].decode("utf-8", "ignore") + _ELLIPSIS
 
 
-__all__ = ["LineBuffer", "ProtocolError", "quoted", "shown"]
+__all__ = ["LineBuffer", "LineProtocol", "ProtocolError", "quoted", "shown"]

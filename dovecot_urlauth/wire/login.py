@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import binascii
 
-from dovecot_urlauth.wire.lines import LineBuffer, ProtocolError, shown
+from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError, shown
 from dovecot_urlauth.wire.number import PID_MAX, decimal
 from dovecot_urlauth.wire.tabescape import fields
 from dovecot_urlauth.wire.value import Enum, record
@@ -66,16 +66,14 @@ class State(Enum):
     DONE = "done"
 
 
-class LoginProtocol:
-    """imap-urlauth-login's end: feed what the client sends, take events until None."""
+class LoginProtocol(LineProtocol):
+    """imap-urlauth-login's end.
+
+    After the AUTH line there is no more to read until auth has answered."""
 
     def __init__(self) -> None:
+        super().__init__(LineBuffer(LINE_LIMIT))
         self.state = State.VERSION
-        self._lines = LineBuffer(LINE_LIMIT)
-
-    def feed(self, data: bytes) -> None:
-        """Append what was read.  After the AUTH line there is no more to read until auth has answered."""
-        self._lines.feed(data)
 
     def next_event(self) -> VersionReceived | AuthRequest | None:
         """What the next line says, or None if it is not complete yet; raises LoginRejected."""
@@ -91,10 +89,6 @@ class LoginProtocol:
         event = read(line)
         self.state = _NEXT[self.state]
         return event
-
-    def unread(self) -> bytes:
-        """What the client sent beyond its AUTH line, for the hand-off; consumed."""
-        return self._lines.rest()
 
 
 def _read_version(line: bytes) -> VersionReceived:

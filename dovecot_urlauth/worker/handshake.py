@@ -94,8 +94,8 @@ class ControlConnection:
             raise ControlRefused((f"fd_read() failed: {error.strerror}", "FD Transfer failed")) from error
         if not data:
             raise ConnectionOver
-        self._protocol.feed(data, fds)
-        close_fds(list(self._protocol.surplus()))
+        self._protocol.receive_data(data, fds)
+        close_fds(list(self._protocol.surplus_fds()))
 
     def _flush(self) -> None:
         output = self._protocol.data_to_send()

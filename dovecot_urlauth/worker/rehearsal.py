@@ -68,9 +68,9 @@ def _shake_hands(order: ControlOrder) -> None:
     control = ControlServer(order, "")
     opening = [(b"0", [0]), (VERSION, [])]
     for data, fds in opening if order is ControlOrder.FD_FIRST else reversed(opening):
-        control.feed(data, list(fds))
+        control.receive_data(data, list(fds))
         control.next_event()
-    control.feed(access_line(Access(NAME, b"imap")), [])
+    control.receive_data(access_line(Access(NAME, b"imap")), [])
     control.next_event()
     control.data_to_send()
 
@@ -78,7 +78,7 @@ def _shake_hands(order: ControlOrder) -> None:
 def _command() -> UrlCommand:
     reader = CommandReader()
     reader.selected()
-    reader.feed(b"URL\t" + URL + b"\n")
-    command = reader.next_command()
+    reader.receive_data(b"URL\t" + URL + b"\n")
+    command = reader.next_event()
     assert command is not None  # noqa: S101 - a whole line was fed
     return command  # type: ignore[return-value]

@@ -40,8 +40,8 @@ def next_command(
 ) -> Conversation[UserCommand | UrlCommand | EndCommand]:
     """The client's next command; raises ConnectionOver."""
     try:
-        while (command := commands.next_command()) is None:
-            commands.feed((yield from channel.read()))
+        while (command := commands.next_event()) is None:
+            commands.receive_data((yield from channel.read()))
     except ProtocolError as error:
         for text in error.texts[:-1]:
             log.error(text)

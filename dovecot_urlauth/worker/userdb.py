@@ -48,7 +48,7 @@ class UserdbConnection:
         try:
             self._socket = connect_unix(self._path, patience=CONNECT_PATIENCE)
             self._protocol = AuthMaster(self._dialect.userdb_minor)
-            self._socket.send(self._protocol.hello(), MSG_NOSIGNAL)
+            self._socket.send(self._protocol.data_to_send(), MSG_NOSIGNAL)
         except OSError as error:
             raise LookupFailed(
                 f"connect({os.fsdecode(self._path)}) failed: {os.strerror(error.errno or errno.EIO)}"
@@ -67,26 +67,25 @@ class UserdbConnection:
         """
         self._last_id += 1
         try:
-            line = self._protocol.user_lookup(self._last_id, name, self._dialect.userdb_parameter, debug=debug)
+            return self._ask(name, debug)
         except ValueError:
             return None  # no user can have a name that auth does not take
-        try:
-            return self._ask(line)
         except (OSError, EOFError):
             self.disconnect()  # auth was restarted: ask the new one
         try:
-            return self._ask(line)
+            return self._ask(name, debug)
         except EOFError:
             raise LookupFailed("Disconnected unexpectedly") from None
         except OSError as error:
             raise LookupFailed(os.strerror(error.errno or errno.EIO)) from error
 
-    def _ask(self, line: bytes) -> UserReply | None:
+    def _ask(self, name: bytes, debug: bool) -> UserReply | None:
         if self._socket is None:
             self.connect()
         if self._socket is None:
             raise EOFError
-        self._socket.send(line, MSG_NOSIGNAL)
+        self._protocol.user_lookup(self._last_id, name, self._dialect.userdb_parameter, debug=debug)
+        self._socket.send(self._protocol.data_to_send(), MSG_NOSIGNAL)
         deadline = monotonic() + LOOKUP_TIMEOUT
         while True:
             try:
@@ -94,7 +93,7 @@ class UserdbConnection:
             except ProtocolError as error:
                 raise LookupFailed(error.text) from error
             if event is None:
-                self._protocol.feed(self._read(self._socket, deadline))
+                self._protocol.receive_data(self._read(self._socket, deadline))
             elif isinstance(event, UserReply) and event.id == self._last_id:
                 return event
             elif isinstance(event, NotFound) and event.id == self._last_id:

@@ -32,21 +32,23 @@ def client(requests: int = 0) -> AuthClient:
 def _client(requests: int = 0):
     def make():
         made = client(requests)
-        return made.feed, made.next_event
+        return made.receive_data, made.next_event
 
     return make
 
 
 def test_what_we_say() -> None:
     auth = client()
-    assert auth.handshake() == b"VERSION\t1\t4\nCPID\t6221\n"
-    assert auth.request(b"vs\tVV", b"aW1hcA==") == (
-        1,
-        b"AUTH\t1\tDOVECOT-TOKEN\tprotocol=imap-urlauth\tfinal-resp-ok\tsecured\tsession=vs\x01tVV\tresp=aW1hcA==\n",
+    assert auth.data_to_send() == b"VERSION\t1\t4\nCPID\t6221\n"
+    assert auth.request(b"vs\tVV", b"aW1hcA==") == 1
+    assert auth.data_to_send() == (
+        b"AUTH\t1\tDOVECOT-TOKEN\tprotocol=imap-urlauth\tfinal-resp-ok\tsecured\tsession=vs\x01tVV\tresp=aW1hcA==\n"
     )
-    assert auth.request(b"s", b"r")[0] == 2
+    assert auth.request(b"s", b"r") == 2
     assert auth.pending == 2
-    assert auth.cancel(2) == b"CANCEL\t2\n"
+    auth.data_to_send()
+    auth.cancel(2)
+    assert auth.data_to_send() == b"CANCEL\t2\n"
     assert auth.pending == 1
 
 
@@ -168,11 +170,11 @@ def test_bad_replies(line: bytes, text: str) -> None:
 
 def test_a_reply_that_crosses_its_cancellation_is_skipped() -> None:
     auth = client(2)
-    auth.feed(HELLO_2_4)
+    auth.receive_data(HELLO_2_4)
     assert auth.next_event() == READY
     assert auth.state is State.OPEN
     auth.cancel(1)
-    auth.feed(b"OK\t1\tuser=bob\nCANCELLED\t1\nOK\t2\tuser=eve\nOK\t2\tuser=eve\n")
+    auth.receive_data(b"OK\t1\tuser=bob\nCANCELLED\t1\nOK\t2\tuser=eve\nOK\t2\tuser=eve\n")
     assert auth.next_event() == Cancelled(1)
     assert auth.next_event() == AuthOk(2, b"eve", {b"user": b"eve"})
     assert auth.next_event() is None

@@ -21,30 +21,34 @@ HELLO = b"VERSION\t1\t4\nSPID\t6204\n"
 
 def _master():
     master = AuthMaster(4)
-    return master.feed, master.next_event
+    return master.receive_data, master.next_event
 
 
 def test_what_we_say() -> None:
     master = AuthMaster(1)
     cookie = bytes.fromhex("1ecdae04f5a300000000000000000023")
-    assert master.hello() == b"VERSION\t1\t1\n"
-    assert master.request(314048513, 8894, 1, cookie, 8897) == (
+    assert master.data_to_send() == b"VERSION\t1\t1\n"
+    assert master.data_to_send() == b""
+    master.request(314048513, 8894, 1, cookie, 8897)
+    assert master.data_to_send() == (
         b"REQUEST\t314048513\t8894\t1\t1ecdae04f5a300000000000000000023\tsession_pid=8897\n"
     )
-    assert master.user_lookup(1, b"al\tice", b"service=imap-urlauth-worker") == (
-        b"USER\t1\tal\x01tice\tservice=imap-urlauth-worker\n"
-    )
-    assert master.user_lookup(2, b"alice", b"protocol=imap", debug=True) == (
-        b"USER\t2\talice\tprotocol=imap\tdebug\n"
+    master.user_lookup(1, b"al\tice", b"service=imap-urlauth-worker")
+    master.user_lookup(2, b"alice", b"protocol=imap", debug=True)
+    assert master.data_to_send() == (
+        b"USER\t1\tal\x01tice\tservice=imap-urlauth-worker\nUSER\t2\talice\tprotocol=imap\tdebug\n"
     )
 
 
 def test_auth_takes_1024_bytes() -> None:
     master = AuthMaster(1)
-    room = REQUEST_LIMIT - len(master.user_lookup(1, b"", b"protocol=imap"))
-    assert len(master.user_lookup(1, b"x" * room, b"protocol=imap")) == REQUEST_LIMIT
+    room = REQUEST_LIMIT - len(b"USER\t1\t\tprotocol=imap\n")
+    master.data_to_send()
+    master.user_lookup(1, b"x" * room, b"protocol=imap")
+    assert len(master.data_to_send()) == REQUEST_LIMIT
     with pytest.raises(ValueError, match="1024"):
         master.user_lookup(1, b"x" * (room + 1), b"protocol=imap")
+    assert master.data_to_send() == b""
 
 
 ANSWERS = [
@@ -116,7 +120,7 @@ def test_states() -> None:
     master = AuthMaster(4)
     seen = [master.state]
     for piece in (b"VERSION\t1\t4\n", b"SPID\t1\n"):
-        master.feed(piece)
+        master.receive_data(piece)
         master.next_event()
         seen.append(master.state)
     assert seen == [State.VERSION, State.SPID, State.OPEN]

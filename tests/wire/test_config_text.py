@@ -40,27 +40,30 @@ def test_request() -> None:
 
 def test_answer() -> None:
     reply = ConfigReply()
-    assert reply.feed(ANSWER)
-    assert reply.values() == VALUES
+    reply.receive_data(ANSWER)
+    assert reply.next_event() == VALUES
+    assert reply.next_event() is None
 
 
 def test_answer_byte_by_byte() -> None:
     reply = ConfigReply()
-    complete = [reply.feed(ANSWER[i : i + 1]) for i in range(len(ANSWER))]
-    assert complete == [False] * (len(ANSWER) - 1) + [True]
-    assert reply.values() == VALUES
+    answers = []
+    for piece in bytewise(ANSWER):
+        reply.receive_data(piece)
+        answers.append(reply.next_event())
+    assert answers == [None] * (len(ANSWER) - 1) + [VALUES]
 
 
 def test_flags_before_the_values_are_no_settings() -> None:
     reply = ConfigReply()
-    assert reply.feed(b"service=imap\tused-local\t\nmail_debug=yes\n\n")
-    assert reply.values() == {"mail_debug": "yes"}
+    reply.receive_data(b"service=imap\tused-local\t\nmail_debug=yes\n\n")
+    assert reply.next_event() == {"mail_debug": "yes"}
 
 
 def test_nothing_set() -> None:
     reply = ConfigReply()
-    assert reply.feed(b"\n\n")
-    assert reply.values() == {}
+    reply.receive_data(b"\n\n")
+    assert reply.next_event() == {}
 
 
 def test_line_feed_within_a_value() -> None:
@@ -75,13 +78,12 @@ def test_value_in_another_charset() -> None:
 def test_error(cut: int) -> None:
     data = b"\nERROR no module\n"
     reply = ConfigReply()
-
-    def feed() -> None:
-        assert not reply.feed(data[:cut])
-        reply.feed(data[cut:])
-
+    reply.receive_data(data[:cut])
+    if cut < len(data):
+        assert reply.next_event() is None
+    reply.receive_data(data[cut:])
     with pytest.raises(ConfigRefused) as refused:
-        feed()
+        reply.next_event()
     assert refused.value.text == "no module"
 
 
@@ -98,8 +100,10 @@ def answered(pieces: list[bytes]) -> dict[str, str] | str | None:
     reply = ConfigReply()
     try:
         for piece in pieces:
-            if reply.feed(piece):
-                return reply.values()
+            reply.receive_data(piece)
+            values = reply.next_event()
+            if values is not None:
+                return values
     except ConfigRefused as refused:
         return refused.text
     return None

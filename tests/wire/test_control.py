@@ -46,8 +46,8 @@ def serve(order: ControlOrder, pieces: list[Piece]):
     surplus: list[int] = []
     try:
         for data, fds in pieces:
-            server.feed(data, fds)
-            surplus += server.surplus()
+            server.receive_data(data, fds)
+            surplus += server.surplus_fds()
             while (event := server.next_event()) is not None:
                 events.append(event)
     except ProtocolError as raised:
@@ -111,12 +111,12 @@ def test_surplus_descriptors_are_closed() -> None:
 
 def test_held_descriptor_is_closed_after_an_error() -> None:
     server = ControlServer(FD_FIRST, PEER)
-    server.feed(b"1", [9])
-    assert server.surplus() == ()
-    server.feed(b"1", [10])
+    server.receive_data(b"1", [9])
+    assert server.surplus_fds() == ()
+    server.receive_data(b"1", [10])
     with pytest.raises(ProtocolError, match="invalid byte 0x31"):
         server.next_event()
-    assert sorted(server.surplus()) == [9, 10]
+    assert sorted(server.surplus_fds()) == [9, 10]
 
 
 @pytest.mark.parametrize(
@@ -268,14 +268,14 @@ def test_no_descriptor_is_lost_or_used_twice(order: ControlOrder, drawn: list[tu
     failed = False
     for data, with_fd in drawn:
         given_fds += with_fd
-        server.feed(data, [100 + given_fds] if with_fd else [])
+        server.receive_data(data, [100 + given_fds] if with_fd else [])
         try:
             while (event := server.next_event()) is not None:
                 if isinstance(event, Descriptors):
                     accounted += {event.fd_in, event.fd_out}
         except ProtocolError:
             failed = True
-        accounted += server.surplus()
+        accounted += server.surplus_fds()
     held = [] if failed or server.state is not ServerState.FD_OUT else [None]
     assert len(accounted) == len(set(accounted))
     assert len(accounted) + len(held) == given_fds
@@ -291,7 +291,7 @@ def test_any_bytes_after_the_descriptor(order: ControlOrder, data: bytes) -> Non
 def _client(order: ControlOrder):
     def make():
         client = ControlClient(order, BOB, "conn unix:/run/imap-urlauth-worker")
-        return client.feed, client.next_event
+        return client.receive_data, client.next_event
 
     return make
 
@@ -321,15 +321,15 @@ def test_a_good_worker(order: ControlOrder, word: bytes, event: object) -> None:
 def test_access_is_sent_once_after_the_first_ok(order: ControlOrder) -> None:
     client = ControlClient(order, BOB, "")
     assert client.data_to_send() == b""
-    client.feed(greeting(order) + OK)
+    client.receive_data(greeting(order) + OK)
     assert client.next_event() is None
     assert client.data_to_send() == ACCESS_LINE
     assert client.data_to_send() == b""
-    client.feed(OK + b"FINISHED\textra\nmore\n")
+    client.receive_data(OK + b"FINISHED\textra\nmore\n")
     assert client.next_event() == Active()
     assert client.next_event() == Finished()
     assert client.next_event() is None
-    client.feed_eof()
+    client.receive_eof()
 
 
 BAD_WORKERS = [
@@ -365,12 +365,12 @@ def test_a_worker_of_another_version() -> None:
 @pytest.mark.parametrize("data", [b"", OK, OK + OK])
 def test_a_worker_that_goes_without_a_word(data: bytes) -> None:
     client = ControlClient(FD_FIRST, BOB, "")
-    client.feed(data)
+    client.receive_data(data)
     while client.next_event() is not None:
         pass
     assert client.state is not ClientState.CLOSED
     with pytest.raises(ProtocolError, match="Worker disconnected unexpectedly"):
-        client.feed_eof()
+        client.receive_eof()
 
 
 @given(st.sampled_from(ORDERS), st.lists(st.sampled_from([OK, FINISHED, DISCONNECTED, VERSION, b"x", b"\n"])))
@@ -383,10 +383,10 @@ def test_both_ends_understand_each_other(order: ControlOrder) -> None:
     access = Access(None, b"submission", (b"submit+",), True)
     client, server = ControlClient(order, access, ""), ControlServer(order, PEER)
     for sent in client.opening(5, 6):
-        server.feed(sent.data, [] if sent.fd is None else [sent.fd])
-    client.feed(server.data_to_send())
+        server.receive_data(sent.data, [] if sent.fd is None else [sent.fd])
+    client.receive_data(server.data_to_send())
     assert client.next_event() is None
-    server.feed(client.data_to_send(), [])
+    server.receive_data(client.data_to_send(), [])
     assert [server.next_event() for _ in range(3)] == [Descriptors(5, 6), access, None]
-    client.feed(server.data_to_send() + FINISHED)
+    client.receive_data(server.data_to_send() + FINISHED)
     assert [client.next_event(), client.next_event()] == [Active(), Finished()]

@@ -11,7 +11,7 @@ from dovecot_urlauth.wire.fetch import (
     OK_LINE,
     CommandReader,
     EndCommand,
-    Phase,
+    State,
     UrlCommand,
     UserCommand,
     no_line,
@@ -21,12 +21,12 @@ from dovecot_urlauth.wire.fetchreply import Accepted, Expect, Fetched, Refused, 
 from tests.wire.feeding import bytewise, outcome, same_in_pieces, summary
 
 
-def _reader(phase: Phase):
+def _reader(state: State):
     def make():
         reader = CommandReader()
-        if phase is Phase.FETCH:
+        if state is State.FETCH:
             reader.selected()
-        return reader.feed, reader.next_command
+        return reader.receive_data, reader.next_event
 
     return make
 
@@ -36,85 +36,85 @@ def _bad(why: str) -> tuple[tuple[str, ...], str]:
 
 
 ACCEPTED = [
-    (Phase.SELECT, b"USER\talice\n", [UserCommand(b"alice")]),
-    (Phase.SELECT, b"\n\r\nUSER\tal\x01tice\r\n", [UserCommand(b"al\tice")]),
-    (Phase.SELECT, b"USER\t\n", [UserCommand(b"")]),
-    (Phase.SELECT, b"USER\tno\nUSER\tyes\n", [UserCommand(b"no"), UserCommand(b"yes")]),
-    (Phase.FETCH, b"URL\timap://x\n", [UrlCommand(b"imap://x", True, False, False)]),
-    (Phase.FETCH, b"URL\tx\tbody\n", [UrlCommand(b"x", True, False, False)]),
-    (Phase.FETCH, b"URL\tx\tBINARY\n", [UrlCommand(b"x", False, True, False)]),
-    (Phase.FETCH, b"URL\tx\tbody\tbinary\n", [UrlCommand(b"x", False, True, False)]),
-    (Phase.FETCH, b"URL\tx\tBpStruct\n", [UrlCommand(b"x", False, False, True)]),
-    (Phase.FETCH, b"URL\tx\tbpstruct\tbinary\n", [UrlCommand(b"x", False, True, True)]),
-    (Phase.FETCH, b"URL\tx\tbpstruct\tbody\n", [UrlCommand(b"x", True, False, True)]),
-    (Phase.FETCH, b"URL\tx\tnewflag\t\n", [UrlCommand(b"x", True, False, False)]),
-    (Phase.FETCH, b"URL\t\n", [UrlCommand(b"", True, False, False)]),
-    (Phase.FETCH, b"URL\tx\nEND\n", [UrlCommand(b"x", True, False, False), EndCommand()]),
-    (Phase.FETCH, b"END\nanything\n" + b"x" * LINE_LIMIT, [EndCommand()]),
+    (State.SELECT, b"USER\talice\n", [UserCommand(b"alice")]),
+    (State.SELECT, b"\n\r\nUSER\tal\x01tice\r\n", [UserCommand(b"al\tice")]),
+    (State.SELECT, b"USER\t\n", [UserCommand(b"")]),
+    (State.SELECT, b"USER\tno\nUSER\tyes\n", [UserCommand(b"no"), UserCommand(b"yes")]),
+    (State.FETCH, b"URL\timap://x\n", [UrlCommand(b"imap://x", True, False, False)]),
+    (State.FETCH, b"URL\tx\tbody\n", [UrlCommand(b"x", True, False, False)]),
+    (State.FETCH, b"URL\tx\tBINARY\n", [UrlCommand(b"x", False, True, False)]),
+    (State.FETCH, b"URL\tx\tbody\tbinary\n", [UrlCommand(b"x", False, True, False)]),
+    (State.FETCH, b"URL\tx\tBpStruct\n", [UrlCommand(b"x", False, False, True)]),
+    (State.FETCH, b"URL\tx\tbpstruct\tbinary\n", [UrlCommand(b"x", False, True, True)]),
+    (State.FETCH, b"URL\tx\tbpstruct\tbody\n", [UrlCommand(b"x", True, False, True)]),
+    (State.FETCH, b"URL\tx\tnewflag\t\n", [UrlCommand(b"x", True, False, False)]),
+    (State.FETCH, b"URL\t\n", [UrlCommand(b"", True, False, False)]),
+    (State.FETCH, b"URL\tx\nEND\n", [UrlCommand(b"x", True, False, False), EndCommand()]),
+    (State.FETCH, b"END\nanything\n" + b"x" * LINE_LIMIT, [EndCommand()]),
 ]
 
 
-@pytest.mark.parametrize(("phase", "data", "commands"), ACCEPTED)
-def test_accepted(phase: Phase, data: bytes, commands: list[object]) -> None:
-    assert same_in_pieces(_reader(phase), data) == (commands, None)
+@pytest.mark.parametrize(("state", "data", "commands"), ACCEPTED)
+def test_accepted(state: State, data: bytes, commands: list[object]) -> None:
+    assert same_in_pieces(_reader(state), data) == (commands, None)
 
 
 REFUSED = [
-    (Phase.SELECT, b"USER\n", "USER: Invalid number of parameters"),
-    (Phase.SELECT, b"USER\ta\tb\n", "USER: Invalid number of parameters"),
-    (Phase.SELECT, b"user\ta\n", "Unknown or inappropriate command: user"),
-    (Phase.SELECT, b"URL\tx\n", "Unknown or inappropriate command: URL"),
-    (Phase.SELECT, b"END\n", "Unknown or inappropriate command: END"),
-    (Phase.SELECT, b"\tUSER\n", "Unknown or inappropriate command: "),
-    (Phase.FETCH, b"USER\ta\n", "Unknown or inappropriate command: USER"),
-    (Phase.FETCH, b"url\tx\n", "Unknown or inappropriate command: url"),
-    (Phase.FETCH, b"URL\n", "URL: Missing URL parameter"),
-    (Phase.FETCH, b"END\t\n", "END: Invalid number of parameters"),
-    (Phase.FETCH, b"A\x01nB\n", "Unknown or inappropriate command: A?B"),
+    (State.SELECT, b"USER\n", "USER: Invalid number of parameters"),
+    (State.SELECT, b"USER\ta\tb\n", "USER: Invalid number of parameters"),
+    (State.SELECT, b"user\ta\n", "Unknown or inappropriate command: user"),
+    (State.SELECT, b"URL\tx\n", "Unknown or inappropriate command: URL"),
+    (State.SELECT, b"END\n", "Unknown or inappropriate command: END"),
+    (State.SELECT, b"\tUSER\n", "Unknown or inappropriate command: "),
+    (State.FETCH, b"USER\ta\n", "Unknown or inappropriate command: USER"),
+    (State.FETCH, b"url\tx\n", "Unknown or inappropriate command: url"),
+    (State.FETCH, b"URL\n", "URL: Missing URL parameter"),
+    (State.FETCH, b"END\t\n", "END: Invalid number of parameters"),
+    (State.FETCH, b"A\x01nB\n", "Unknown or inappropriate command: A?B"),
 ]
 
 
-@pytest.mark.parametrize(("phase", "data", "why"), REFUSED)
-def test_refused(phase: Phase, data: bytes, why: str) -> None:
-    commands, error = same_in_pieces(_reader(phase), data)
+@pytest.mark.parametrize(("state", "data", "why"), REFUSED)
+def test_refused(state: State, data: bytes, why: str) -> None:
+    commands, error = same_in_pieces(_reader(state), data)
     assert commands == []
     assert summary(error) == _bad(why)
 
 
 def test_line_limit() -> None:
     line = b"URL\t" + b"u" * (LINE_LIMIT - 5) + b"\n"
-    commands, error = same_in_pieces(_reader(Phase.FETCH), line)
+    commands, error = same_in_pieces(_reader(State.FETCH), line)
     assert (len(commands), error) == (1, None)
-    commands, error = same_in_pieces(_reader(Phase.FETCH), b"URL\tx\nx" + line)
+    commands, error = same_in_pieces(_reader(State.FETCH), b"URL\tx\nx" + line)
     assert len(commands) == 1
     assert summary(error) == (("Session aborted: Input line too long",), "")
 
 
 def test_what_follows_end_is_the_next_worker_s() -> None:
     reader = CommandReader()
-    reader.feed(b"USER\talice\nEND\nUSER\tcarol\n")
-    assert reader.next_command() == UserCommand(b"alice")
+    reader.receive_data(b"USER\talice\nEND\nUSER\tcarol\n")
+    assert reader.next_event() == UserCommand(b"alice")
     reader.selected()
-    assert reader.next_command() == EndCommand()
-    assert reader.next_command() is None
-    assert reader.phase is Phase.DONE
-    assert reader.rest() == b"USER\tcarol\n"
+    assert reader.next_event() == EndCommand()
+    assert reader.next_event() is None
+    assert reader.state is State.DONE
+    assert reader.surplus() == b"USER\tcarol\n"
 
 
-def test_pipelined_commands_are_judged_by_the_phase_they_are_reached_in() -> None:
+def test_pipelined_commands_are_judged_by_the_state_they_are_reached_in() -> None:
     reader = CommandReader()
-    reader.feed(b"USER\talice\nURL\tx\n")
-    reader.next_command()
+    reader.receive_data(b"USER\talice\nURL\tx\n")
+    reader.next_event()
     reader.selected()
-    assert reader.next_command() == UrlCommand(b"x", True, False, False)
+    assert reader.next_event() == UrlCommand(b"x", True, False, False)
 
 
 WORDS = st.sampled_from([b"USER", b"URL", b"END", b"\t", b"\n", b"x", b"body", b"\x01"])
 
 
-@given(st.sampled_from([Phase.SELECT, Phase.FETCH]), st.lists(st.one_of(WORDS, st.binary(max_size=5))))
-def test_any_bytes(phase: Phase, pieces: list[bytes]) -> None:
-    same_in_pieces(_reader(phase), b"".join(pieces))
+@given(st.sampled_from([State.SELECT, State.FETCH]), st.lists(st.one_of(WORDS, st.binary(max_size=5))))
+def test_any_bytes(state: State, pieces: list[bytes]) -> None:
+    same_in_pieces(_reader(state), b"".join(pieces))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def _client(*commands: Expect):
         reader = ReplyReader()
         for command in commands:
             reader.expect(command)
-        return reader.feed, reader.next_reply
+        return reader.receive_data, reader.next_event
 
     return make
 

@@ -13,6 +13,7 @@ from dovecot_urlauth.wire.handoff import (
     Handoff,
     HandoffLayout,
     HandoffReader,
+    HandoffReceived,
     HandoffReply,
     pack,
     pack_reply,
@@ -77,29 +78,29 @@ def read(layout: HandoffLayout, pieces: list[tuple[bytes, list[int]]]):
     """What the reader made of the pieces and which descriptors it left to close."""
     reader = HandoffReader(layout)
     for data, fds in pieces:
-        reader.feed(data, fds)
-    result = reader.next_handoff()
-    return result, reader.surplus()
+        reader.receive_data(data, fds)
+    result = reader.next_event()
+    return result, reader.surplus_fds()
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("data", [b"", DATA, b"x" * DATA_LIMIT])
 def test_reader_in_any_pieces(layout: HandoffLayout, data: bytes) -> None:
     wire = pack(layout, handoff(layout, data))
-    expected = ((handoff(layout, data), CLIENT_FD), ())
+    expected = (HandoffReceived(handoff(layout, data), CLIENT_FD), ())
     assert read(layout, [(wire, [CLIENT_FD])]) == expected
     reader = HandoffReader(layout)
     for i in range(len(wire)):
-        assert reader.next_handoff() is None
-        reader.feed(wire[i : i + 1], [CLIENT_FD] if i == 0 else [])
-    assert (reader.next_handoff(), reader.surplus()) == expected
-    reader.feed_eof()
+        assert reader.next_event() is None
+        reader.receive_data(wire[i : i + 1], [CLIENT_FD] if i == 0 else [])
+    assert (reader.next_event(), reader.surplus_fds()) == expected
+    reader.receive_eof()
 
 
 def test_surplus_descriptors_are_to_be_closed() -> None:
     wire = pack(LAYOUT_2_4, handoff(LAYOUT_2_4))
     result, surplus = read(LAYOUT_2_4, [(wire[:10], [CLIENT_FD, 31]), (wire[10:], [32])])
-    assert result == (handoff(LAYOUT_2_4), CLIENT_FD)
+    assert result == HandoffReceived(handoff(LAYOUT_2_4), CLIENT_FD)
     assert surplus == (31, 32)
 
 
@@ -107,25 +108,25 @@ def test_data_size_above_the_limit() -> None:
     wire = bytearray(pack(LAYOUT_2_4, handoff(LAYOUT_2_4)))
     wire[88:92] = (DATA_LIMIT + 1).to_bytes(4, "little")
     reader = HandoffReader(LAYOUT_2_4)
-    reader.feed(bytes(wire), [CLIENT_FD])
+    reader.receive_data(bytes(wire), [CLIENT_FD])
     with pytest.raises(ProtocolError, match="Too large auth data_size sent"):
-        reader.next_handoff()
-    assert reader.surplus() == (CLIENT_FD,)
+        reader.next_event()
+    assert reader.surplus_fds() == (CLIENT_FD,)
 
 
 def test_no_descriptor() -> None:
     reader = HandoffReader(LAYOUT_2_3)
-    reader.feed(pack(LAYOUT_2_3, handoff(LAYOUT_2_3)), [])
+    reader.receive_data(pack(LAYOUT_2_3, handoff(LAYOUT_2_3)), [])
     with pytest.raises(ProtocolError, match="Auth request missing a file descriptor"):
-        reader.next_handoff()
+        reader.next_event()
 
 
 def test_more_than_one_request() -> None:
     reader = HandoffReader(LAYOUT_2_3)
-    reader.feed(pack(LAYOUT_2_3, handoff(LAYOUT_2_3)) + b"x", [CLIENT_FD])
-    assert reader.next_handoff() is not None
+    reader.receive_data(pack(LAYOUT_2_3, handoff(LAYOUT_2_3)) + b"x", [CLIENT_FD])
+    assert reader.next_event() is not None
     with pytest.raises(ProtocolError, match="more than one auth request"):
-        reader.next_handoff()
+        reader.next_event()
 
 
 ENDS = [
@@ -141,21 +142,21 @@ ENDS = [
 @pytest.mark.parametrize(("count", "text"), ENDS)
 def test_end_of_input(count: int, text: str | None) -> None:
     reader = HandoffReader(LAYOUT_2_4)
-    reader.feed(pack(LAYOUT_2_4, handoff(LAYOUT_2_4))[:count], [CLIENT_FD] if count else [])
-    taken = reader.next_handoff()
+    reader.receive_data(pack(LAYOUT_2_4, handoff(LAYOUT_2_4))[:count], [CLIENT_FD] if count else [])
+    taken = reader.next_event()
     if text is None:
-        reader.feed_eof()
+        reader.receive_eof()
     else:
         with pytest.raises(ProtocolError) as raised:
-            reader.feed_eof()
+            reader.receive_eof()
         assert raised.value.text == text
-    assert reader.surplus() == ((CLIENT_FD,) if count and taken is None else ())
+    assert reader.surplus_fds() == ((CLIENT_FD,) if count and taken is None else ())
 
 
 @given(st.sampled_from(LAYOUTS), st.binary(max_size=200))
 def test_any_bytes_give_a_handoff_or_the_error(layout: HandoffLayout, data: bytes) -> None:
     whole = read_pieces(layout, [data])
-    assert whole[0] is None or whole[0][1] == CLIENT_FD
+    assert whole[0] is None or whole[0].fd == CLIENT_FD
     # once the struct is there, what is said of it does not depend on how it came
     head = pack(layout, handoff(layout))[: len(data)]
     for start in (data, head + data):
@@ -166,11 +167,11 @@ def read_pieces(layout: HandoffLayout, pieces: list[bytes]):
     """The handoff, if there is one, or the error's text, and the descriptors left."""
     reader = HandoffReader(layout)
     for number, piece in enumerate(pieces):
-        reader.feed(piece, [] if number else [CLIENT_FD])
+        reader.receive_data(piece, [] if number else [CLIENT_FD])
         try:
-            taken = reader.next_handoff()
+            taken = reader.next_event()
         except ProtocolError as error:
-            return None, error.text, reader.surplus()
+            return None, error.text, reader.surplus_fds()
         if taken is not None:
-            return taken, "", reader.surplus()
-    return None, "", reader.surplus()
+            return taken, "", reader.surplus_fds()
+    return None, "", reader.surplus_fds()

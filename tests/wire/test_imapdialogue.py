@@ -20,7 +20,7 @@ ENTRY = b"/private/vendor/vendor.dovecot/imap-urlauth"
 
 def make() -> tuple[Callable[[bytes], None], Callable[[], Any]]:
     dialogue = ImapDialogue(limit=4096)
-    return dialogue.feed, dialogue.next_event
+    return dialogue.receive_data, dialogue.next_event
 
 
 def joined(events: list[Any]) -> list[Any]:
@@ -150,17 +150,17 @@ def test_other_responses_are_skipped() -> None:
 
 def test_content_comes_in_the_pieces_it_was_fed_in() -> None:
     dialogue = ImapDialogue()
-    dialogue.feed(b"* URLFETCH %s (BODY {1000000}\r\n" % URL)
+    dialogue.receive_data(b"* URLFETCH %s (BODY {1000000}\r\n" % URL)
     assert isinstance(dialogue.next_event(), UrlFetch)
     assert dialogue.next_event() is None
     chunk = bytes(250_000)
     for _ in range(4):
-        dialogue.feed(chunk)
+        dialogue.receive_data(chunk)
         event = dialogue.next_event()
         assert isinstance(event, Piece)
         assert event.data is chunk
         assert dialogue.next_event() is None
-    dialogue.feed(b")\r\nu1 OK\r\n")
+    dialogue.receive_data(b")\r\nu1 OK\r\n")
     assert dialogue.next_event() == Status(b"u1", b"OK", b"", b"")
 
 

@@ -16,7 +16,7 @@ LIMIT = 10
 
 def _reader():
     buffer = LineBuffer(LIMIT)
-    return buffer.feed, buffer.next_line
+    return buffer.append, buffer.next_line
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_any_bytes(data: bytes) -> None:
 
 def test_rest_is_what_follows_the_lines_taken() -> None:
     buffer = LineBuffer(100)
-    buffer.feed(b"one\ntwo\nthree")
+    buffer.append(b"one\ntwo\nthree")
     assert buffer.next_line() == b"one"
     assert buffer.take(2) == b"tw"
     assert buffer.rest() == b"o\nthree"
@@ -66,10 +66,10 @@ def test_time_is_linear_in_the_bytes() -> None:
     started = time.process_time()
     slow = LineBuffer(1 << 20)
     for _ in range(1 << 19):
-        slow.feed(b"x")
+        slow.append(b"x")
         assert slow.next_line() is None
     many = LineBuffer(100)
-    many.feed(b"x\n" * (1 << 19))
+    many.append(b"x\n" * (1 << 19))
     while many.next_line() is not None:
         pass
     assert time.process_time() - started < 20

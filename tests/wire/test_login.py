@@ -30,7 +30,7 @@ UNEXPECTED = "IMAP URLAUTH client sent unexpected AUTH input: "
 
 def _login():
     protocol = LoginProtocol()
-    return protocol.feed, protocol.next_event
+    return protocol.receive_data, protocol.next_event
 
 
 VALID = [
@@ -115,13 +115,13 @@ def test_line_limit() -> None:
 
 def test_what_follows_auth_is_left_unread() -> None:
     protocol = LoginProtocol()
-    protocol.feed(VERSION + AUTH + b"USER\talice\n")
+    protocol.receive_data(VERSION + AUTH + b"USER\talice\n")
     protocol.next_event()
     protocol.next_event()
     assert protocol.state is State.DONE
-    protocol.feed(b"x" * LINE_LIMIT)
+    protocol.receive_data(b"x" * LINE_LIMIT)
     assert protocol.next_event() is None
-    assert protocol.unread() == b"USER\talice\n" + b"x" * LINE_LIMIT
+    assert protocol.surplus() == b"USER\talice\n" + b"x" * LINE_LIMIT
 
 
 def test_recorded_token_response() -> None:

@@ -19,7 +19,7 @@ STATES = [
     ("Auth master", authmaster.State),
     ("Control", control.ServerState),
     ("Control", control.ClientState),
-    ("Fetch", fetch.Phase),
+    ("Fetch", fetch.State),
 ]
 LIMITS = [
     ("Letters", lines.QUOTED_BYTES),
@@ -74,7 +74,7 @@ def dialogue(section: str) -> list[tuple[str, bytes]]:
 
 def test_the_dialogue_of_login_is_accepted() -> None:
     protocol = login.LoginProtocol()
-    protocol.feed(b"".join(line for who, line in dialogue("Login") if who == "←"))
+    protocol.receive_data(b"".join(line for who, line in dialogue("Login") if who == "←"))
     assert protocol.next_event() == login.VersionReceived()
     assert isinstance(protocol.next_event(), login.AuthRequest)
 
@@ -82,10 +82,10 @@ def test_the_dialogue_of_login_is_accepted() -> None:
 def test_the_dialogue_of_the_auth_client_is_accepted() -> None:
     client = authclient.AuthClient(6221, 4, (b"protocol=imap-urlauth", b"final-resp-ok", b"secured"))
     assert [line for who, line in dialogue("Auth client") if who == "→"][:2] == [
-        line + b"\n" for line in client.handshake().split(b"\n")[:-1]
+        line + b"\n" for line in client.data_to_send().split(b"\n")[:-1]
     ]
     client.request(b"", b"")
-    client.feed(b"".join(line for who, line in dialogue("Auth client") if who == "←"))
+    client.receive_data(b"".join(line for who, line in dialogue("Auth client") if who == "←"))
     assert client.next_event() == authclient.Ready(6204, bytes.fromhex("957fa8fd44d2bcaa4e79fb08d01f0278"))
     assert client.next_event() == authclient.AuthOk(1, b"bob", {b"user": b"bob"})
 
@@ -93,9 +93,10 @@ def test_the_dialogue_of_the_auth_client_is_accepted() -> None:
 def test_the_dialogue_of_the_auth_master_is_accepted() -> None:
     master = authmaster.AuthMaster(4)
     spoken = dialogue("Auth master")
-    assert spoken[0] == ("→", master.hello())
-    assert ("→", master.user_lookup(1, b"alice", b"protocol=imap")) in spoken
-    master.feed(b"".join(line for who, line in spoken if who == "←"))
+    assert spoken[0] == ("→", master.data_to_send())
+    master.user_lookup(1, b"alice", b"protocol=imap")
+    assert ("→", master.data_to_send()) in spoken
+    master.receive_data(b"".join(line for who, line in spoken if who == "←"))
     names = []
     while (event := master.next_event()) is not None:
         if isinstance(event, authmaster.UserReply):
@@ -114,7 +115,7 @@ def test_the_dialogues_of_control_are_accepted(order: control.ControlOrder) -> N
     server = control.ControlServer(order, "")
     for who, line in spoken:
         if who == "→":
-            server.feed(b"0" if line == b"0\n" else line, [9] if line == b"0\n" else [])
+            server.receive_data(b"0" if line == b"0\n" else line, [9] if line == b"0\n" else [])
     assert server.next_event() == control.Descriptors(9, 9)
     assert isinstance(server.next_event(), control.Access)
     assert server.data_to_send() == b"".join(line for who, line in spoken if who == "←")

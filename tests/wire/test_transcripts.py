@@ -86,7 +86,7 @@ def login_requests(version: Version) -> dict[int, AuthRequest]:
     asked = {}
     for talk in talks(version, "imap-urlauth-login", "on /run/imap-urlauth"):
         protocol = LoginProtocol()
-        events, _ = outcome(protocol.feed, protocol.next_event, [talk.heard()])
+        events, _ = outcome(protocol.receive_data, protocol.next_event, [talk.heard()])
         asked[talk.pid] = next(event for event in events if isinstance(event, AuthRequest))
     return asked
 
@@ -94,7 +94,7 @@ def login_requests(version: Version) -> dict[int, AuthRequest]:
 def test_login(version: Version) -> None:
     def make():
         protocol = LoginProtocol()
-        return protocol.feed, protocol.next_event
+        return protocol.receive_data, protocol.next_event
 
     answers = set()
     for talk in talks(version, "imap-urlauth-login", "on /run/imap-urlauth"):
@@ -113,11 +113,12 @@ def test_authclient(version: Version) -> None:
     for talk in talks(version, "imap-urlauth-login", "to tokenlogin"):
         greeting, cpid, *lines = talk.said().splitlines(keepends=True)
         client = AuthClient(talk.pid, version.auth_minor, version.auth_parameters)
-        assert client.handshake() == greeting + cpid
+        assert client.data_to_send() == greeting + cpid
         for line in lines:
             session = next(field for field in fields(line[:-1]) if field.startswith(b"session="))[8:]
-            assert client.request(session, token_response(requests[talk.pid]))[1] == line
-        events, error = outcome(client.feed, client.next_event, bytewise(talk.heard()))
+            client.request(session, token_response(requests[talk.pid]))
+            assert client.data_to_send() == line
+        events, error = outcome(client.receive_data, client.next_event, bytewise(talk.heard()))
         assert error is None
         assert isinstance(events[0], Ready)
         outcomes |= {type(event) for event in events[1:]}
@@ -130,11 +131,11 @@ def test_handoff(version: Version) -> None:
     for talk in sent:
         reader = handoff.HandoffReader(version.layout)
         message = talk.messages[0]
-        reader.feed(message.data, list(message.fds))
-        result = reader.next_handoff()
+        reader.receive_data(message.data, list(message.fds))
+        result = reader.next_event()
         assert result is not None
-        given, fd = result
-        assert (fd,) == message.fds
+        given = result.handoff
+        assert (result.fd,) == message.fds
         assert given.client_pid == talk.pid
         assert given.flags == version.layout.flags
         assert len(given.session) == 16
@@ -147,8 +148,8 @@ def test_handoff(version: Version) -> None:
         reader = handoff.HandoffReader(version.layout)
         for message in talk.messages:
             if not message.said:
-                reader.feed(message.data, list(message.fds))
-        assert reader.next_handoff() is not None
+                reader.receive_data(message.data, list(message.fds))
+        assert reader.next_event() is not None
     assert len(received) == len(sent)
 
 
@@ -156,14 +157,13 @@ def test_authmaster(version: Version) -> None:
     for talk in talks(version, "imap-urlauth", "to /run/auth-master"):
         master = AuthMaster(version.master_minor)
         hello, request = talk.said().splitlines(keepends=True)
-        assert master.hello() == hello
+        assert master.data_to_send() == hello
         word, *parts = fields(request[:-1])
         request_id, client_pid, auth_id = (int(part) for part in parts[:3])
         assert word == b"REQUEST"
-        assert (
-            master.request(request_id, client_pid, auth_id, bytes.fromhex(parts[3].decode()), talk.pid) == request
-        )
-        events, error = outcome(master.feed, master.next_event, bytewise(talk.heard()))
+        master.request(request_id, client_pid, auth_id, bytes.fromhex(parts[3].decode()), talk.pid)
+        assert master.data_to_send() == request
+        events, error = outcome(master.receive_data, master.next_event, bytewise(talk.heard()))
         assert error is None
         assert isinstance(events[0], ServerHello)
         (reply,) = events[1:]
@@ -176,11 +176,12 @@ def test_userdb(version: Version) -> None:
     for talk in talks(version, "imap-urlauth-worker", "to /run/auth-userdb"):
         master = AuthMaster(version.userdb_minor)
         hello, lookup = talk.said().splitlines(keepends=True)
-        assert master.hello() == hello
+        assert master.data_to_send() == hello
         _, request_id, name, *_ = fields(lookup)
         # 2.4.5 ends this one line with CR LF, which auth reads as LF.
-        assert master.user_lookup(int(request_id), name, version.userdb_parameter) == lookup.replace(b"\r", b"")
-        events, error = outcome(master.feed, master.next_event, bytewise(talk.heard()))
+        master.user_lookup(int(request_id), name, version.userdb_parameter)
+        assert master.data_to_send() == lookup.replace(b"\r", b"")
+        events, error = outcome(master.receive_data, master.next_event, bytewise(talk.heard()))
         assert error is None
         outcomes |= {type(event) for event in events[1:]}
         assert all(event.id == int(request_id) for event in events[1:])
@@ -193,12 +194,12 @@ def test_control_server(version: Version) -> None:
         server = ControlServer(version.order, "")
         for message in talk.messages:
             if not message.said:
-                server.feed(message.data, list(message.fds))
+                server.receive_data(message.data, list(message.fds))
         (fds,) = [message.fds for message in talk.messages if message.fds]
         assert server.next_event() == Descriptors(fds[0], fds[0])
         assert server.next_event() == Access(b"bob", b"imap")
         assert server.next_event() is None
-        assert server.surplus() == ()
+        assert server.surplus_fds() == ()
         said = server.data_to_send()
         assert talk.said().startswith(said)
         finished += talk.said()[len(said) :] == b"FINISHED\n"
@@ -211,7 +212,7 @@ def test_control_client(version: Version) -> None:
         (fd,) = [message.fds[0] for message in talk.messages if message.fds]
         client = ControlClient(version.order, Access(b"bob", b"imap"), "")
         opening = client.opening(fd, fd)
-        events, error = outcome(client.feed, client.next_event, bytewise(talk.heard()))
+        events, error = outcome(client.receive_data, client.next_event, bytewise(talk.heard()))
         assert error is None
         assert events[0] == Active()
         finished += events[1:] == [Finished()]
@@ -228,17 +229,17 @@ def test_fetch(version: Version) -> None:
         reader, replies = CommandReader(), ReplyReader()
         for message in talk.messages:
             if message.said:
-                replies.feed(message.data)
+                replies.receive_data(message.data)
                 continue
-            reader.feed(message.data)
-            command = reader.next_command()
+            reader.receive_data(message.data)
+            command = reader.next_event()
             seen.add(type(command))
             if isinstance(command, UserCommand):
                 replies.expect(Expect.USER)
                 reader.selected()
             elif isinstance(command, UrlCommand):
                 replies.expect(Expect.URL)
-        answers, error = outcome(replies.feed, replies.next_reply, [b""])
+        answers, error = outcome(replies.receive_data, replies.next_event, [b""])
         assert error is None
         assert b"".join(rebuilt(answer) for answer in answers) == talk.said()
         seen |= {type(answer) for answer in answers}
@@ -270,13 +271,13 @@ def test_client(version: Version) -> None:
         replies = ReplyReader()
         for message in talk.messages:
             if not message.said:
-                replies.feed(message.data)
+                replies.receive_data(message.data)
                 continue
             for line in message.data.splitlines():
                 command = EXPECTED[fields(line)[0]]
                 if command is not Expect.VERSION or version.greeting:
                     replies.expect(command)
-        answers, error = outcome(replies.feed, replies.next_reply, [b""])
+        answers, error = outcome(replies.receive_data, replies.next_event, [b""])
         assert error is None
         seen += answers
     expected = [Accepted(Expect.AUTH), Accepted(Expect.USER), Refused(Expect.USER, None)]
@@ -290,7 +291,7 @@ def test_wrong_order_is_refused(version: Version) -> None:
     (talk, *_) = talks(version, "imap-urlauth-login", "on /run/imap-urlauth")
     first, second = talk.heard().splitlines(keepends=True)
     protocol = LoginProtocol()
-    protocol.feed(second + first)
+    protocol.receive_data(second + first)
     with pytest.raises(LoginRejected) as raised:
         protocol.next_event()
     assert isinstance(raised.value, ProtocolError)

@@ -116,7 +116,7 @@ class EngineSession:
     def _receive(self) -> Event:
         try:
             while (event := self._dialogue.next_event()) is None:
-                self._dialogue.feed(self._process.read(self._seconds))
+                self._dialogue.receive_data(self._process.read(self._seconds))
         except ProtocolError as error:
             raise StoreFailure(f"imap: {error.text}") from None
         return event
