@@ -3,6 +3,8 @@
     dovecot-urlauth check [-c FILE]            will URLAUTH across users work here?
     dovecot-urlauth status [--base-dir DIR]    which imap-urlauth processes run
     dovecot-urlauth url URL                    what a URL means
+    dovecot-urlauth test [URL]                 does it work on the running Dovecot? what becomes of this URL?
+    dovecot-urlauth share|fetch|revoke|keys    hand a message to another user, and take it back
 
 Exit status: 0 if all is well, 1 if something is not, 2 for wrong usage.
 """
@@ -20,6 +22,8 @@ from dovecot_urlauth.admin.check_settings import check_settings
 from dovecot_urlauth.admin.doveconf import DoveconfError, read_configuration
 from dovecot_urlauth.admin.explain import explain
 from dovecot_urlauth.admin.findings import Level
+from dovecot_urlauth.admin.live.commands import add_live_commands
+from dovecot_urlauth.admin.live.failure import LiveFailure
 from dovecot_urlauth.admin.processes import NoMaster, find_processes
 from dovecot_urlauth.url.uri import InvalidURL
 
@@ -32,8 +36,11 @@ def main(argv: list[str] | None = None) -> int:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         return int(given.run(given))
-    except (DoveconfError, NoMaster) as error:
+    except (DoveconfError, LiveFailure, NoMaster) as error:
         print(f"dovecot-urlauth: {error}", file=sys.stderr)
+        return 1
+    except InvalidURL as error:
+        print(f"dovecot-urlauth: not an IMAP URL: {error.text}", file=sys.stderr)
         return 1
 
 
@@ -52,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     url = commands.add_parser("url", help="explain a URL")
     url.add_argument("url", type=os.fsencode)
     url.set_defaults(run=_run_url)
+    add_live_commands(commands)
     return parser
 
 
@@ -82,10 +90,6 @@ def _run_status(given: argparse.Namespace) -> int:
 
 
 def _run_url(given: argparse.Namespace) -> int:
-    try:
-        for name, value in explain(given.url, int(time.time())):
-            print(f"{name:12} {value}")
-    except InvalidURL as error:
-        print(f"dovecot-urlauth: not an IMAP URL: {error.text}", file=sys.stderr)
-        return 1
+    for name, value in explain(given.url, int(time.time())):
+        print(f"{name:12} {value}")
     return 0

@@ -1,0 +1,64 @@
+"""The running Dovecot that the command speaks to: what its configuration says, and the ways in."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dovecot_urlauth.admin.doveconf import read_configuration
+from dovecot_urlauth.admin.live.account import find_account
+from dovecot_urlauth.admin.live.failure import LiveFailure
+from dovecot_urlauth.admin.live.fetch import UrlauthSession
+from dovecot_urlauth.admin.live.ownimap import OwnImap
+from dovecot_urlauth.admin.live.token import read_secret
+
+if TYPE_CHECKING:
+    from dovecot_urlauth.admin.doveconf import Configuration
+
+DEFAULT_PORT = "143"
+
+
+@dataclass(frozen=True)
+class LiveDovecot:
+    """One Dovecot, by its configuration."""
+
+    configuration: Configuration
+
+    @classmethod
+    def find(cls, file: str | None) -> LiveDovecot:
+        """The Dovecot of this configuration file. Raises LiveFailure, DoveconfError."""
+        if os.geteuid() != 0:
+            raise LiveFailure("dovecot-urlauth", "this asks in other users' names", "run it as root")
+        return cls(read_configuration(file))
+
+    @property
+    def file(self) -> str:
+        return self.configuration.file
+
+    @property
+    def base_dir(self) -> str:
+        return self.configuration.everything.get("base_dir", "/run/dovecot")
+
+    @property
+    def server(self) -> str:
+        """Host and port as URLs have them. Raises LiveFailure."""
+        host = self.configuration.as_imap.get("imap_urlauth_host")
+        if not host:
+            raise LiveFailure("settings", "imap_urlauth_host is not set", "set it to the name that clients use")
+        port = self.configuration.as_imap.get("imap_urlauth_port", DEFAULT_PORT)
+        return host if port == DEFAULT_PORT else f"{host}:{port}"
+
+    @property
+    def serves_submission(self) -> bool:
+        return "submission" in self.configuration.everything.get("protocols").split()
+
+    def imap(self, user: str) -> OwnImap:
+        """Dovecot's imap for ``user``. Raises LiveFailure."""
+        libexec = self.configuration.everything.get("libexec_dir", "/usr/lib/dovecot")
+        return OwnImap(os.path.join(libexec, "imap"), self.file, user)
+
+    def urlauth(self, reader: str, service: str = "imap") -> UrlauthSession:
+        """A session of ``reader`` with the three services. Raises LiveFailure."""
+        account = find_account(reader, self.file)
+        return UrlauthSession(self.base_dir, read_secret(self.base_dir), account, service)

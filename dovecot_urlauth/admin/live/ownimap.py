@@ -1,0 +1,208 @@
+"""Dovecot's ``imap`` for one user, on pipes: it stores mail, signs URLs, resets keys with that user's rights."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from dovecot_urlauth.admin.live.failure import LiveFailure
+from dovecot_urlauth.store.native.names import to_mutf7
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+LITERAL = re.compile(rb"\{(\d+)\}\r\n\Z")
+APPENDUID = re.compile(rb"\[APPENDUID (\d+) (\d+)\]")
+QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"')
+NAMESPACE = re.compile(rb'\* NAMESPACE \(\(("[^"]*") ')
+LISTED = re.compile(rb'\* LIST \(([^)]*)\) (?:"[^"]*"|NIL) (.+)\r\n\Z', re.DOTALL)
+
+KEY_ENTRY = b"/private/vendor/vendor.dovecot/imap-urlauth"
+"""The mailbox attribute that holds the key (lib-imap-urlauth/imap-urlauth-backend.c)."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What imap answered: each untagged response as bytes, its literals in their place, and the last line."""
+
+    untagged: tuple[bytes, ...]
+    tagged: bytes
+
+    @property
+    def ok(self) -> bool:
+        return self.tagged.startswith(b"OK")
+
+
+class OwnImap:
+    """One session; use it in a ``with``."""
+
+    def __init__(self, program: str, file: str, user: str) -> None:
+        self._user = user
+        self._count = 0
+        try:
+            self._process = subprocess.Popen(  # noqa: S603
+                [program, "-c", file, "-o", "imap_metadata=yes", "-u", user],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={"PATH": "/usr/bin:/bin"},
+            )
+        except OSError as error:
+            raise LiveFailure("imap", f"{program} cannot be started: {error.strerror}") from error
+        greeting = self._line()
+        if not greeting.startswith(b"* PREAUTH"):
+            raise self._gone()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the session; what imap has to say is of no use any more."""
+        if self._process.stdin:
+            try:
+                self._process.stdin.close()
+            except BrokenPipeError:
+                pass
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe:
+                pipe.close()
+        self._process.wait()
+
+    def command(self, *words: bytes, literal: bytes | None = None) -> Reply:
+        """One command and its reply. Raises LiveFailure when imap is gone."""
+        self._count += 1
+        tag = b"a%d" % self._count
+        line = b" ".join((tag, *words))
+        if literal is not None:
+            line += b" {%d+}\r\n%s" % (len(literal), literal)
+        try:
+            self._input.write(line + b"\r\n")
+            self._input.flush()
+        except BrokenPipeError:
+            raise self._gone() from None
+        untagged = []
+        while not (response := self._response()).startswith(tag + b" "):
+            untagged.append(response)
+        return Reply(tuple(untagged), response[len(tag) + 1 :].rstrip())
+
+    def expect(self, what: str, *words: bytes, literal: bytes | None = None) -> Reply:
+        """A command that must succeed. Raises LiveFailure with imap's words."""
+        reply = self.command(*words, literal=literal)
+        if not reply.ok:
+            raise LiveFailure("imap", f"{self._user} cannot {what}: {reply.tagged.decode(errors='replace')}")
+        return reply
+
+    def personal_prefix(self) -> str:
+        """What the names of the user's own mailboxes begin with."""
+        for line in self.expect("ask for its namespaces", b"NAMESPACE").untagged:
+            found = NAMESPACE.match(line)
+            if found:
+                return found[1].strip(b'"').decode(errors="replace")
+        return ""
+
+    def mailboxes(self) -> list[bytes]:
+        """The mailboxes that can be selected, quoted as they go into a command."""
+        listed = [LISTED.match(line) for line in self.expect("list mailboxes", b"LIST", b'""', b"*").untagged]
+        return [found[2] for found in listed if found and b"\\Noselect" not in found[1]]
+
+    def append(self, mailbox: bytes, message: bytes) -> tuple[int, int]:
+        """Store ``message``; its UIDVALIDITY and UID. Raises LiveFailure."""
+        reply = self.expect("store a message", b"APPEND", mailbox, literal=message)
+        found = APPENDUID.search(reply.tagged)
+        if found is None:
+            raise LiveFailure("imap", "no APPENDUID after APPEND")
+        return int(found[1]), int(found[2])
+
+    def sign(self, rump: str) -> str:
+        """GENURLAUTH: the URL with its token. Raises LiveFailure."""
+        word = b'"' + rump.encode() + b'"'
+        for line in self.expect("sign a URL", b"GENURLAUTH", word, b"INTERNAL").untagged:
+            if line.startswith(b"* GENURLAUTH "):
+                return strings(line)[0].decode()
+        raise LiveFailure("imap", "no URL after GENURLAUTH")
+
+    def uidvalidity(self, mailbox: bytes) -> int | None:
+        """A mailbox's UIDVALIDITY; None when there is no such mailbox."""
+        reply = self.command(b"STATUS", mailbox, b"(UIDVALIDITY)")
+        for line in reply.untagged:
+            found = re.search(rb"UIDVALIDITY (\d+)", line)
+            if found:
+                return int(found[1])
+        return None
+
+    def key(self, mailbox: bytes) -> bytes | None:
+        """A mailbox's key; None when it has none, or is not there."""
+        reply = self.command(b"GETMETADATA", mailbox, KEY_ENTRY)
+        for line in reply.untagged:
+            found = strings(line.partition(KEY_ENTRY)[2])
+            if found:
+                try:
+                    return bytes.fromhex(found[0].decode())
+                except ValueError:
+                    return None
+        return None
+
+    def has_message(self, mailbox: bytes, uid: int) -> bool:
+        """Whether a message with this UID is there; the mailbox is only looked at."""
+        if not self.command(b"EXAMINE", mailbox).ok:
+            return False
+        return any(b"FETCH" in line for line in self.command(b"UID FETCH %d (UID)" % uid).untagged)
+
+    @property
+    def _input(self) -> IO[bytes]:
+        if self._process.stdin is None:
+            raise self._gone()
+        return self._process.stdin
+
+    def _response(self) -> bytes:
+        response = self._line()
+        while found := LITERAL.search(response):
+            size = int(found[1])
+            data = self._process.stdout.read(size) if self._process.stdout else b""
+            response += data + self._line()
+        return response
+
+    def _line(self) -> bytes:
+        line = self._process.stdout.readline() if self._process.stdout else b""
+        if not line:
+            raise self._gone()
+        return line
+
+    def _gone(self) -> LiveFailure:
+        said = self._process.stderr.read().decode(errors="replace").strip() if self._process.stderr else ""
+        last = said.splitlines()[-1].strip() if said else "ended without a word"
+        return LiveFailure("imap", f"for {self._user}: {last}")
+
+
+def mailbox_word(name: str) -> bytes:
+    """A mailbox's name as an IMAP command takes it: quoted mUTF-7 (RFC 3501, 5.1.3)."""
+    return b'"' + to_mutf7(name).replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+def strings(line: bytes) -> list[bytes]:
+    """The quoted strings and literals of a response; an atom behind the last blank counts, too."""
+    found: list[bytes] = []
+    rest = line
+    while rest:
+        literal = re.search(rb"\{(\d+)\}\r\n", rest)
+        quoted = QUOTED.search(rest)
+        if quoted and not (literal and literal.start() < quoted.start()):
+            found.append(re.sub(rb"\\(.)", rb"\1", quoted[1]))
+            rest = rest[quoted.end() :]
+        elif literal:
+            end = literal.end() + int(literal[1])
+            found.append(rest[literal.end() : end])
+            rest = rest[end:]
+        else:
+            break
+    if not found and b"imap://" in line:
+        found.append(line.split()[-1])
+    return found
