@@ -74,7 +74,11 @@ class Dialect:
     login_greets: bool
     auth_client_minor: int
     auth_request_parameters: tuple[bytes, ...]
-    """Parameters of AUTH before ``session=`` and ``resp=``."""
+    """Parameters of AUTH before ``session=`` and ``resp=``.
+
+    Unlike Dovecot's own login, ours says ``no-penalty``: all clients have the empty IP, so that one wrong token
+    would make auth wait before it answers anybody.
+    """
     handoff: HandoffLayout
     login_texts: LoginTexts
 
