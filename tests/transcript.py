@@ -14,7 +14,7 @@ One line each, in the order of events; ``client`` stands for the name of any con
     worker !full                            our next connect will find the backlog full until its patience ends
     client !close                           the peer closes its end
     client !lost ECONNRESET                 the connection breaks
-    client !stuck / client !drained         the peer takes nothing more / takes everything again
+    client !stuck / client !drained         the peer (or the next one) takes nothing / everything again
     client !closed                          we have closed ours; ``!shutdown``: and ended it for everybody before
     log: imap-urlauth(bob): Error: ...      what the session said to a :class:`Recorder` of that name
     ..150s                                  so many seconds pass
@@ -261,11 +261,13 @@ class Transcript:
         if failure == "full":
             await loop.sleep(patience)
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        if failure is not None:
+        if failure not in (None, "stuck"):
             number = getattr(errno, failure)
             raise OSError(number, os.strerror(number))
         self.happened(name, "!connect")
-        return self.connection(name)
+        connection = self.connection(name)
+        connection.stuck = failure == "stuck"
+        return connection
 
     def adopt(self, loop: Any, descriptor: Any) -> FakeConnection:
         """To be put in the place of the class Connection, where it takes a descriptor that came."""
@@ -354,8 +356,8 @@ class Transcript:
         if word in ("connect", "closed", "shutdown"):
             self._pop(name, f"!{word}", line)
             return
-        if word in ("refuse", "full"):
-            self._failures[name].append(argument or "full")
+        if word in ("refuse", "full") or name not in self.connections:
+            self._failures[name].append(argument or word)
             return
         self._expect_nothing(line)
         connection = self.connections[name]

@@ -5,7 +5,7 @@ It parses what anybody may send and has no rights: dovenull, chroot ``token-logi
     main.py       the first steps: calling imap-urlauth ahead
     start.py      start-up: settings, chroot, auth connection
     stage.py      all the clients of the process
-    client.py     one client: VERSION, AUTH, peer pid, token, hand-off
+    session.py    one client: VERSION, AUTH, peer pid, token, hand-off
     auth.py       the connection to auth
     handoff.py    giving the client to imap-urlauth
     ending.py     how a connection ended, in the log's words

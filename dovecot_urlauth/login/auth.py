@@ -1,130 +1,169 @@
 """The connection to auth over ``tokenlogin``: kept for the life of the process, made again when lost.
 
-Times are lib-auth/auth-client-connection.c's.
+One task keeps it; whoever has a question awaits the answer.  Times are lib-auth/auth-client-connection.c's.
 """
 
 from __future__ import annotations
 
 import os
-from time import monotonic
 
-from dovecot_urlauth.service.sockets import connect_unix
-from dovecot_urlauth.service.stream import Stream
+from dovecot_urlauth.service.connection import ConnectionLost, connect
+from dovecot_urlauth.service.loop import TimedOut
+from dovecot_urlauth.service.sender import Sender
 from dovecot_urlauth.wire.authclient import AuthClient, AuthFail, AuthOk, Ready
 from dovecot_urlauth.wire.lines import ProtocolError
+from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from dovecot_urlauth.service.callback_process import ServiceProcess
-    from dovecot_urlauth.service.callbacks import Timer
+    from dovecot_urlauth.dialect.dialect import Dialect
+    from dovecot_urlauth.service.connection import Connection
+    from dovecot_urlauth.service.log import Log
+    from dovecot_urlauth.service.loop import Loop, Promise
 
 HANDSHAKE_TIMEOUT = 30.0
 RECONNECT_INTERVAL = 5.0
+ANSWER_TIMEOUT = 150.0
 
 
-class AuthConnection:
-    """Asks auth; replies go to the callback of the request, None standing for "auth is lost"."""
+class AuthLost(Exception):
+    """auth is not there, or went away before it answered."""
 
-    def __init__(self, process: ServiceProcess, path: bytes, on_ready: Callable[[], None]) -> None:
-        self._process = process
+
+@record(frozen=True, slots=True)
+class Answer:
+    """What auth says of one client; ``server`` is the auth process that said it."""
+
+    reply: AuthOk | AuthFail
+    server: Ready
+
+
+class Auth:
+    """Asks auth for all the clients of the process."""
+
+    def __init__(self, loop: Loop, log: Log, dialect: Dialect, path: bytes) -> None:
+        self._loop = loop
+        self._log = log
+        self._dialect = dialect
         self._path = path
-        self._on_ready = on_ready
-        self._callbacks: dict[int, Callable[[AuthOk | AuthFail | None], None]] = {}
-        self._stream: Stream | None = None
-        self._handshake_timer: Timer | None = None
-        self._connected_at = -RECONNECT_INTERVAL
+        self._where = os.fsdecode(path)
         self._protocol = self._new_protocol()
-        self.handshake: Ready | None = None
-        """auth's pid and cookie; None while auth is not ready."""
+        self._sender: Sender | None = None
+        self._server: Ready | None = None
+        self._ready: Promise[None] = loop.promise()
+        self._called: Promise[None] = loop.promise()
+        self._waiting: dict[int, Promise[Answer]] = {}
 
-    def connect(self) -> None:
-        """Connect and send our half of the handshake; on failure try again later."""
-        self._connected_at = monotonic()
-        self._protocol = self._new_protocol()
-        try:
-            connection = connect_unix(self._path, patience=0)
-        except OSError as error:
-            self._process.log.error(
-                f"auth-client: conn unix:{os.fsdecode(self._path)}: "
-                f"connect({os.fsdecode(self._path)}) failed: {error.strerror}"
-            )
-            self._reconnect_later()
-            return
-        self._stream = Stream(self._process.loop, connection, self._on_data, self._on_end)
-        self._handshake_timer = self._process.loop.after(HANDSHAKE_TIMEOUT, self._on_handshake_timeout)
-        self._stream.write(self._protocol.data_to_send())
+    async def keep(self) -> None:
+        """Be connected: again five seconds after the last attempt, or as soon as a client comes."""
+        while True:
+            started = self._loop.now()
+            try:
+                await self._live()
+            except Exception as error:  # what nobody foresaw: the clients that asked are told, the others live on
+                self._loop.on_crash("auth", error)
+            self._called = self._loop.promise()
+            try:
+                await self._called.wait(max(0.0, started + RECONNECT_INTERVAL - self._loop.now()))
+            except TimedOut:
+                continue
 
-    def ask(self, session: bytes, response: bytes, on_reply: Callable[[AuthOk | AuthFail | None], None]) -> int:
-        """Send an AUTH request (``response`` in base64); return its id."""
+    def call(self) -> None:
+        """A client has come, for whom auth will be wanted."""
+        self._called.set(None)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether auth can be asked now."""
+        return self._server is not None
+
+    async def ready(self, seconds: float) -> None:
+        """Wait until auth can be asked. Raises TimedOut."""
+        await self._ready.wait(seconds)
+
+    async def ask(self, session: bytes, response: bytes) -> tuple[int, Answer]:
+        """Ask about a client (``response`` in base64); return the question's id and the answer.
+
+        Raises AuthLost, TimedOut.  A question that nobody waits for any more is withdrawn.
+        """
+        if self._sender is None or self._server is None:
+            raise AuthLost
         request_id = self._protocol.request(session, response)
-        self._callbacks[request_id] = on_reply
-        self._send()
-        return request_id
+        answer: Promise[Answer] = self._loop.promise()
+        self._waiting[request_id] = answer
+        self._sender.send(self._protocol.data_to_send())
+        try:
+            return request_id, await answer.wait(ANSWER_TIMEOUT)
+        except AuthLost:
+            raise
+        except Exception:
+            self.cancel(request_id)
+            raise
 
     def cancel(self, request_id: int) -> None:
-        """Withdraw a request, answered or not: auth forgets it."""
-        self._callbacks.pop(request_id, None)
+        """Withdraw a question, answered or not: auth forgets it."""
+        self._waiting.pop(request_id, None)
         self._protocol.cancel(request_id)
-        self._send()
+        if self._sender is not None:
+            self._sender.send(self._protocol.data_to_send())
 
-    def _send(self) -> None:
-        data = self._protocol.data_to_send()
-        if self._stream is not None:
-            self._stream.write(data)
-
-    def _new_protocol(self) -> AuthClient:
-        dialect = self._process.dialect
-        return AuthClient(os.getpid(), dialect.auth_client_minor, dialect.auth_request_parameters)
-
-    def _on_data(self, data: bytes) -> None:
-        self._protocol.receive_data(data)
+    async def _live(self) -> None:
+        """One connection, from connect to loss."""
         try:
-            while (event := self._protocol.next_event()) is not None:
-                if isinstance(event, Ready):
-                    self._on_handshake(event)
-                elif isinstance(event, AuthOk | AuthFail):
-                    self._callbacks.pop(event.id)(event)
+            connection = await connect(self._loop, self._path)
+        except OSError as error:
+            self._error(f"connect({self._where}) failed: {error.strerror}")
+            return
+        self._protocol = self._new_protocol()
+        self._sender = Sender(self._loop, connection)
+        self._sender.send(self._protocol.data_to_send())
+        try:
+            await self._shake_hands(connection)
+            while True:
+                await self._read(connection)
+        except TimedOut:
+            self._error(f"Timeout waiting for handshake from auth server. my pid={os.getpid()}, input bytes=0")
         except ProtocolError as error:
             for text in error.texts:
                 self._error(text)
-            self._lose("")
+        except ConnectionLost as lost:
+            if self._waiting:
+                self._log.warning(
+                    f"Auth connection closed with {len(self._waiting)} pending requests "
+                    f"(pid={os.getpid()}, {lost.text})"
+                )
+        finally:
+            connection.close()
+            self._lose()
 
-    def _on_handshake(self, ready: Ready) -> None:
-        if self._handshake_timer is not None:
-            self._handshake_timer.cancel()
-        self.handshake = ready
-        self._on_ready()
+    async def _shake_hands(self, connection: Connection) -> None:
+        deadline = self._loop.now() + HANDSHAKE_TIMEOUT
+        while self._server is None:
+            await self._read(connection, max(0.0, deadline - self._loop.now()))
 
-    def _on_handshake_timeout(self) -> None:
-        self._error(f"Timeout waiting for handshake from auth server. my pid={os.getpid()}, input bytes=0")
-        self._lose("")
+    async def _read(self, connection: Connection, seconds: float | None = None) -> None:
+        data = await connection.read(seconds=seconds)
+        if not data:
+            raise ConnectionLost("EOF")
+        self._protocol.receive_data(data)
+        while (event := self._protocol.next_event()) is not None:
+            if isinstance(event, Ready):
+                self._server = event
+                self._ready.set(None)
+            elif isinstance(event, AuthOk | AuthFail) and self._server is not None:
+                self._waiting.pop(event.id).set(Answer(event, self._server))
 
-    def _on_end(self, reason: str) -> None:
-        if self._callbacks:
-            self._process.log.warning(
-                f"Auth connection closed with {len(self._callbacks)} pending requests "
-                f"(pid={os.getpid()}, {reason or 'EOF'})"
-            )
-        self._lose(reason)
+    def _lose(self) -> None:
+        self._sender = None
+        self._server = None
+        if self._ready.settled:
+            self._ready = self._loop.promise()
+        waiting, self._waiting = self._waiting, {}
+        for answer in waiting.values():
+            answer.fail(AuthLost())
 
-    def _lose(self, reason: str) -> None:
-        if self._handshake_timer is not None:
-            self._handshake_timer.cancel()
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
-        self.handshake = None
-        callbacks = list(self._callbacks.values())
-        self._callbacks.clear()
-        for callback in callbacks:
-            callback(None)
-        self._reconnect_later()
-
-    def _reconnect_later(self) -> None:
-        wait = max(0.0, self._connected_at + RECONNECT_INTERVAL - monotonic())
-        self._process.loop.after(wait, self.connect)
+    def _new_protocol(self) -> AuthClient:
+        return AuthClient(os.getpid(), self._dialect.auth_client_minor, self._dialect.auth_request_parameters)
 
     def _error(self, text: str) -> None:
-        self._process.log.error(f"auth-client: conn unix:{os.fsdecode(self._path)}: {text}")
+        self._log.error(f"auth-client: conn unix:{self._where}: {text}")

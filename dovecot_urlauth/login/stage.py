@@ -1,18 +1,35 @@
-"""All the clients of one imap-urlauth-login process (login-common/main.c)."""
+"""All the clients of one imap-urlauth-login process, and what they share (login-common/main.c)."""
 
 from __future__ import annotations
 
-from dovecot_urlauth.login.auth import AuthConnection
-from dovecot_urlauth.login.client import LoginClient
+from dovecot_urlauth.login.auth import Auth
+from dovecot_urlauth.login.handoff import Handoffs
+from dovecot_urlauth.login.session import Session
 from dovecot_urlauth.service.ahead import still_there
+from dovecot_urlauth.service.connection import Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
+    from typing import Protocol
 
+    from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.login.logformat import LogFormat
-    from dovecot_urlauth.service.callback_process import ServiceProcess
-    from dovecot_urlauth.service.title import ProcessTitle
+    from dovecot_urlauth.service.log import Log
+    from dovecot_urlauth.service.loop import Loop
+
+    class Surroundings(Protocol):
+        """What the stage needs of the process that it lives in."""
+
+        loop: Loop
+        dialect: Dialect
+        log: Log
+
+    class Title(Protocol):
+        """What shows what the process does."""
+
+        def show(self, text: str) -> None: ...
+
 
 AUTH_SOCKET = b"tokenlogin"
 HANDOFF_SOCKET = b"imap-urlauth"
@@ -22,14 +39,15 @@ AHEAD_PATIENCE = 2.0
 
 
 class LoginStage:
-    """Keeps the clients in the order they came, the auth connection they share, and the title."""
+    """Counts the clients in the title; keeps the auth connection, and the one that was made at start."""
 
-    keeps_listeners = True
+    is_login = True
+    takes_descriptors = False
 
     def __init__(
         self,
-        process: ServiceProcess,
-        title: ProcessTitle,
+        process: Surroundings,
+        title: Title,
         log_format: LogFormat,
         *,
         directory: bytes = b"",
@@ -41,45 +59,35 @@ class LoginStage:
 
         ``ahead`` is a connection to the hand-off socket that was made at start.
         """
-        self.process = process
-        self.log_format = log_format
+        self.loop = process.loop
+        self.log = process.log
+        self.dialect = process.dialect
         self.texts = process.dialect.login_texts
+        self.log_format = log_format
+        self.handoffs = Handoffs(process.loop, process.log, process.dialect)
+        self.auth = Auth(process.loop, process.log, process.dialect, directory + (auth_socket or AUTH_SOCKET))
         self._title = title
         self._directory = directory
         self._handoff_socket = handoff_socket or HANDOFF_SOCKET
         self._ahead = ahead
-        self._clients: dict[LoginClient, None] = {}
+        self._clients = 0
         self._last_tag = 0
-        self.auth = AuthConnection(process, directory + (auth_socket or AUTH_SOCKET), self._on_auth_ready)
 
-    def accept(self, connection: socket) -> None:
-        client = LoginClient(self, connection)
-        self._clients[client] = None
-        self._show_title()
+    def start(self) -> None:
+        """Connect to auth before the first client comes."""
+        self.loop.spawn(self.auth.keep(), "auth")
+
+    async def serve(self, connection: Connection) -> None:
+        self._count(1)
         if self._ahead is not None:
-            self.process.loop.after(AHEAD_PATIENCE, self._give_up_ahead)
-        if self.auth.handshake is not None:
-            client.auth_ready()
-
-    def make_room(self) -> None:
-        oldest = next(iter(self._clients), None)
-        if oldest is not None:
-            oldest.crowd_out()
-
-    def master_died(self) -> None:
-        self.terminate()
-
-    def terminate(self) -> None:
-        for client in list(self._clients):
-            client.shut_down()
+            self.loop.spawn(self._give_up_ahead(), "ahead")
+        try:
+            await Session(self, connection).serve()
+        finally:
+            self._count(-1)
 
     def child_exited(self) -> None:
         """Login processes have no children."""
-
-    def client_gone(self, client: LoginClient) -> None:
-        del self._clients[client]
-        self._show_title()
-        self.process.release()
 
     def next_tag(self) -> int:
         """A number for one hand-off, never 0."""
@@ -91,25 +99,24 @@ class LoginStage:
         name = override if override and b"/" not in override else self._handoff_socket
         return self._directory + name
 
-    def take_ahead(self, path: bytes) -> socket | None:
+    def take_ahead(self, path: bytes) -> Connection | None:
         """The connection that was made at start, once, if it leads to ``path`` and is still there."""
         ahead, self._ahead = self._ahead, None
         if ahead is None:
             return None
+        connection = Connection(self.loop, ahead)
         if path == self.handoff_path(None) and still_there(ahead):
-            return ahead
-        ahead.close()
+            return connection
+        connection.close()
         return None
 
-    def _give_up_ahead(self) -> None:
-        if self._ahead is not None:
-            self._ahead.close()
-            self._ahead = None
+    async def _give_up_ahead(self) -> None:
+        await self.loop.sleep(AHEAD_PATIENCE)
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.close()
 
-    def _on_auth_ready(self) -> None:
-        for client in list(self._clients):
-            client.auth_ready()
-
-    def _show_title(self) -> None:
-        count = len(self._clients)
-        self._title.show({0: "", 1: "[pre-login]"}.get(count, f"[{count} pre-login]"))
+    def _count(self, change: int) -> None:
+        self._clients += change
+        shown = {0: "", 1: "[pre-login]"}
+        self._title.show(shown.get(self._clients, f"[{self._clients} pre-login]"))

@@ -12,9 +12,9 @@ from dovecot_urlauth.config.wanted import LOGIN
 from dovecot_urlauth.login.logformat import LogFormat
 from dovecot_urlauth.login.stage import LoginStage
 from dovecot_urlauth.service import sandbox
-from dovecot_urlauth.service.callback_process import ServiceProcess
 from dovecot_urlauth.service.options import parse_options
 from dovecot_urlauth.service.privileges import drop_to_restrictions
+from dovecot_urlauth.service.process import ServiceProcess
 from dovecot_urlauth.service.run import Fatal, Start
 from dovecot_urlauth.service.title import start_title
 
@@ -56,7 +56,7 @@ def serve(start: Start, ahead: socket | None) -> int:
         handoff_socket=options.last("l", "").encode(),
         ahead=ahead,
     )
-    stage.auth.connect()
+    stage.start()
     sandbox.enter(mode, start.log)
     process.serve(stage)
     return 0

@@ -10,6 +10,7 @@ import pytest
 from dovecot_urlauth.dialect.versions import DOVECOT_2_4_2
 from dovecot_urlauth.login import main
 from dovecot_urlauth.login.stage import LoginStage
+from dovecot_urlauth.service.loop import Loop
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def pair():
 
 
 def stage(ahead, directory=b""):
-    process = types.SimpleNamespace(dialect=DOVECOT_2_4_2)
+    process = types.SimpleNamespace(dialect=DOVECOT_2_4_2, loop=Loop(), log=None)
     return LoginStage(process, title=None, log_format=None, directory=directory, ahead=ahead)
 
 
@@ -31,7 +32,10 @@ def stage(ahead, directory=b""):
 def test_the_first_client_gets_it(pair, directory):
     login = stage(pair[0], directory)
     path = login.handoff_path(None)
-    assert login.take_ahead(path) is pair[0]
+    taken = login.take_ahead(path)
+    assert taken is not None
+    taken.send_now(b"x")
+    assert pair[1].recv(1) == b"x"
     assert login.take_ahead(path) is None
 
 

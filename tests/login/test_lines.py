@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_13, DOVECOT_2_3_19, DOVECOT_2_4_2
-from dovecot_urlauth.login.client import new_session_id
 from dovecot_urlauth.login.ending import Ending, Progress, describe_ending
 from dovecot_urlauth.login.logformat import LogFormat, expand
+from dovecot_urlauth.login.session import new_session_id
 
 BOB = {"user": "bob", "mechanism": "DOVECOT-TOKEN", "secured": "secured", "session": "S"}
 NOBODY = {"secured": "secured", "session": "S"}

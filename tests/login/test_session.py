@@ -1,0 +1,688 @@
+"""Clients of imap-urlauth-login, from their first byte to the hand-off or the line that says why not."""
+
+from __future__ import annotations
+
+import os
+import types
+
+import pytest
+
+from dovecot_urlauth.dialect.versions import DOVECOT_2_3_13, DOVECOT_2_3_19, DOVECOT_2_4_2
+from dovecot_urlauth.login import auth, handoff, session
+from dovecot_urlauth.login.logformat import LogFormat
+from dovecot_urlauth.login.stage import LoginStage
+from dovecot_urlauth.service.process import MasterDied, ProcessFull, Terminated
+from dovecot_urlauth.service.sockets import PeerCredentials
+from dovecot_urlauth.wire.handoff import STATUS_INTERNAL_ERROR, STATUS_OK, Handoff, pack, pack_reply
+from tests.transcript import Recorder, Transcript
+
+COOKIE = bytes(range(16))
+PID = os.getpid()
+HANDSHAKE = rf"""
+    auth !connect
+    auth> VERSION\t1\t4\nCPID\t{PID}
+    auth< VERSION\t1\t4
+    auth< MECH\tDOVECOT-TOKEN\tprivate
+    auth< SPID\t6204
+    auth< CUID\t3
+    auth< COOKIE\t{COOKIE.hex()}
+    auth< DONE
+"""
+GREETING = r"""
+    S: VERSION\timap-urlauth\t2\t0
+"""
+VERSION = r"""
+    C: VERSION\timap-urlauth\t2\t0
+"""
+AUTH = r"""
+    C: AUTH\timap\t6216\tbob\tsession\ttoken
+"""
+QUESTION = (
+    "AUTH\\t{id}\\tDOVECOT-TOKEN\\tprotocol=imap-urlauth\\tfinal-resp-ok\\tsecured\\tno-penalty\\tsession=S\\t"
+)
+ASKED = r"""
+    auth> AUTH\t1\tDOVECOT-TOKEN\tprotocol=imap-urlauth\tfinal-resp-ok\tsecured\tno-penalty\t\
+    auth> session=S\tresp=aW1hcAA2MjE2AGJvYgBzZXNzaW9uAHRva2Vu
+"""
+OPENED = HANDSHAKE + GREETING + VERSION + AUTH + ASKED
+SENT = r"""
+    auth< OK\t1\tuser=bob
+    broker !connect
+    broker> +fd {handoff}\
+"""
+ABORTED = "log: Info: Login aborted: "
+UNKNOWN = ": user=<>, secured, session=<S>"
+ASKING = ": user=<>, method=DOVECOT-TOKEN, secured, session=<S>"
+BOB = ": user=<bob>, method=DOVECOT-TOKEN, secured, session=<S>"
+NO_ATTEMPT = "(no auth attempts in {} secs) (no_auth_attempts)"
+NOT_READY = "(disconnected before auth was ready, waited {} secs) (auth_process_not_ready)"
+INTERNAL = "(internal failure, 1/1 successful auths in 0 secs) (internal_failure)"
+NOT_CONNECTED = "Transport endpoint is not connected"
+END = """
+    ended
+"""
+
+
+def the_handoff(dialect=DOVECOT_2_4_2, tag=1, auth_id=1, surplus=b""):
+    return Handoff(tag, 6204, auth_id, PID, COOKIE, dialect.handoff.flags, 77, b"S\0" + surplus)
+
+
+class Played:
+    """A login stage with one client, called bob, over a transcript."""
+
+    def __init__(
+        self, monkeypatch, text, dialect=DOVECOT_2_4_2, bytewise=False, peer_pid=6216, title=False, **values
+    ):
+        values = {"handoff": pack(dialect.handoff, the_handoff(dialect)), "pid": PID, **values}
+        self.transcript = Transcript(text, values=values, bytewise=bytewise)
+        self.transcript.paths = {b"tokenlogin": "auth", b"imap-urlauth": "broker", b"other": "other"}
+        monkeypatch.setattr(auth, "connect", self.transcript.connect)
+        monkeypatch.setattr(handoff, "connect", self.transcript.connect)
+        monkeypatch.setattr(session, "new_session_id", lambda: b"S")
+        process = types.SimpleNamespace(loop=self.transcript.loop, log=self.transcript.log, dialect=dialect)
+        texts = dialect.login_texts
+        shown = Recorder(self.transcript, "title") if title else types.SimpleNamespace(show=lambda text: None)
+        self.stage = LoginStage(process, shown, LogFormat(texts.log_format, texts.log_format_elements))
+        self.transcript.actions = {
+            "sigterm": lambda: self.transcript.cancel(Terminated()),
+            "full": lambda: self.transcript.cancel(ProcessFull()),
+            "master": lambda: self.transcript.cancel(MasterDied()),
+            "another": self.accept,
+            "nameless": lambda: setattr(self.transcript.connections["client"], "credentials", None),
+        }
+
+    def accept(self, name="another"):
+        client = self.transcript.connection(name)
+        client.credentials = PeerCredentials(6216, 1000, 1000)
+        self.transcript.loop.spawn(self.stage.serve(client), name)
+
+    def play(self):
+        client = self.transcript.connection("client")
+        client.credentials = PeerCredentials(6216, 1000, 1000)
+        self.stage.start()
+        self.transcript.play(self.stage.serve(client))
+
+
+@pytest.fixture(params=[False, True], ids=["whole", "bytewise"])
+def play(request, monkeypatch):
+    def run(text, **options):
+        Played(monkeypatch, text, bytewise=request.param, **options).play()
+
+    return run
+
+
+def reply(status=STATUS_OK, tag=1):
+    return pack_reply(tag, status, 8897)
+
+
+def test_a_client_is_let_in(play):
+    play(
+        OPENED
+        + SENT
+        + r"""
+        broker< {reply}\
+        broker !closed
+        log: Info: Logged in: user=<bob>, method=DOVECOT-TOKEN, mpid=8897, secured, session=<S>
+        ended
+        """,
+        reply=reply(),
+    )
+
+
+def test_on_2_3_it_hears_nothing_before(play):
+    play(
+        rf"""
+        auth !connect
+        auth> VERSION\t1\t2\nCPID\t{PID}
+        auth< VERSION\t1\t2
+        auth< MECH\tDOVECOT-TOKEN
+        auth< SPID\t6204\nCUID\t3\nCOOKIE\t{COOKIE.hex()}\nDONE
+        C: VERSION\timap-urlauth\t2\t0
+        C: AUTH\timap\t6216\tbob\tsession\ttoken
+        auth> AUTH\t1\tDOVECOT-TOKEN\tservice=imap-urlauth\tsecured\tno-penalty\tsession=S\t\
+        auth> resp=aW1hcAA2MjE2AGJvYgBzZXNzaW9uAHRva2Vu
+        auth< OK\t1\tuser=bob
+        broker !connect
+        broker> +fd {{handoff}}\
+        broker< {{reply}}\
+        broker !closed
+        log: Info: Login: user=<bob>, method=DOVECOT-TOKEN, mpid=8897, secured, session=<S>
+        ended
+        """,
+        dialect=DOVECOT_2_3_19,
+        reply=reply(),
+    )
+
+
+def test_what_it_says_too_early_is_handed_on(monkeypatch):
+    Played(
+        monkeypatch,
+        HANDSHAKE
+        + GREETING
+        + r"""
+        C: VERSION\timap-urlauth\t2\t0\nAUTH\timap\t6216\tbob\tsession\ttoken\nURL\timap:x
+        """
+        + ASKED
+        + SENT,
+        handoff=pack(DOVECOT_2_4_2.handoff, the_handoff(surplus=b"URL\timap:x\n")),
+    ).play()
+
+
+def test_auth_names_another_socket(play):
+    play(
+        OPENED
+        + r"""
+        auth< OK\t1\tuser=bob\tpostlogin_socket=other
+        other !connect
+        other> +fd {handoff}\
+        """
+    )
+
+
+def test_auth_names_no_path(play):
+    play(
+        OPENED
+        + r"""
+        auth< OK\t1\tuser=bob\tpostlogin_socket=../other
+        broker !connect
+        broker> +fd {handoff}\
+        """
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "error", "reason"),
+    [
+        (
+            r"VERSION\timap-urlauth\t1\t0",
+            "IMAP URLAUTH client not compatible with this server (mixed old and new binaries?) "
+            "VERSION\timap-urlauth\t1\t0",
+            "Version mismatch",
+        ),
+        (
+            VERSION.strip()[3:] + r"\nAUTH\tx",
+            "IMAP URLAUTH client sent unexpected AUTH input: AUTH\tx",
+            "Unexpected input",
+        ),
+        (
+            VERSION.strip()[3:] + r"\nAUTH\tpop3\t6216\tbob\tsession\ttoken",
+            "IMAP URLAUTH accessed from inappropriate service: pop3",
+            "Unexpected input",
+        ),
+        (
+            VERSION.strip()[3:] + r"\nAUTH\timap\t1\tbob\tsession\ttoken",
+            "IMAP URLAUTH client sent invalid session pid 1 in AUTH request: "
+            "it did not match peer credentials (pid=6216, uid=1000)",
+            "Invalid AUTH request",
+        ),
+    ],
+)
+def test_wrong_lines(play, line, error, reason):
+    play(
+        HANDSHAKE
+        + GREETING
+        + rf"""
+        C: {line}
+        log: Error: {error}{UNKNOWN}
+        {ABORTED}{reason} {NO_ATTEMPT.format(0)}{UNKNOWN}
+        ended
+        """
+    )
+
+
+def test_an_endless_line(monkeypatch):
+    Played(
+        monkeypatch,
+        HANDSHAKE + GREETING + "C: {long}\n" + f"{ABORTED}Input buffer full {NO_ATTEMPT.format(0)}{UNKNOWN}" + END,
+        long=b"x" * 1026,
+    ).play()
+
+
+def test_a_client_whose_credentials_the_kernel_does_not_know(play):
+    play(
+        HANDSHAKE
+        + GREETING
+        + "!nameless"
+        + VERSION
+        + AUTH
+        + f"""
+        log: Error: IMAP URLAUTH client's peer credentials are missing: {NOT_CONNECTED}{UNKNOWN}
+        {ABORTED}Invalid AUTH request {NO_ATTEMPT.format(0)}{UNKNOWN}
+        ended
+        """
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "why", "user"),
+    [
+        (r"FAIL\t1\tuser=bob", "auth failed, 1 attempts in 2 secs) (auth_failed", BOB),
+        (r"FAIL\t1", "auth failed, 1 attempts in 2 secs) (auth_failed", ASKING),
+        (
+            r"FAIL\t1\tcode=temp_fail",
+            "auth service reported temporary failure, 1 attempts in 2 secs) (temp_failed",
+            ASKING,
+        ),
+        (r"OK\t1\tuser=bob\tnologin", "auth failed, 1 attempts in 2 secs) (auth_failed", BOB),
+    ],
+)
+def test_auth_says_no(play, answer, why, user):
+    play(
+        OPENED
+        + rf"""
+        ..2s
+        auth< {answer}
+        S: FAILED
+        {ABORTED}Authentication failed ({why}){user}
+        ended
+        """
+    )
+
+
+def test_auth_is_silent_for_150_seconds(play):
+    play(
+        OPENED
+        + rf"""
+        ..149s
+        ..1s
+        S: FAILED
+        auth> CANCEL\t1
+        {ABORTED}Authentication failed (auth service reported temporary failure, 1 attempts in 150 secs) \
+(temp_failed){ASKING}
+        ended
+        """.replace("\\\n", "")
+    )
+
+
+def test_auth_is_lost_while_it_thinks(play):
+    play(
+        OPENED
+        + rf"""
+        auth !close
+        log: Warning: Auth connection closed with 1 pending requests (pid={PID}, EOF)
+        auth !closed
+        S: FAILED
+        {ABORTED}Authentication failed (auth process communication failure, 1 attempts in 0 secs) \
+(auth_process_comm_fail){ASKING}
+        ended
+        ..5s
+        auth !connect
+        auth> VERSION\t1\t4\nCPID\t{PID}
+        """.replace("\\\n", "")
+    )
+
+
+def test_auth_is_lost_before_the_question(play):
+    play(
+        HANDSHAKE
+        + GREETING
+        + VERSION
+        + r"""
+        auth !lost ECONNRESET
+        auth !closed
+        """
+        + AUTH
+        + f"""
+        S: FAILED
+        {ABORTED}Auth process broken (auth process communication failure, 1 attempts in 0 secs) \
+(auth_process_comm_fail){UNKNOWN}
+        ended
+        """.replace("\\\n", "")
+    )
+
+
+def test_a_client_makes_login_connect_to_auth_again_at_once(play):
+    play(
+        HANDSHAKE
+        + GREETING
+        + r"""
+        ..1s
+        auth !close
+        auth !closed
+        ..1s
+        !another
+        """
+        + HANDSHAKE
+        + r"""
+        another> VERSION\timap-urlauth\t2\t0
+        """
+    )
+
+
+def test_auth_is_not_ready(play):
+    play(
+        rf"""
+        auth !connect
+        auth> VERSION\t1\t4\nCPID\t{PID}
+        ..10s
+        log: Warning: Auth process not responding, delayed sending initial response (greeting){UNKNOWN}
+        ..20s
+        log: Error: auth-client: conn unix:tokenlogin: Timeout waiting for handshake from auth server. \
+my pid={PID}, input bytes=0
+        auth !closed
+        auth !connect
+        auth> VERSION\t1\t4\nCPID\t{PID}
+        auth !refuse ECONNREFUSED
+        ..30s
+        log: Error: auth-client: conn unix:tokenlogin: Timeout waiting for handshake from auth server. \
+my pid={PID}, input bytes=0
+        auth !closed
+        log: Error: auth-client: conn unix:tokenlogin: connect(tokenlogin) failed: Connection refused
+        ..5s
+        """.replace("\\\n", "")
+        + HANDSHAKE
+        + GREETING
+        + r"""
+        ..114s
+        ..1s
+        """
+        + f"{ABORTED}Inactivity {NO_ATTEMPT.format(180)}{UNKNOWN}"
+        + END
+    )
+
+
+def test_auth_is_never_ready(play):
+    play(
+        rf"""
+        auth !connect
+        auth> VERSION\t1\t4\nCPID\t{PID}
+        auth< VERSION\t2\t0
+        log: Error: auth-client: conn unix:tokenlogin: Auth server sent invalid version line: VERSION	2	0
+        auth !closed
+        !full
+        {ABORTED}Connection queue full {NOT_READY.format(0)}{UNKNOWN}
+        ended
+        """
+    )
+
+
+@pytest.mark.parametrize("before", ["", VERSION])
+def test_silence(play, before):
+    play(HANDSHAKE + GREETING + before + f"..180s\n{ABORTED}Inactivity {NO_ATTEMPT.format(180)}{UNKNOWN}" + END)
+
+
+def test_each_byte_gives_more_time(play):
+    play(
+        HANDSHAKE
+        + GREETING
+        + "..170s\nC: VERS\\\n..170s\nC: ION\\timap-urlauth\\t2\\t0\n..180s\n"
+        + f"{ABORTED}Inactivity {NO_ATTEMPT.format(520)}{UNKNOWN}"
+        + END
+    )
+
+
+@pytest.mark.parametrize(
+    ("dialect", "text"),
+    [
+        (DOVECOT_2_3_13, "Disconnected: Disconnected"),
+        (DOVECOT_2_3_19, "Disconnected: Connection closed"),
+        (DOVECOT_2_4_2, f"Login aborted: Connection closed {NO_ATTEMPT.format(0)}"),
+    ],
+)
+def test_the_client_leaves(play, dialect, text):
+    minor = dialect.auth_client_minor
+    greeting = GREETING if dialect.login_greets else ""
+    opened = HANDSHAKE.replace("4\\nCPID", f"{minor}\\nCPID") + greeting
+    play(opened + f"client !close\nlog: Info: {text}{UNKNOWN}" + END, dialect=dialect)
+
+
+def test_the_clients_connection_breaks(play):
+    play(
+        HANDSHAKE
+        + GREETING
+        + "client !lost ECONNRESET\n"
+        + f"{ABORTED}Connection closed: Connection reset by peer {NO_ATTEMPT.format(0)}{UNKNOWN}"
+        + END
+    )
+
+
+def test_the_client_leaves_before_auth_is_there(play):
+    play(
+        rf"""
+        auth !connect
+        auth> VERSION\t1\t4\nCPID\t{PID}
+        ..3s
+        client !close
+        {ABORTED}Connection closed {NOT_READY.format(3)}{UNKNOWN}
+        ended
+        """
+    )
+
+
+def test_the_client_leaves_while_auth_thinks(play):
+    play(
+        OPENED
+        + rf"""
+        client !close
+        auth> CANCEL\t1
+        {ABORTED}Connection closed (auth failed, 1 attempts in 0 secs) (auth_failed){ASKING}
+        ended
+        auth< CANCELLED\t1
+        auth< OK\t1\tuser=bob
+        """
+    )
+
+
+def test_the_client_leaves_while_it_is_handed_on(play):
+    play(
+        OPENED
+        + SENT
+        + f"""
+        client !close
+        broker !closed
+        {ABORTED}Connection closed {INTERNAL}{BOB}
+        ended
+        """
+    )
+
+
+FAILED_LINE = "log: Error: master(imap-urlauth): {} (client-pid={{pid}}, client-id=1, rip=, created {} msecs ago, "
+
+
+@pytest.mark.parametrize(
+    ("happens", "error", "got", "age"),
+    [
+        (
+            "broker !close",
+            "read() failed: Remote closed connection (destination service { process_limit } reached?)",
+            0,
+            0,
+        ),
+        (
+            "broker< abc\\\nbroker !close",
+            "read() failed: Remote closed connection (destination service { process_limit } reached?)",
+            3,
+            0,
+        ),
+        ("broker !lost ECONNRESET", "read() failed: Connection reset by peer", 0, 0),
+        ("broker< {other}\\", "Received reply with unknown tag 9", 12, 0),
+        ("..90s", "Login request timed out", 0, 90000),
+    ],
+)
+def test_imap_urlauth_does_not_take_the_client(play, happens, error, got, age):
+    play(
+        OPENED
+        + SENT
+        + happens
+        + f"""
+        {FAILED_LINE.format(error, age)}received {got}/4 bytes)
+        broker !closed
+        auth> CANCEL\\t1
+        client !shutdown
+        {ABORTED}Internal login failure (pid={PID} id=1) {INTERNAL.replace("0", str(age // 1000))}{BOB}
+        ended
+        """,
+        other=reply(tag=9),
+    )
+
+
+def test_imap_urlauth_refuses_and_has_said_why(play):
+    play(
+        OPENED
+        + SENT
+        + rf"""
+        broker< {{no}}\
+        broker !closed
+        auth> CANCEL\t1
+        client !shutdown
+        {ABORTED}Internal login failure (pid={PID} id=1) {INTERNAL}{BOB}
+        ended
+        """,
+        no=reply(STATUS_INTERNAL_ERROR),
+    )
+
+
+def test_imap_urlauth_is_not_there(play):
+    play(
+        "broker !refuse ENOENT\n"
+        + OPENED
+        + rf"""
+        auth< OK\t1\tuser=bob
+        {FAILED_LINE.format("net_connect_unix(imap-urlauth) failed: No such file or directory", 0)}\
+received 0/4 bytes)
+        auth> CANCEL\t1
+        client !shutdown
+        {ABORTED}Internal login failure (pid={PID} id=1) {INTERNAL}{BOB}
+        ended
+        """.replace("\\\n", "")
+    )
+
+
+def test_imap_urlauths_backlog_is_full_for_a_moment(play):
+    play(
+        "broker !full\n" * 3
+        + OPENED
+        + r"""
+        auth< OK\t1\tuser=bob
+        ..0.06s
+        log: Warning: net_connect_unix(imap-urlauth) succeeded only after 3 retries - took 60000 us
+        broker !connect
+        broker> +fd {handoff}\
+        """
+    )
+
+
+def test_imap_urlauths_backlog_is_full_for_long(play):
+    play(
+        "broker !full\n" * 30
+        + OPENED
+        + rf"""
+        auth< OK\t1\tuser=bob
+        ..0.6s
+        {FAILED_LINE.format("net_connect_unix(imap-urlauth) failed: Resource temporarily unavailable", 500)}\
+received 0/4 bytes)
+        auth> CANCEL\t1
+        client !shutdown
+        {ABORTED}Internal login failure (pid={PID} id=1) {INTERNAL}{BOB}
+        ended
+        """.replace("\\\n", "")
+    )
+
+
+def test_imap_urlauth_takes_no_byte(play):
+    play(
+        "broker !stuck\n"
+        + OPENED
+        + rf"""
+        auth< OK\t1\tuser=bob
+        broker !connect
+        ..90s
+        {FAILED_LINE.format("Login request timed out", 90000)}received 0/4 bytes)
+        broker !closed
+        auth> CANCEL\t1
+        client !shutdown
+        {ABORTED}Internal login failure (pid={PID} id=1) {INTERNAL.replace("0", "90")}{BOB}
+        ended
+        """
+    )
+
+
+OVER = {
+    "full": (
+        "Connection queue full",
+        "client_limit and process_limit was hit and this login session was killed.) (process_full",
+    ),
+    "sigterm": ("Server shutting down", "The process is shutting down so the login is aborted.) (shutting_down"),
+    "master": ("Server shutting down", "The process is shutting down so the login is aborted.) (shutting_down"),
+}
+
+
+@pytest.mark.parametrize("event", list(OVER))
+@pytest.mark.parametrize(
+    ("opened", "user", "cancelled"),
+    [
+        (HANDSHAKE + GREETING, UNKNOWN, ""),
+        (OPENED, ASKING, "auth> CANCEL\\t1\n"),
+        (OPENED + SENT, BOB, "broker !closed\n"),
+    ],
+    ids=["reading", "asking", "handing-on"],
+)
+def test_the_process_lets_go(play, event, opened, user, cancelled):
+    reason, details = OVER[event]
+    play(opened + f"!{event}\n{cancelled}{ABORTED}{reason} ({details}){user}" + END)
+
+
+def test_the_title_counts_clients(play):
+    play(
+        "title: [pre-login]"
+        + HANDSHAKE
+        + GREETING
+        + r"""
+        !another
+        title: [2 pre-login]
+        another> VERSION\timap-urlauth\t2\t0
+        client !close
+        """
+        + f"{ABORTED}Connection closed {NO_ATTEMPT.format(0)}{UNKNOWN}\n"
+        + "title: [pre-login]",
+        title=True,
+    )
+
+
+def test_the_next_client_has_the_next_ids(play):
+    play(
+        OPENED
+        + SENT
+        + r"""
+        !another
+        another> VERSION\timap-urlauth\t2\t0
+        another< VERSION\timap-urlauth\t2\t0
+        another< AUTH\timap\t6216\tbob\tsession\ttoken
+        """
+        + ASKED.replace("AUTH\\t1", "AUTH\\t2")
+        + r"""
+        auth< OK\t2\tuser=bob
+        broker !connect
+        broker> +fd {second}\
+        """,
+        second=pack(DOVECOT_2_4_2.handoff, the_handoff(tag=2, auth_id=2)),
+    )
+
+
+def test_what_nobody_foresaw_in_auths_lines_ends_no_other_client(monkeypatch):
+    played = Played(
+        monkeypatch,
+        OPENED
+        + r"""
+        auth< OK\t1\tuser=bob
+        auth !closed
+        log: Error: KeyError
+        S: FAILED
+        """
+        + f"{ABORTED}Authentication failed (auth process communication failure, 1 attempts in 0 secs) "
+        + f"(auth_process_comm_fail){ASKING}\n..5s"
+        + HANDSHAKE,
+    )
+
+    def crash(self):
+        raise KeyError
+
+    def on_crash(name, error):
+        played.transcript.log.error(type(error).__name__)
+        monkeypatch.undo()
+        monkeypatch.setattr(auth, "connect", played.transcript.connect)
+
+    played.transcript.loop.on_crash = on_crash
+    real = auth.AuthClient.next_event
+    monkeypatch.setattr(auth.AuthClient, "next_event", lambda self: crash(self) if self.pending else real(self))
+    played.play()
