@@ -8,16 +8,14 @@ the client, or it gives root up for good and becomes that user.  Only then does 
     stage.py       accepting: who may connect
     children.py    the parent's view: which child is spare, which is whom
     link.py        the line between parent and child
-    child.py       a child's life: spare, reception, household
-    reception.py   the child while it is root: the control handshake and USER
-    handshake.py   the control connection's opening
+    child.py       a child's life: spare, selecting, serving;  parentlink.py: its end of the line
+    selecting.py   the child while it is root: the control handshake and USER
     userdb.py      asking auth about users
     target.py      from a name to a store, root given up in between
-    household.py   the process of one target user, with all of its clients
-    guest.py       one client and what belongs to it;  channel.py: its connection
-    session.py     the client's commands
-    answer.py      URL: from the command to the reply
-    waiting.py     waiting for all of them at once
-    preload.py     what a parent loads for its children;  rehearsal.py: a request gone through on nothing
+    serving.py     the process of one target user, with all of its clients
+    client.py      one client and what belongs to it;  pipes.py: its connection when that is no socket
+    session.py     the story of one client: URLs, END
+    urlfetch.py    URL: from the command to the reply
+    preload.py     what a parent loads for its children;  warmup.py: a request gone through on nothing
     standalone.py  the fetch protocol on stdin and stdout, without master
 """

@@ -1,88 +1,140 @@
-"""A child's life: spare, at the reception, then spare again or the process of a target user to its end."""
+"""A child's life: spare, selecting, then spare again or the process of a target user to its end."""
 
 from __future__ import annotations
 
-import select
+import os
 
-from dovecot_urlauth.service.environment import DEAD_PIPE_FD
-from dovecot_urlauth.worker.household import Household
-from dovecot_urlauth.worker.link import ALONE
-from dovecot_urlauth.worker.reception import Reception
-from dovecot_urlauth.worker.userdb import LookupFailed, UserdbConnection
-from dovecot_urlauth.worker.waiting import DIE_WITH_MASTER
+from dovecot_urlauth.service.environment import DEAD_PIPE_FD, STATUS_FD
+from dovecot_urlauth.service.loop import Loop
+from dovecot_urlauth.service.privileges import PrivilegesKept
+from dovecot_urlauth.service.run import EXIT_FATAL, EXIT_OK, describe
+from dovecot_urlauth.worker.client import SessionOver
+from dovecot_urlauth.worker.link import ALONE as NOT_SHARED
+from dovecot_urlauth.worker.selecting import select
+from dovecot_urlauth.worker.serving import TargetUserProcess
+from dovecot_urlauth.worker.userdb import LookupFailed, Userdb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
     from collections.abc import Callable
 
+    from dovecot_urlauth.service.connection import Connection
     from dovecot_urlauth.service.log import Log
+    from dovecot_urlauth.service.loop import Task
     from dovecot_urlauth.service.sockets import PeerCredentials
-    from dovecot_urlauth.worker.link import ParentLink
-    from dovecot_urlauth.worker.reception import Visit
+    from dovecot_urlauth.worker.parentlink import ParentLink
+    from dovecot_urlauth.worker.selecting import Selection
     from dovecot_urlauth.worker.target import WorkerConfig
-    from dovecot_urlauth.worker.waiting import Watch
+
+ANVIL_FD = 3
+DIE_WITH_MASTER = 30.0
+"""Seconds that clients get after master's death (master-service.c)."""
+
+
+class MasterDied(SessionOver):
+    """Master is gone, for so long that clients must go, too."""
 
 
 class Child:
     """Serves connections of imap-urlauth; raises PrivilegesKept when the process must end at once."""
 
-    def __init__(self, config: WorkerConfig, log: Log, show_title: Callable[[str], None], watch: Watch) -> None:
+    def __init__(self, loop: Loop, config: WorkerConfig, log: Log, show_title: Callable[[str], None]) -> None:
+        self._loop = loop
         self._config = config
         self._log = log
         self._show_title = show_title
-        self._watch = watch
-        self._userdb = UserdbConnection(config.dialect, config.userdb_path)
-        self._reception = Reception(config, self._userdb, log, watch)
-        _watch_master(watch)
+        self._userdb = Userdb(loop, config.dialect, config.userdb_path)
+        self._is_spare = False
 
-    def serve(self, connection: socket, peer: PeerCredentials) -> None:
+    async def serve(self, connection: Connection, peer: PeerCredentials) -> None:
         """Serve one connection, which is the process's only one."""
-        visit = self._reception.receive(connection, peer)
-        if visit is not None:
-            self._keep_house(visit, None)
-
-    def wait_and_serve(self, link: ParentLink) -> None:
-        """Serve what the parent sends over ``link``, as long as it is there."""
-        from dovecot_urlauth.worker.rehearsal import rehearse
-
+        master = self._loop.spawn(self._heed_master(self._loop.current), "master")
         try:
-            self._userdb.connect()
+            selection = await self._select(connection, peer)
+            if selection is not None:
+                await self._become(selection, None)
+        except SessionOver:
+            return
+        finally:
+            master.cancel(SessionOver())
+
+    async def wait_and_serve(self, link: ParentLink) -> None:
+        """Serve what the parent sends over ``link``, as long as it is there."""
+        from dovecot_urlauth.worker.warmup import warm_up
+
+        self._loop.spawn(self._heed_master(self._loop.current), "master")
+        try:
+            await self._userdb.connect()
         except LookupFailed:
-            self._userdb.disconnect()  # the lookup tries again, and says what is wrong
-        rehearse(self._config)
+            pass  # the lookup tries again, and says what is wrong
+        await warm_up(self._loop, self._config)
         debugging = self._log.pipe.debugging
-        while self._serve_next(link):
+        while await self._serve_next(link):
             self._log.pipe.debugging = debugging
 
-    def _serve_next(self, link: ParentLink) -> bool:
+    async def _serve_next(self, link: ParentLink) -> bool:
         """Wait for a connection and see to it; whether the process can be a spare again."""
         self._show_title("[spare]")
-        given = link.await_connection()
-        visit = None if given is None else self._reception.receive(*given)
-        if visit is None:
+        try:
+            self._is_spare = True
+            given = await link.connection()
+        finally:
+            self._is_spare = False
+        selection = None if given is None else await self._select(*given)
+        if selection is None:
             return False
-        guest, key = visit.guest, visit.resident.key
+        client, key = selection.client, selection.target.key
         if key is None:
-            link.say(ALONE)
-            self._keep_house(visit, None)
+            link.say(NOT_SHARED)
+            link.close()
+            await self._become(selection, None)
             return False
-        if not link.offer(key, guest.access, guest.fds):
-            self._keep_house(visit, link)
+        if not await link.offer(key, client.access, client.fds):
+            await self._become(selection, link)
             return False
-        guest.close()
+        client.close()
         return True
 
-    def _keep_house(self, visit: Visit, link: ParentLink | None) -> None:
-        household = Household(self._config, self._userdb, self._log, self._show_title, self._watch, link)
-        household.serve(visit.resident, visit.guest)
+    async def _select(self, connection: Connection, peer: PeerCredentials) -> Selection | None:
+        return await select(self._loop, connection, peer, self._config, self._userdb, self._log)
+
+    async def _become(self, selection: Selection, link: ParentLink | None) -> None:
+        self._userdb.close()  # root made it, and it answers more than the target user may know
+        process = TargetUserProcess(self._loop, self._config, self._log, self._show_title, link)
+        await process.serve(selection)
+
+    async def _heed_master(self, life: Task[None]) -> None:
+        """Notice master's death, which ends a spare at once and leaves clients half a minute."""
+        await self._loop.hung_up(DEAD_PIPE_FD)
+        if not self._is_spare:
+            await self._loop.sleep(DIE_WITH_MASTER)
+        life.cancel(MasterDied())
 
 
-def _watch_master(watch: Watch) -> None:
-    """Notice master's death, which leaves the clients half a minute."""
+def live(link_end: socket, config: WorkerConfig, log: Log, show_title: Callable[[str], None]) -> int:
+    """A forked child from its first moment to its exit status.
 
-    def master_died() -> None:
-        watch.remove(DEAD_PIPE_FD)
-        watch.end_within(DIE_WITH_MASTER)
+    What belongs to the parent was let go of, but for master's own descriptors, of which only the dead pipe is
+    of use here.
+    """
+    from dovecot_urlauth.worker.parentlink import ParentLink
 
-    watch.add(DEAD_PIPE_FD, master_died, select.POLLERR)
+    for fd in (ANVIL_FD, STATUS_FD):
+        try:
+            os.close(fd)
+        except OSError:
+            continue  # not every service gets every fd
+    loop = Loop()
+    loop.on_crash = lambda name, error: log.error(f"Unexpected {describe(error)}")
+    try:
+        loop.run(Child(loop, config, log, show_title).wait_and_serve(ParentLink(loop, link_end)))
+    except SessionOver:
+        return EXIT_OK
+    except PrivilegesKept as error:
+        log.fatal(str(error))
+        return EXIT_FATAL
+    except BaseException as error:
+        log.fatal(f"Unexpected {describe(error)}")
+        return EXIT_FATAL
+    return EXIT_OK

@@ -1,8 +1,9 @@
-"""What the parent does once for all its children: the modules that they import on use, and a few rehearsals."""
+"""What the parent does once for all its children: the modules that they import on use, and a few warm-ups."""
 
 from __future__ import annotations
 
-from dovecot_urlauth.worker.rehearsal import rehearse
+from dovecot_urlauth.service.loop import Loop
+from dovecot_urlauth.worker.warmup import warm_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ MODULES = (
     "dovecot_urlauth.store.native.mailbox",
     "encodings.utf_16_be",
 )
-REHEARSALS = 10
+WARM_UPS = 10
 """After so many runs the interpreter has adapted its code (PEP 659), which the children then share."""
 
 
@@ -24,5 +25,7 @@ def preload(config: WorkerConfig) -> None:
     """Load everything that serving a URL takes in this dialect, and run it."""
     for name in MODULES:
         __import__(name)
-    for _ in range(REHEARSALS):
-        rehearse(config)
+    loop = Loop()
+    for _ in range(WARM_UPS):
+        loop.run(warm_up(loop, config))
+    loop.close()

@@ -1,123 +1,112 @@
-"""The client's commands behind USER: URLs, then END (imap-urlauth-worker-common.c)."""
+"""The story of one client behind its USER: URLs, then END (imap-urlauth-worker-common.c)."""
 
 from __future__ import annotations
 
 import os
 
 from dovecot_urlauth.message.errors import MessageError
+from dovecot_urlauth.service.process import ProcessOver
+from dovecot_urlauth.service.run import describe
 from dovecot_urlauth.store.errors import StoreError
-from dovecot_urlauth.url.access import Accessor
-from dovecot_urlauth.wire.fetch import CommandReader, EndCommand, UrlCommand
+from dovecot_urlauth.wire.control import DISCONNECTED, FINISHED
+from dovecot_urlauth.wire.fetch import OK_LINE, CommandReader, UrlCommand
 from dovecot_urlauth.wire.lines import ProtocolError
-from dovecot_urlauth.worker.answer import Answerer
-from dovecot_urlauth.worker.userdb import LookupFailed
-from dovecot_urlauth.worker.waiting import ConnectionOver
+from dovecot_urlauth.worker.client import ClientGone, SessionOver, client_prefix, readable_user
+from dovecot_urlauth.worker.urlfetch import UrlFetcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.service.log import Log
-    from dovecot_urlauth.wire.control import Access
-    from dovecot_urlauth.wire.fetch import UserCommand
-    from dovecot_urlauth.worker.answer import Reply
-    from dovecot_urlauth.worker.channel import ClientChannel
-    from dovecot_urlauth.worker.target import Target
-    from dovecot_urlauth.worker.userdb import UserdbConnection
-    from dovecot_urlauth.worker.waiting import Conversation
+    from dovecot_urlauth.service.loop import Loop
+    from dovecot_urlauth.wire.fetch import EndCommand, UserCommand
+    from dovecot_urlauth.worker.client import Client
+    from dovecot_urlauth.worker.target import OpenedTarget, WorkerConfig
+    from dovecot_urlauth.worker.userdb import Userdb
 
-ANONYMOUS = "anonymous"
 SMALL_REPLY = 65536
 """Up to this size a reply's line and its first bytes leave in one piece."""
+FAIR_SHARE = 1 << 20
+"""Bytes after which a client that reads as fast as we write lets the others have their turn."""
 
 
-def shown_user(access: Access) -> str:
-    """Who fetches, as titles and the log have it."""
-    return ANONYMOUS if access.user is None else os.fsdecode(access.user)
+async def serve_client(
+    loop: Loop, client: Client, target: OpenedTarget, config: WorkerConfig, userdb: Userdb, log: Log
+) -> None:
+    """One client from its OK to its end; the client is closed by the caller.
+
+    Raises ProcessOver, and nothing else.
+    """
+    log = log.with_prefix(client_prefix(client.access, target.name))
+    watcher = client.end_with_control(loop)
+    fetcher = None
+    try:
+        target = target.for_session()
+        fetcher = UrlFetcher(loop, target, client.access, config.dialect.load_url_rules(), userdb, log)
+        if target.store is not None:
+            who, name = readable_user(client.access), os.fsdecode(target.name)
+            log.debug(f"Found user account `{name}' on behalf of user `{who}'")
+        await client.write(OK_LINE)
+        commands = CommandReader()
+        commands.selected()
+        while isinstance(command := await next_command(commands, client, log), UrlCommand):
+            await _answer_url(loop, client, fetcher, command, log)
+        client.tell_control(FINISHED)
+    except ClientGone:
+        client.tell_control(DISCONNECTED)
+    except SessionOver as over:
+        if over.text:
+            log.error(over.text)
+    except ProcessOver:
+        raise
+    except Exception as error:
+        log.error(f"Session aborted: Unexpected {describe(error)}")
+    finally:
+        watcher.cancel(SessionOver())
+        if fetcher is not None:
+            fetcher.close()
 
 
-def next_command(
-    commands: CommandReader, channel: ClientChannel, log: Log
-) -> Conversation[UserCommand | UrlCommand | EndCommand]:
-    """The client's next command; raises ConnectionOver."""
+async def next_command(commands: CommandReader, client: Client, log: Log) -> UserCommand | UrlCommand | EndCommand:
+    """The client's next command. Raises SessionOver."""
     try:
         while (command := commands.next_event()) is None:
-            commands.receive_data((yield from channel.read()))
+            commands.receive_data(await client.read_line())
     except ProtocolError as error:
         for text in error.texts[:-1]:
             log.error(text)
-        raise ConnectionOver(error.texts[-1]) from error
+        raise SessionOver(error.texts[-1]) from error
     return command
 
 
-class ClientSession:
-    """Serves one client, whose USER was answered with OK."""
+async def _answer_url(loop: Loop, client: Client, fetcher: UrlFetcher, command: UrlCommand, log: Log) -> None:
+    """From the command to the last byte of its answer.
 
-    def __init__(
-        self,
-        channel: ClientChannel,
-        access: Access,
-        target: Target,
-        dialect: Dialect,
-        userdb: UserdbConnection,
-        log: Log,
-    ) -> None:
-        """``target``'s store is this session's own, and closed with it."""
-        self._channel = channel
-        self._log = log
-        self._userdb = userdb
-        self._commands = CommandReader()
-        self._commands.selected()
-        self._answerer = Answerer(
-            target,
-            Accessor(access.user, access.service, access.applications),
-            dialect.load_url_rules(),
-            lambda other: self._is_same_user(other, target.name),
-            log,
-        )
-
-    def run(self) -> Conversation[None]:
-        """Return after END; raises ConnectionOver at any other end."""
-        try:
-            while True:
-                command = yield from next_command(self._commands, self._channel, self._log)
-                if not isinstance(command, UrlCommand):
-                    return
-                yield from self._send(self._answerer.answer(command))
-        finally:
-            self._answerer.close()
-
-    def _is_same_user(self, other: bytes, target: bytes) -> bool:
-        """Whether the userdb knows ``other`` under the target's name."""
-        try:
-            reply = self._userdb.lookup(other, debug=self._log.pipe.debugging)
-        except LookupFailed as error:
-            self._log.error(f"URLAUTH userid lookup failed: {error}")
-            return False
-        return reply is not None and reply.name == target
-
-    def _send(self, reply: Reply) -> Conversation[None]:
-        if reply.chunks is None:
-            yield from self._channel.write(reply.line)
-            return
-        pending = reply.line
-        try:
-            for chunk in reply.chunks:
-                if pending and len(pending) + len(chunk) <= SMALL_REPLY:
-                    pending += chunk
-                    continue
-                if pending:
-                    yield from self._channel.write(pending)
-                    pending = b""
-                yield from self._channel.write(chunk)
-        except (StoreError, MessageError, OSError) as error:
-            # The size is promised already: a closed connection is the only honest answer left.
-            self._log.error(f"{_why(error)}")
-            raise ConnectionOver("Session aborted: Fatal failure while transferring URL") from error
-        if pending:
-            yield from self._channel.write(pending)
+    As long as nothing was sent any failure is a NO.  Later a closed connection is the only honest answer left,
+    since the size is promised.
+    """
+    reply = await fetcher.fetch(command)
+    pending, unbroken, sent = reply.line, 0, False
+    try:
+        for chunk in reply.chunks:
+            if pending and len(pending) + len(chunk) <= SMALL_REPLY:
+                pending += chunk
+                continue
+            sent = True
+            for piece in (pending, chunk):
+                await client.write(piece)
+            pending, unbroken = b"", unbroken + len(chunk)
+            if unbroken >= FAIR_SHARE:
+                await loop.turn()
+                unbroken = 0
+    except (StoreError, MessageError, OSError, MemoryError) as error:
+        if sent:
+            log.error(_reason(error))
+            raise SessionOver("Session aborted: Fatal failure while transferring URL") from error
+        pending = fetcher.refuse(command, error).line
+    await client.write(pending)
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, StoreError | MessageError):
         return error.text
-    return f"read() failed: {error}"
+    return "Out of memory" if isinstance(error, MemoryError) else f"read() failed: {error}"

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import os
 
+from dovecot_urlauth.service.connection import Connection
+from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.service.privileges import PrivilegesKept
 from dovecot_urlauth.service.run import EXIT_FATAL, EXIT_OK, describe
 from dovecot_urlauth.service.sockets import PeerCredentials, peer_credentials
-from dovecot_urlauth.worker.child import Child
-from dovecot_urlauth.worker.waiting import ConnectionOver, Watch
+from dovecot_urlauth.worker.child import Child, live
+from dovecot_urlauth.worker.client import SessionOver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
-    from collections.abc import Callable
 
     from dovecot_urlauth.service.callback_process import ServiceProcess
+    from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.title import ProcessTitle
     from dovecot_urlauth.worker.children import Children
     from dovecot_urlauth.worker.target import WorkerConfig
@@ -98,42 +100,34 @@ class WorkerStage:
     def _live_as_child(self, link: socket) -> int:
         """Never returns to the parent's loop, whatever happens; return the exit status."""
         try:
-            from dovecot_urlauth.worker.link import ParentLink
-
             self._process.leave_to_parent()
-            child = self._new_child(Watch())
-            return self._guard(lambda: child.wait_and_serve(ParentLink(link)))
+            return live(link, self._config, self._log(), self._title.show)
         except BaseException as error:
             self._process.log.fatal(f"Unexpected {describe(error)}")
             return EXIT_FATAL
 
     def _serve_here(self, connection: socket, peer: PeerCredentials) -> None:
-        def end_on_sigterm() -> None:
-            if self._process.was_terminated():
-                raise ConnectionOver
-
-        watch = Watch()
-        watch.add(self._process.signals_fd, end_on_sigterm)
-        child = self._new_child(watch)
-        status = self._guard(lambda: child.serve(connection, peer))
-        self._process.release()
-        self.exit_status = status
-
-    def _new_child(self, watch: Watch) -> Child:
-        log = self._process.log.with_prefix(f"{self._process.environment.service_name}({os.getpid()}): ")
-        return Child(self._config, log, self._title.show, watch)
-
-    def _guard(self, serve: Callable[[], None]) -> int:
-        """Serve, and turn every way out into an exit status."""
+        loop = Loop()
         try:
-            serve()
+            loop.run(self._serve_alone(loop, Connection(loop, connection), peer))
         except PrivilegesKept as error:
             self._process.log.fatal(str(error))
-            return EXIT_FATAL
-        except ConnectionOver as over:
-            if over.text:
-                self._process.log.error(over.text)
-        return EXIT_OK
+            self.exit_status = EXIT_FATAL
+        self._process.release()
+
+    async def _serve_alone(self, loop: Loop, connection: Connection, peer: PeerCredentials) -> None:
+        client = loop.spawn(Child(loop, self._config, self._log(), self._title.show).serve(connection, peer))
+
+        async def end_on_sigterm() -> None:
+            while not self._process.was_terminated():
+                await loop.readable(self._process.signals_fd)
+            client.cancel(SessionOver())
+
+        loop.spawn(end_on_sigterm(), "signals")
+        await client.join()
+
+    def _log(self) -> Log:
+        return self._process.log.with_prefix(f"{self._process.environment.service_name}({os.getpid()}): ")
 
     def _report(self, pid: int, status: int) -> None:
         if os.WIFSIGNALED(status):

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import os
 
+from dovecot_urlauth.service.descriptor import Descriptor
+from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.service.privileges import PrivilegesKept
 from dovecot_urlauth.service.run import EXIT_OK, Fatal, Start
-from dovecot_urlauth.wire.control import Access, Descriptors
-from dovecot_urlauth.wire.fetch import OK_LINE, CommandReader, UserCommand
-from dovecot_urlauth.worker.channel import ClientChannel
-from dovecot_urlauth.worker.reception import client_prefix
-from dovecot_urlauth.worker.session import ANONYMOUS, ClientSession, next_command
-from dovecot_urlauth.worker.target import become, find_resident
-from dovecot_urlauth.worker.userdb import UserdbConnection
-from dovecot_urlauth.worker.waiting import ConnectionOver, Watch
+from dovecot_urlauth.wire.control import Access
+from dovecot_urlauth.wire.fetch import CommandReader, UserCommand
+from dovecot_urlauth.worker.client import ANONYMOUS, Client, SessionOver, client_prefix
+from dovecot_urlauth.worker.pipes import open_connection
+from dovecot_urlauth.worker.session import next_command, serve_client
+from dovecot_urlauth.worker.target import find_target, open_target
+from dovecot_urlauth.worker.userdb import Userdb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from dovecot_urlauth.service.options import Options
     from dovecot_urlauth.worker.target import WorkerConfig
-    from dovecot_urlauth.worker.waiting import Conversation
 
 STDIN, STDOUT = 0, 1
 
@@ -39,9 +39,10 @@ def serve_standard_streams(start: Start, config: WorkerConfig, options: Options,
         start.log.pipe.debugging = True
     applications = tuple(os.fsencode(name) for name in options.all("a"))
     access = Access(None if user == ANONYMOUS else os.fsencode(user), b"imap", applications, False)
+    loop = Loop()
     try:
-        Watch().converse(_serve(start, config, access))
-    except ConnectionOver as over:
+        loop.run(_serve(loop, start, config, access))
+    except SessionOver as over:
         if over.text:
             start.log.error(over.text)
     except PrivilegesKept as error:
@@ -49,16 +50,14 @@ def serve_standard_streams(start: Start, config: WorkerConfig, options: Options,
     return EXIT_OK
 
 
-def _serve(start: Start, config: WorkerConfig, access: Access) -> Conversation[None]:
+async def _serve(loop: Loop, start: Start, config: WorkerConfig, access: Access) -> None:
     """USER, then URLs until END."""
-    channel = ClientChannel(Descriptors(STDIN, STDOUT))
-    userdb = UserdbConnection(config.dialect, config.userdb_path)
-    log = start.log.with_prefix(client_prefix(access))
-    command = yield from next_command(CommandReader(), channel, log)
-    if not isinstance(command, UserCommand):
-        raise AssertionError("a command before USER")
+    client = Client(open_connection(loop, Descriptor(STDIN), Descriptor(STDOUT)), access)
+    userdb = Userdb(loop, config.dialect, config.userdb_path)
+    command = await next_command(CommandReader(), client, start.log.with_prefix(client_prefix(access)))
+    assert isinstance(command, UserCommand)  # noqa: S101 - the reader knows no other as the first
     about = start.log.with_prefix(f"imap-urlauth-worker({os.fsdecode(command.name)}): ")
-    target = become(find_resident(command.name, config, userdb, about), config, about, lambda: None)
-    yield from channel.write(OK_LINE)
-    log = start.log.with_prefix(client_prefix(access, target.name))
-    yield from ClientSession(channel, access, target, config.dialect, userdb, log).run()
+    user = await find_target(command.name, access, config, userdb, about)
+    userdb.close()
+    target = await open_target(user, config, about, lambda: None)
+    await serve_client(loop, client, target, config, userdb, start.log)

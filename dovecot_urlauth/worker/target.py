@@ -16,7 +16,7 @@ from dovecot_urlauth.store.fallback import DOVECOT, open_before_chroot, open_sto
 from dovecot_urlauth.wire.tabescape import join
 from dovecot_urlauth.wire.value import record
 from dovecot_urlauth.worker.link import KEY_SIZE
-from dovecot_urlauth.worker.userdb import LookupFailed, UserdbConnection
+from dovecot_urlauth.worker.userdb import LookupFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from dovecot_urlauth.store.engine.engine_start import EngineStart
     from dovecot_urlauth.store.store import Store
     from dovecot_urlauth.wire.authmaster import UserReply
+    from dovecot_urlauth.wire.control import Access
+    from dovecot_urlauth.worker.userdb import Userdb
 
 NOBODY = Identity(uid=65534, gid=65534, groups=(65534,))
 DEFAULT_PORT = 143
@@ -49,16 +51,19 @@ class WorkerConfig:
 
 
 @record(frozen=True, slots=True)
-class Target:
+class OpenedTarget:
     """The selected user: ``store`` is None when there is nothing to serve."""
 
     name: bytes
     settings: Settings
     store: Store | None
+    asked_for: bytes = b""
+    """The name that the clients gave, for which the userdb answered with ``name``."""
 
-    def for_session(self) -> Target:
+    def for_session(self) -> OpenedTarget:
         """The same for one more session, with a store that is its own."""
-        return Target(self.name, self.settings, None if self.store is None else self.store.share())
+        store = None if self.store is None else self.store.share()
+        return OpenedTarget(self.name, self.settings, store, self.asked_for)
 
     @property
     def host(self) -> str:
@@ -70,56 +75,65 @@ class Target:
 
 
 @record(frozen=True, slots=True)
-class Resident:
+class TargetUser:
     """Whose mail is asked for: ``account`` is None when the mail of such a user cannot be served."""
 
     name: bytes
+    """The userdb's spelling, if there is such a user."""
+    asked_for: bytes
+    """The client's."""
     account: Account | None
     key: bytes | None
-    """What stands for this user in every detail; None when the user's process is for one client only."""
+    """What stands for this user and this access in every detail; None when the process is for one client only."""
 
 
-def find_resident(name: bytes, config: WorkerConfig, userdb: UserdbConnection, log: Log) -> Resident:
+async def find_target(name: bytes, access: Access, config: WorkerConfig, userdb: Userdb, log: Log) -> TargetUser:
     """Ask the userdb and the settings about ``name``, as root.  What is wrong goes to the log."""
     text = os.fsdecode(name)
     try:
-        reply = userdb.lookup(name, debug=log.pipe.debugging)
+        reply = await userdb.ask(name, debug=log.pipe.debugging)
     except LookupFailed as error:
         log.error(f"Failed to lookup user {text}: {error}")
-        return Resident(name, None, None)
+        return TargetUser(name, name, None, None)
     if reply is None:
         log.debug(f"User {text} doesn't exist")
-        return Resident(name, None, None)
+        return TargetUser(name, name, None, None)
     try:
         account = resolve_account(reply.name, reply.fields, config.settings, config.dialect, config.extra_groups)
     except (AccountRefused, SettingsError) as error:
         log.error(f"Failed to lookup user {text}: {error.text}")
-        return Resident(name, None, None)
+        return TargetUser(name, name, None, None)
     if not account.settings.get("imap_urlauth_host"):
         log.error(f"imap_urlauth_host setting is not configured for user {os.fsdecode(reply.name)}")
-        return Resident(reply.name, None, None)
+        return TargetUser(reply.name, name, None, None)
     is_shared = account.chroot is None and config.store_mode != DOVECOT
-    return Resident(reply.name, account, _key_of(reply, account, log.pipe.debugging) if is_shared else None)
+    key = _key_of(name, access, reply, account, log.pipe.debugging) if is_shared else None
+    return TargetUser(reply.name, name, account, key)
 
 
-def _key_of(reply: UserReply, account: Account, debugging: bool) -> bytes:
-    """A digest of all that a user's process is made from: two users of one key are the same in everything."""
+def _key_of(name: bytes, access: Access, reply: UserReply, account: Account, debugging: bool) -> bytes:
+    """A digest of all that a user's process is made from, and of who asks: what code that took the process over
+    could get at are the sockets of this very user's other sessions.
+    """
     from _blake2 import blake2b
 
-    details = [reply.name, b"%d" % account.uid, b"%d" % account.gid, b"%d" % debugging]
+    details = [b"anonymous" if access.user is None else b"user", access.user or b"", access.service]
+    details += [name, reply.name, b"%d" % account.uid, b"%d" % account.gid, b"%d" % debugging]
     details += [b"%d" % group for group in account.groups]
     details += [part for field in sorted(reply.fields.items()) for part in field]
     return bytes(blake2b(join(*details), digest_size=KEY_SIZE).digest())
 
 
-def become(resident: Resident, config: WorkerConfig, log: Log, engine_started: Callable[[], None]) -> Target:
+async def open_target(
+    user: TargetUser, config: WorkerConfig, log: Log, engine_started: Callable[[], None]
+) -> OpenedTarget:
     """Become the user for good, and open the store.  ``engine_started()`` is called whenever a store's engine is.
 
     Raises PrivilegesKept only.
     """
-    account = resident.account
+    account = user.account
     if account is None:
-        return _nobody(resident.name, config)
+        return _nobody(user, config)
     try:
         store = None
         if account.chroot is not None:
@@ -130,9 +144,9 @@ def become(resident: Resident, config: WorkerConfig, log: Log, engine_started: C
                 account, config.dialect, config.store_mode, config.engine, log.debug, engine_started
             )
     except StoreFailure as error:
-        log.error(f"Failed to lookup user {os.fsdecode(resident.name)}: {error.text}")
-        return _nobody(resident.name, config)
-    return Target(resident.name, account.settings, store)
+        log.error(f"Failed to lookup user {os.fsdecode(user.name)}: {error.text}")
+        return _nobody(user, config)
+    return OpenedTarget(user.name, account.settings, store, user.asked_for)
 
 
 def _become(account: Account) -> None:
@@ -151,9 +165,9 @@ def _become(account: Account) -> None:
                 continue  # as Dovecot: a missing home is no reason to refuse
 
 
-def _nobody(name: bytes, config: WorkerConfig) -> Target:
+def _nobody(user: TargetUser, config: WorkerConfig) -> OpenedTarget:
     if os.getuid() == 0:
         drop_privileges(NOBODY)
         forbid_new_privileges()
         os.chdir(b"/")
-    return Target(name, config.settings, None)
+    return OpenedTarget(user.name, config.settings, None, user.asked_for)

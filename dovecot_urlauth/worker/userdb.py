@@ -1,30 +1,31 @@
 """Asking auth about users over ``auth-userdb`` (lib-auth/auth-master.c).
 
-Connected as root, since auth answers other peers only for their own uid; the connection is kept when root
-is given up, for 2.4's question whether another spelling of a name means the same user.
+One connection that many may ask over at once.  auth answers root about everybody, and any other peer only
+about users with the peer's own uid; so the connection that root made is closed with root's rights, and what is
+asked later is asked as the target user.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import select
-from _socket import MSG_NOSIGNAL
-from time import monotonic
+from errno import EIO
 
-from dovecot_urlauth.service.sockets import connect_unix
+from dovecot_urlauth.service.connection import ConnectionLost, connect
+from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.wire.authmaster import AuthMaster, Failed, NotFound, UserReply
 from dovecot_urlauth.wire.lines import ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
-
     from dovecot_urlauth.dialect.dialect import Dialect
+    from dovecot_urlauth.service.connection import Connection
+    from dovecot_urlauth.service.loop import Loop, Promise
+
+    Answer = UserReply | NotFound | Failed
 
 CONNECT_PATIENCE = 1.0
+"""Seconds that a full backlog is tried again."""
 LOOKUP_TIMEOUT = 155.0
-READ_SIZE = 8192
 
 INTERNAL_ERROR = "Internal error occurred. Refer to server log for more information."
 
@@ -33,80 +34,108 @@ class LookupFailed(Exception):
     """auth could not answer; ``str()`` says why, for the log."""
 
 
-class UserdbConnection:
-    """One connection; a lookup blocks. A connection lost between two lookups is made again once."""
+class _AuthGone(Exception):
+    """The connection ended before the answer came; ``str()`` says how."""
 
-    def __init__(self, dialect: Dialect, path: bytes) -> None:
+
+class Userdb:
+    """Asks; the connection is made at the first question, and again once when it was lost meanwhile."""
+
+    def __init__(self, loop: Loop, dialect: Dialect, path: bytes) -> None:
+        self._loop = loop
         self._dialect = dialect
         self._path = path
-        self._socket: socket | None = None
+        self._connection: Connection | None = None
         self._protocol = AuthMaster(dialect.userdb_minor)
+        self._connecting: Promise[None] | None = None
+        self._asked: dict[int, Promise[Answer]] = {}
         self._last_id = 0
 
-    def connect(self) -> None:
-        """Connect now rather than at the first lookup. Raises LookupFailed."""
+    async def connect(self) -> None:
+        """Connect now rather than at the first question. Raises LookupFailed."""
+        if self._connection is not None:
+            return
+        if self._connecting is not None:
+            await self._connecting.wait()
+            return
+        self._connecting = attempt = self._loop.promise()
         try:
-            self._socket = connect_unix(self._path, patience=CONNECT_PATIENCE)
-            self._protocol = AuthMaster(self._dialect.userdb_minor)
-            self._socket.send(self._protocol.data_to_send(), MSG_NOSIGNAL)
+            connection = await connect(self._loop, self._path, patience=CONNECT_PATIENCE)
         except OSError as error:
-            raise LookupFailed(
-                f"connect({os.fsdecode(self._path)}) failed: {os.strerror(error.errno or errno.EIO)}"
-            ) from error
+            reason = os.strerror(error.errno or EIO)
+            failed = LookupFailed(f"connect({os.fsdecode(self._path)}) failed: {reason}")
+            attempt.fail(failed)
+            raise failed from error
+        except BaseException:
+            attempt.fail(_AuthGone("Interrupted"))  # who waits with us connects by itself
+            raise
+        finally:
+            self._connecting = None
+        self._connection, self._protocol = connection, AuthMaster(self._dialect.userdb_minor)
+        connection.send_now(self._protocol.data_to_send())
+        self._loop.spawn(self._receive(connection, self._protocol), "userdb")
+        attempt.set(None)
 
-    def disconnect(self) -> None:
-        """Forget the connection; the next lookup makes a new one."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+    def close(self) -> None:
+        """Forget the connection; the next question makes a new one, with the rights of that moment."""
+        if self._connection is not None:
+            self._lose(self._connection, _AuthGone("Disconnected"))
 
-    def lookup(self, name: bytes, *, debug: bool) -> UserReply | None:
-        """Return what the userdb knows of ``name``, None when there is no such user.
-
-        Raises LookupFailed.
-        """
-        self._last_id += 1
+    async def ask(self, name: bytes, *, debug: bool) -> UserReply | None:
+        """What the userdb knows of ``name``, None when there is no such user. Raises LookupFailed."""
         try:
-            return self._ask(name, debug)
+            answer = await self._ask(name, debug=debug)
+        except _AuthGone:
+            try:
+                answer = await self._ask(name, debug=debug)  # auth was restarted: ask the new one
+            except _AuthGone as gone:
+                raise LookupFailed(str(gone)) from gone
         except ValueError:
             return None  # no user can have a name that auth does not take
-        except (OSError, EOFError):
-            self.disconnect()  # auth was restarted: ask the new one
+        if isinstance(answer, Failed):
+            raise LookupFailed(os.fsdecode(answer.reason) if answer.reason else INTERNAL_ERROR)
+        return answer if isinstance(answer, UserReply) else None
+
+    async def _ask(self, name: bytes, *, debug: bool) -> Answer:
+        """Raises LookupFailed, _AuthGone, ValueError."""
+        number = self._last_id = self._last_id + 1
+        await self.connect()
+        self._protocol.user_lookup(number, name, self._dialect.userdb_parameter, debug=debug)
+        connection = self._connection
+        if connection is None or not connection.send_now(self._protocol.data_to_send()):
+            gone = _AuthGone("Broken pipe")
+            self._lose(connection, gone)
+            raise gone
+        promise: Promise[Answer] = self._loop.promise()
+        self._asked[number] = promise
         try:
-            return self._ask(name, debug)
-        except EOFError:
-            raise LookupFailed("Disconnected unexpectedly") from None
-        except OSError as error:
-            raise LookupFailed(os.strerror(error.errno or errno.EIO)) from error
+            return await promise.wait(LOOKUP_TIMEOUT)
+        except TimedOut:
+            raise LookupFailed(f"Auth server request timed out after {LOOKUP_TIMEOUT:.3f} secs") from None
+        finally:
+            self._asked.pop(number, None)
 
-    def _ask(self, name: bytes, debug: bool) -> UserReply | None:
-        if self._socket is None:
-            self.connect()
-        if self._socket is None:
-            raise EOFError
-        self._protocol.user_lookup(self._last_id, name, self._dialect.userdb_parameter, debug=debug)
-        self._socket.send(self._protocol.data_to_send(), MSG_NOSIGNAL)
-        deadline = monotonic() + LOOKUP_TIMEOUT
-        while True:
-            try:
-                event = self._protocol.next_event()
-            except ProtocolError as error:
-                raise LookupFailed(error.text) from error
-            if event is None:
-                self._protocol.receive_data(self._read(self._socket, deadline))
-            elif isinstance(event, UserReply) and event.id == self._last_id:
-                return event
-            elif isinstance(event, NotFound) and event.id == self._last_id:
-                return None
-            elif isinstance(event, Failed) and event.id == self._last_id:
-                raise LookupFailed(os.fsdecode(event.reason) if event.reason else INTERNAL_ERROR)
+    async def _receive(self, connection: Connection, protocol: AuthMaster) -> None:
+        """Give each answer to who has asked, until auth is gone."""
+        why: Exception = _AuthGone("Disconnected unexpectedly")
+        try:
+            while data := await connection.read():
+                protocol.receive_data(data)
+                while (event := protocol.next_event()) is not None:
+                    if isinstance(event, UserReply | NotFound | Failed):
+                        promise = self._asked.get(event.id)
+                        if promise is not None:
+                            promise.set(event)
+        except ConnectionLost as lost:
+            why = _AuthGone(lost.text)
+        except ProtocolError as error:
+            why = LookupFailed(error.text)
+        self._lose(connection, why)
 
-    def _read(self, connection: socket, deadline: float) -> bytes:
-        readable = select.poll()
-        readable.register(connection.fileno(), select.POLLIN)
-        if not readable.poll(max(0, int((deadline - monotonic()) * 1000))):
-            raise LookupFailed(f"Auth server request timed out after {LOOKUP_TIMEOUT:.3f} secs")
-        data = connection.recv(READ_SIZE)
-        if not data:
-            raise EOFError
-        return data
+    def _lose(self, connection: Connection | None, why: Exception) -> None:
+        if connection is None or connection is not self._connection:
+            return
+        self._connection = None
+        connection.close()
+        for promise in self._asked.values():
+            promise.fail(why)

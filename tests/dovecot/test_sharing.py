@@ -56,15 +56,29 @@ def _alone(scene: Scene) -> None:
     assert wait_for(lambda: not serving(scene) + serving(scene, "carol"), 2 * LINGER + 2)
 
 
-def test_who_asks_for_one_users_mail_shares_a_process(scene: Scene, session: Callable[..., WorkerSession]) -> None:
+def test_one_users_clients_of_one_users_mail_share_a_process(
+    scene: Scene, session: Callable[..., WorkerSession]
+) -> None:
     url = scene.sign(scene.store(), "authuser")
-    clients = [session(b"bob"), session(b"carol"), session(b"")]
-    assert [client.fetch(url).ok for client in clients] == [True, True, False]
+    clients = [session() for _ in range(3)]
+    assert [client.fetch(url).ok for client in clients] == [True] * 3
     assert titles(scene) == ["[3 connections->alice]"]
     clients.pop().close()
     clients.pop().close()
     assert wait_for(lambda: titles(scene) == ["[bob->alice]"])
     assert clients[0].fetch(url).content == MESSAGE
+
+
+def test_no_other_users_sockets_are_in_a_process(scene: Scene, session: Callable[..., WorkerSession]) -> None:
+    """Code that took one over would keep them: another user, or the same over another service, has his own."""
+    url = scene.sign(scene.store(), "authuser")
+    clients = [session(b"bob"), session(b"carol"), session(b"")]
+    assert [client.fetch(url).ok for client in clients] == [True, True, False]
+    submitting = WorkerSession(scene.dovecot)
+    submitting.access(b"bob", b"submission")
+    assert submitting.select(b"alice") == b"OK\n"
+    assert sorted(titles(scene)) == ["[anonymous->alice]", "[bob->alice]", "[bob->alice]", "[carol->alice]"]
+    submitting.close()
 
 
 def test_a_process_lingers_and_goes(scene: Scene, session: Callable[..., WorkerSession]) -> None:

@@ -48,7 +48,14 @@ def test_calling_the_next_stage_imports_next_to_nothing(stage):
 
 @pytest.mark.parametrize(
     "module",
-    ["worker.session", "worker.answer", "worker.target", "store.fallback", "store.engine.engine", "message.fetch"],
+    [
+        "worker.session",
+        "worker.urlfetch",
+        "worker.target",
+        "store.fallback",
+        "store.engine.engine",
+        "message.fetch",
+    ],
 )
 def test_serving_a_url_imports_nothing_expensive(module):
     assert modules_after(f"import dovecot_urlauth.{module}") & EXPENSIVE == set()

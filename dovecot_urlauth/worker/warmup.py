@@ -7,27 +7,30 @@ made up, and the maildir cannot exist: nothing of a user's is touched.
 
 from __future__ import annotations
 
+import os
+
 from dovecot_urlauth.config.account import resolve_account
 from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.message.fetch import Request, fetch
 from dovecot_urlauth.message.source import BytesSource
 from dovecot_urlauth.service.log import Log, LogPipe
 from dovecot_urlauth.store.fallback import NATIVE, open_store
-from dovecot_urlauth.url.access import Accessor
 from dovecot_urlauth.wire.authmaster import AuthMaster
 from dovecot_urlauth.wire.control import VERSION, Access, ControlOrder, ControlServer, access_line
 from dovecot_urlauth.wire.fetch import CommandReader
-from dovecot_urlauth.worker.answer import Answerer
-from dovecot_urlauth.worker.target import Target
+from dovecot_urlauth.worker.target import OpenedTarget
+from dovecot_urlauth.worker.urlfetch import UrlFetcher
+from dovecot_urlauth.worker.userdb import Userdb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dovecot_urlauth.service.loop import Loop
     from dovecot_urlauth.wire.fetch import UrlCommand
     from dovecot_urlauth.worker.target import WorkerConfig
 
 NOWHERE = "/dev/null/nowhere"
 """Below no directory."""
-HOST = "rehearsal.invalid"
+HOST = "nowhere.invalid"
 NAME = b"nobody"
 SETTINGS = {
     "2.3": {"mail_location": f"maildir:{NOWHERE}", "mail_attribute_dict": f"file:{NOWHERE}"},
@@ -41,14 +44,14 @@ SETTINGS = {
 FIELDS = {b"uid": b"65534", b"gid": b"65534", b"home": NOWHERE.encode()}
 TOKEN = b"01" * 21
 URL = b"imap://%s@%s/INBOX;UIDVALIDITY=1/;UID=1;URLAUTH=user+%s:internal:%s" % (NAME, HOST.encode(), NAME, TOKEN)
-MESSAGE = b"Subject: rehearsal\n\nNothing.\n"
+MESSAGE = b"Subject: warm-up\n\nNothing.\n"
 
 
 SILENT = Log("", LogPipe(to_master=False))
 """Nothing but debug lines are written here, and this pipe has no debugging."""
 
 
-def rehearse(config: WorkerConfig, log: Log = SILENT) -> None:
+async def warm_up(loop: Loop, config: WorkerConfig, log: Log = SILENT) -> None:
     """Go through handshake, lookup, account, URL, token and message."""
     dialect = config.dialect
     _shake_hands(dialect.control_order)
@@ -56,10 +59,11 @@ def rehearse(config: WorkerConfig, log: Log = SILENT) -> None:
     settings = Settings({"imap_urlauth_host": HOST, **SETTINGS[dialect.generation]})
     account = resolve_account(NAME, FIELDS, settings, dialect)
     store = open_store(account, dialect, NATIVE, config.engine, lambda text: None)
-    target = Target(NAME, account.settings, store)
-    answerer = Answerer(target, Accessor(NAME, b"imap", ()), dialect.load_url_rules(), lambda other: False, log)
-    answerer.answer(_command())
-    answerer.close()
+    target = OpenedTarget(NAME, account.settings, store)
+    userdb = Userdb(loop, dialect, os.fsencode(NOWHERE))
+    fetcher = UrlFetcher(loop, target, Access(NAME, b"imap"), dialect.load_url_rules(), userdb, log)
+    await fetcher.fetch(_command())
+    fetcher.close()
     content = fetch(BytesSource(MESSAGE), Request(section=b""), dialect.load_message_rules())
     b"".join(content.chunks)
 
@@ -68,9 +72,9 @@ def _shake_hands(order: ControlOrder) -> None:
     control = ControlServer(order, "")
     opening = [(b"0", [0]), (VERSION, [])]
     for data, fds in opening if order is ControlOrder.FD_FIRST else reversed(opening):
-        control.receive_data(data, list(fds))
+        control.receive_data(data, fds)
         control.next_event()
-    control.receive_data(access_line(Access(NAME, b"imap")), [])
+    control.receive_data(access_line(Access(NAME, b"imap")))
     control.next_event()
     control.data_to_send()
 

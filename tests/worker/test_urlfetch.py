@@ -10,18 +10,22 @@ import pytest
 from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.message.errors import Undecodable
 from dovecot_urlauth.message.fetch import Content
-from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreFailure
-from dovecot_urlauth.url.access import Accessor
-from dovecot_urlauth.url.rules import RULES_2_3
+from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreFailure, Unsupported
+from dovecot_urlauth.url.rules import RULES_2_3, RULES_2_4
 from dovecot_urlauth.url.token import mint
+from dovecot_urlauth.wire.authmaster import UserReply
+from dovecot_urlauth.wire.control import Access
 from dovecot_urlauth.wire.fetch import UrlCommand
-from dovecot_urlauth.worker.answer import Answerer, without_token
-from dovecot_urlauth.worker.target import Target
+from dovecot_urlauth.worker import urlfetch
+from dovecot_urlauth.worker.target import OpenedTarget
+from dovecot_urlauth.worker.urlfetch import UrlFetcher, without_token
+from dovecot_urlauth.worker.userdb import LookupFailed
+from tests.clock import SteppingLoop
 
 KEY = bytes(range(64))
 SETTINGS = Settings({"imap_urlauth_host": "h"})
-BOB = Accessor(b"bob", b"imap", ())
-ANONYMOUS = Accessor(None, b"imap", ())
+BOB = Access(b"bob", b"imap")
+ANONYMOUS = Access(None, b"imap")
 
 
 class Mailbox:
@@ -58,8 +62,11 @@ class Store:
 class Lines:
     """A log that keeps what it is told."""
 
+    debugging = False
+
     def __init__(self):
         self.lines = []
+        self.pipe = self
 
     def debug(self, text):
         self.lines.append(f"Debug: {text}")
@@ -73,15 +80,18 @@ def signed(rest=";URLAUTH=user+bob", key=KEY, section=""):
     return rump + b":internal:" + binascii.hexlify(mint(key, rump))
 
 
-def ask(mailbox, url=None, accessor=BOB, **flags):
+def ask(mailbox, url=None, accessor=BOB, rules=RULES_2_3, userdb=None, **flags):
     """The reply's line, its data, and the log."""
     log = Lines()
     store = None if mailbox is None else Store(mailbox)
-    answerer = Answerer(Target(b"alice", SETTINGS, store), accessor, RULES_2_3, lambda other: False, log)
+    loop = SteppingLoop()
+    target = OpenedTarget(b"alice", SETTINGS, store, b"ALICE")
+    fetcher = UrlFetcher(loop, target, accessor, rules, userdb, log)
     command = UrlCommand(url or signed(), **{"body": True, "binary": False, "structure": False, **flags})
-    reply = answerer.answer(command)
-    data = None if reply.chunks is None else b"".join(reply.chunks)
-    answerer.close()
+    reply = loop.run(fetcher.fetch(command))
+    data = b"".join(reply.chunks)
+    fetcher.close()
+    loop.close()
     return reply.line, data, log.lines
 
 
@@ -99,19 +109,19 @@ def test_nuls_are_announced():
 
 def test_structure_alone_has_no_data():
     line, data, _ = ask(content(0, structure=b'"text" "plain"', chunks=()), body=False, structure=True)
-    assert (line, data) == (b'OK\tbpstruct="text" "plain"\t0\n', None)
+    assert (line, data) == (b'OK\tbpstruct="text" "plain"\t0\n', b"")
 
 
 def test_too_large_for_memory_is_no():
     line, data, log = ask(Mailbox(MemoryError()))
-    assert (line, data) == (b"NO\n", None)
+    assert (line, data) == (b"NO\n", b"")
     assert log[-1].startswith("Error: Failed to read URLAUTH")
     assert log[-1].endswith("Out of memory")
 
 
 def test_an_empty_result_is_no():
     """imap hangs its client on a literal of no bytes (BUGS B6)."""
-    assert ask(content(0, chunks=()))[:2] == (b"NO\n", None)
+    assert ask(content(0, chunks=()))[:2] == (b"NO\n", b"")
 
 
 @pytest.mark.parametrize(
@@ -119,6 +129,7 @@ def test_an_empty_result_is_no():
     [
         pytest.param(None, id="no such user"),
         pytest.param(MailboxMissing(), id="no such mailbox"),
+        pytest.param(MailboxRefused("Character not allowed"), id="no mailbox can be called so"),
         pytest.param(Mailbox(key=None), id="no key"),
         pytest.param(Mailbox(key=bytes(64)), id="another key"),
     ],
@@ -126,7 +137,7 @@ def test_an_empty_result_is_no():
 @pytest.mark.parametrize("accessor", [BOB, ANONYMOUS], ids=["bob", "anonymous"])
 def test_what_exists_is_not_told(mailbox, accessor):
     url = signed(";URLAUTH=anonymous")
-    assert ask(mailbox, url, accessor)[:2] == (b"NO\n", None)
+    assert ask(mailbox, url, accessor)[:2] == (b"NO\n", b"")
 
 
 @pytest.mark.parametrize(
@@ -134,13 +145,12 @@ def test_what_exists_is_not_told(mailbox, accessor):
     [
         (Mailbox(), signed(";URLAUTH=user+carol"), "No 'user+carol' access allowed for user bob"),
         (Mailbox(), signed(";EXPIRE=2001-01-01T00:00:00Z;URLAUTH=user+bob"), "URLAUTH has expired"),
-        (MailboxRefused("Character not allowed"), signed(), "Invalid URLAUTH: Character not allowed"),
     ],
 )
 def test_a_refusal_in_the_clients_own_words_is_explained(mailbox, url, why):
     line, data, _ = ask(mailbox, url)
     assert line.startswith(b'NO\terror=Failed to fetch URLAUTH "' + url + b'": ' + os.fsencode(why))
-    assert data is None
+    assert data == b""
 
 
 def test_but_not_to_the_anonymous():
@@ -182,5 +192,76 @@ def test_no_log_line_holds_a_token(mailbox, accessor):
     assert not [line for line in ask(mailbox, url, accessor)[2] if token in line]
 
 
-def test_a_url_without_token_is_shown_whole():
-    assert without_token(b"imap://h/x") == "imap://h/x"
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (b"imap://h/x", "imap://h/x"),
+        (b"imap://h/x;URLAUTH=anonymous", "imap://h/x;URLAUTH=anonymous"),
+        (b"imap://h/x;URLAUTH=user+bob:internal:0123", "imap://h/x;URLAUTH=user+bob:internal:..."),
+        (b"imap://h/x;urlauth=user+bob:internal:0123/y:z", "imap://h/x;urlauth=user+bob:internal:..."),
+        (b"imap://h/x;URLAUTH=user+bob:0123", "imap://h/x;URLAUTH=user+bob:..."),
+        (b"x:0123", "x:..."),
+    ],
+)
+def test_whatever_stands_where_a_token_could_is_not_shown(url, shown):
+    assert without_token(url) == shown
+
+
+class Auth:
+    """A userdb that gives one answer, or fails."""
+
+    def __init__(self, answer=None):
+        self.answer = answer
+        self.asked = []
+
+    async def ask(self, name, *, debug):
+        self.asked.append(name)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def spelled(user):
+    rump = b"imap://%s@h/INBOX/;UID=1;URLAUTH=user+bob" % user
+    return rump + b":internal:" + binascii.hexlify(mint(KEY, rump))
+
+
+def test_the_name_that_was_asked_for_needs_no_question():
+    auth = Auth()
+    assert ask(Mailbox(), spelled(b"ALICE"), rules=RULES_2_4, userdb=auth)[1] == b"abc\n"
+    assert auth.asked == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_served"),
+    [
+        (UserReply(1, b"alice", {}), True),
+        (UserReply(1, b"carol", {}), False),
+        (None, False),
+        (LookupFailed("x"), False),
+    ],
+)
+def test_another_spelling_is_the_userdbs_to_judge(answer, is_served):
+    auth = Auth(answer)
+    url = spelled(b"aLiCe")
+    line, data, log = ask(Mailbox(), url, rules=RULES_2_4, userdb=auth)
+    assert auth.asked == [b"aLiCe"]
+    assert (data == b"abc\n") is is_served
+    assert is_served or line.endswith(b"Not permitted to fetch URLAUTH for other user aLiCe\n")
+    assert ("Error: URLAUTH userid lookup failed: x" in log) is isinstance(answer, Exception)
+
+
+def test_a_name_that_no_mailbox_can_have_costs_a_tokens_work(monkeypatch):
+    """Else its time would tell who exists."""
+    verified = []
+    monkeypatch.setattr(urlfetch, "verify", lambda url, key: verified.append(key))
+    ask(MailboxRefused("Character not allowed"))
+    ask(None)
+    assert verified == [None, None]
+
+
+@pytest.mark.parametrize("failure", [OSError(5, "Input/output error"), MemoryError(), Unsupported("alias_for")])
+def test_no_failure_of_a_store_ends_a_session(failure):
+    line, _, log = ask(failure)
+    assert line == b"NO\n"
+    assert log[-1].startswith("Error: Failed to ")

@@ -1,4 +1,4 @@
-"""The rehearsal runs through in every dialect, touches nothing and says nothing."""
+"""The warm-up runs through in every dialect, touches nothing and says nothing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 
 from dovecot_urlauth.dialect import versions
 from dovecot_urlauth.dialect.dialect import Dialect
-from dovecot_urlauth.worker import rehearsal
-from dovecot_urlauth.worker.rehearsal import NOWHERE, rehearse
+from dovecot_urlauth.worker import warmup
+from dovecot_urlauth.worker.warmup import NOWHERE, warm_up
+from tests.clock import SteppingLoop
 
 DIALECTS = {name: made for name, made in vars(versions).items() if isinstance(made, Dialect)}
 
@@ -36,13 +37,14 @@ def test_it_comes_as_far_as_the_token(name, monkeypatch):
 
     monkeypatch.setattr(os, "open", noting)
     log = Silent()
+    loop = SteppingLoop()
     before = len(os.listdir("/proc/self/fd"))
-    rehearse(SimpleNamespace(dialect=DIALECTS[name], engine=None), log)
+    loop.run(warm_up(loop, SimpleNamespace(dialect=DIALECTS[name], engine=None), log))
     assert opened == [NOWHERE]
     assert "URLAUTH verification failed" in log.lines[-1]
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_nobody_can_be_rehearsed_for():
+def test_nobody_can_be_meant():
     assert not os.path.exists(NOWHERE)
-    assert rehearsal.HOST.endswith(".invalid")
+    assert warmup.HOST.endswith(".invalid")

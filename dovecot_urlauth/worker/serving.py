@@ -1,0 +1,151 @@
+"""The process of one target user, root given up: every client of one access user who asks for this user's mail.
+
+Each client has a session of its own; what they share is the user's open mailboxes, which none of them can change.
+"""
+
+from __future__ import annotations
+
+import os
+
+from dovecot_urlauth.service.loop import TimedOut
+from dovecot_urlauth.worker.client import SessionOver, readable_user
+from dovecot_urlauth.worker.link import ADMITTED as ACCEPTED
+from dovecot_urlauth.worker.link import ALONE as NOT_SHARED
+from dovecot_urlauth.worker.link import LEFT as CLIENT_GONE
+from dovecot_urlauth.worker.parentlink import ClientUnusable
+from dovecot_urlauth.worker.session import serve_client
+from dovecot_urlauth.worker.target import open_target
+from dovecot_urlauth.worker.userdb import Userdb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dovecot_urlauth.service.log import Log
+    from dovecot_urlauth.service.loop import Loop, Task
+    from dovecot_urlauth.worker.client import Client
+    from dovecot_urlauth.worker.parentlink import ParentLink
+    from dovecot_urlauth.worker.selecting import Selection
+    from dovecot_urlauth.worker.target import OpenedTarget, WorkerConfig
+
+RECEIVE_PAUSE = 1.0
+"""Seconds until the next client is received after the system could not do it."""
+FAREWELL = 1.0
+"""Seconds that clients get to end when the process has to."""
+
+
+class TargetUserProcess:
+    """Serves clients until the last is gone and the parent sends no more."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        config: WorkerConfig,
+        log: Log,
+        show_title: Callable[[str], None],
+        link: ParentLink | None,
+    ) -> None:
+        """Without a ``link`` there is one client in the process's life."""
+        self._loop = loop
+        self._config = config
+        self._log = log
+        self._show_title = show_title
+        self._link = link
+        self._is_shared = link is not None
+        self._userdb = Userdb(loop, config.dialect, config.userdb_path)
+        self._clients: dict[Client, Task[None] | None] = {}
+        self._over = loop.promise()
+        self._target: OpenedTarget
+
+    async def serve(self, selection: Selection) -> None:
+        """Become the target user and serve the client that asked, and whom the parent sends.
+
+        Raises PrivilegesKept, and what ends the process.
+        """
+        name = os.fsdecode(selection.target.name)
+        log = self._log.with_prefix(f"imap-urlauth-worker({name}): ")
+        self._target = await open_target(selection.target, self._config, log, self._share_no_more)
+        if self._target.store is None:
+            self._share_no_more()  # what failed for this client may go well for the next
+        if self._link is None:
+            await self._serve_client(selection.client)
+            return
+        self._add(selection.client)
+        self._loop.spawn(self._receive_clients(self._link), "link")
+        try:
+            await self._over.wait()
+        except SessionOver as reason:
+            await self._end_clients(reason)
+
+    def _share_no_more(self) -> None:
+        """The parent is asked once to send no more clients; those that are on their way are served."""
+        if self._link is not None and self._is_shared:
+            self._is_shared = False
+            self._link.say(NOT_SHARED)
+
+    async def _receive_clients(self, link: ParentLink) -> None:
+        """Take over whom the parent sends, until it is gone; whatever fails, those who are here go on."""
+        try:
+            while True:
+                try:
+                    client = await link.client()
+                except ClientUnusable as lost:
+                    self._log.error(f"Client lost on its way from the parent: {lost}")
+                    link.say(ACCEPTED)
+                    link.say(CLIENT_GONE)
+                except OSError as error:
+                    self._log.error(f"recvmsg(parent) failed: {error.strerror}")
+                    self._share_no_more()
+                    await self._loop.sleep(RECEIVE_PAUSE)
+                else:
+                    if client is None:
+                        return
+                    link.say(ACCEPTED)
+                    self._add(client)
+        finally:
+            self._link = None
+            link.close()
+            self._end_if_unused()
+
+    def _add(self, client: Client) -> None:
+        self._clients[client] = None
+        self._clients[client] = self._loop.spawn(self._serve_client(client), "client")
+
+    async def _serve_client(self, client: Client) -> None:
+        self._clients.setdefault(client, None)
+        self._show_clients()
+        try:
+            await serve_client(self._loop, client, self._target, self._config, self._userdb, self._log)
+        finally:
+            self._remove(client)
+
+    def _remove(self, client: Client) -> None:
+        del self._clients[client]
+        client.close()
+        self._show_clients()
+        if self._link is not None:
+            self._link.say(CLIENT_GONE)
+        self._end_if_unused()
+
+    def _end_if_unused(self) -> None:
+        if self._link is None and not self._clients:
+            self._over.set(None)
+
+    async def _end_clients(self, reason: SessionOver) -> None:
+        tasks = [task for task in self._clients.values() if task is not None]
+        for task in tasks:
+            task.cancel(reason)
+        for task in tasks:
+            try:
+                await task.join(FAREWELL)
+            except TimedOut:
+                continue
+
+    def _show_clients(self) -> None:
+        whose = f"->{os.fsdecode(self._target.name)}"
+        if len(self._clients) == 1:
+            [client] = self._clients
+            self._show_title(f"[{readable_user(client.access)}{whose}]")
+        else:
+            count = len(self._clients)
+            self._show_title(f"[{count} connections{whose}]" if count else f"[idling{whose}]")

@@ -1,0 +1,205 @@
+"""URL: from the command to the reply, in the order of lib-imap-urlauth/imap-urlauth.c.
+
+A refusal that lies in the client's own words is explained to it, unless it is anonymous.  Everything that
+would tell whether a user, a mailbox or a message exists is a bare NO, and takes as long as a wrong token.
+"""
+
+from __future__ import annotations
+
+import os
+from time import time
+
+from dovecot_urlauth.message.errors import InvalidSection, MessageError
+from dovecot_urlauth.message.fetch import Request
+from dovecot_urlauth.message.section import parse_section
+from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreError
+from dovecot_urlauth.url.access import Accessor
+from dovecot_urlauth.url.check import Policy, URLRefused, check
+from dovecot_urlauth.url.token import verify
+from dovecot_urlauth.wire.fetch import LITERAL_END, no_line, ok_line
+from dovecot_urlauth.wire.value import record
+from dovecot_urlauth.worker.userdb import LookupFailed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from dovecot_urlauth.service.log import Log
+    from dovecot_urlauth.service.loop import Loop
+    from dovecot_urlauth.store.store import Mailbox
+    from dovecot_urlauth.url.imapurl import ImapURL
+    from dovecot_urlauth.url.rules import URLRules
+    from dovecot_urlauth.wire.control import Access
+    from dovecot_urlauth.wire.fetch import UrlCommand
+    from dovecot_urlauth.worker.target import OpenedTarget
+    from dovecot_urlauth.worker.userdb import Userdb
+
+URLAUTH = b";urlauth="
+UNVERIFIED = "URLAUTH verification failed"
+
+
+@record(frozen=True, slots=True)
+class Reply:
+    """The first line, and the ``chunks`` that follow with their end, if any."""
+
+    line: bytes
+    chunks: Iterable[bytes] = ()
+
+
+class UrlFetcher:
+    """Answers URL commands of one client about one target user's mail."""
+
+    def __init__(
+        self, loop: Loop, target: OpenedTarget, access: Access, rules: URLRules, userdb: Userdb, log: Log
+    ) -> None:
+        """``target``'s store is this client's own, and closed with the fetcher."""
+        self._loop = loop
+        self._target = target
+        self._accessor = Accessor(access.user, access.service, access.applications)
+        self._rules = rules
+        self._userdb = userdb
+        self._log = log
+        self._policy = Policy(target.host, target.port, target.name)
+        self._mailbox: Mailbox | None = None
+
+    async def fetch(self, command: UrlCommand) -> Reply:
+        """Return the reply; its chunks are valid until the next call. Raises what is no failure to fetch."""
+        self._log.debug(f"Fetching URLAUTH {without_token(command.url)}")
+        self._close_mailbox()
+        try:
+            return await self._fetch(command)
+        except (URLRefused, StoreError, MessageError, OSError, MemoryError) as error:
+            return self.refuse(command, error)
+
+    def refuse(self, command: UrlCommand, error: Exception) -> Reply:
+        """The NO for a failure that :meth:`fetch` or the chunks of its reply met."""
+        if isinstance(error, URLRefused):
+            return self._no(command, "fetch", error.text)
+        if isinstance(error, MailboxRefused | MailboxMissing):
+            return self._bare_no(command, "Invalid UIDVALIDITY")
+        if isinstance(error, MessageError | ReadFailed):
+            return self._no(command, "read", error.text)
+        verb, why = _broken(error)
+        self._log.error(f'Failed to {verb} URLAUTH "{without_token(command.url)}": {why}')
+        return Reply(no_line())
+
+    def close(self) -> None:
+        """End the session with the store."""
+        self._close_mailbox()
+        if self._target.store is not None:
+            self._target.store.close()
+
+    async def _fetch(self, command: UrlCommand) -> Reply:
+        url = await self._check(command.url)
+        try:
+            parse_section(url.section or b"")
+        except InvalidSection as error:
+            return self._bare_no(command, f"Invalid URLAUTH: {error.text}")
+        mailbox, key, why = self._open(url)
+        if not verify(url, key) or mailbox is None:
+            return self._bare_no(command, why)
+        return self._read(mailbox, url, command)
+
+    async def _check(self, url: bytes) -> ImapURL:
+        """Everything that can be said before a mailbox is opened. Raises URLRefused."""
+        spellings: list[bytes] = []
+
+        def note(user: bytes) -> bool:
+            spellings.append(user)
+            return True
+
+        checked = check(url, self._accessor, self._policy, self._rules, int(time()), note)
+        for user in spellings:
+            if not await self._is_target(user):
+                raise URLRefused(self._rules.other_user.format(user=os.fsdecode(user)))
+        return checked
+
+    async def _is_target(self, user: bytes) -> bool:
+        """Whether the userdb knows ``user`` under the target's name."""
+        if user == self._target.asked_for:
+            return True
+        try:
+            reply = await self._userdb.ask(user, debug=self._log.pipe.debugging)
+        except LookupFailed as error:
+            self._log.error(f"URLAUTH userid lookup failed: {error}")
+            return False
+        return reply is not None and reply.name == self._target.name
+
+    def _open(self, url: ImapURL) -> tuple[Mailbox | None, bytes | None, str]:
+        """The mailbox, its key, and what a refusal is to be put down to in the log.
+
+        Where there is no such mailbox, or none of that name can be, the token is verified all the same, with a
+        random key: neither the answer nor, as far as can be, its time tells which mailboxes there are.
+        """
+        if self._target.store is None:
+            return None, None, UNVERIFIED
+        try:
+            self._mailbox = self._target.store.open(url.mailbox or b"", url.uidvalidity)
+            return self._mailbox, self._mailbox.key(), UNVERIFIED
+        except MailboxRefused as refused:
+            return None, None, f"Invalid URLAUTH: {refused.text}"
+        except MailboxMissing:
+            return None, None, UNVERIFIED
+
+    def _read(self, mailbox: Mailbox, url: ImapURL, command: UrlCommand) -> Reply:
+        request = Request(
+            section=url.section or b"",
+            partial_offset=url.partial_offset,
+            partial_size=url.partial_size or None,
+            body=command.body,
+            binary=command.binary,
+            structure=command.structure,
+        )
+        content = mailbox.fetch(url.uid, request)
+        if (command.body or command.binary) and content.size == 0:
+            # imap forgets the line end behind a literal of no bytes, and its client waits for ever.
+            self._log.debug("Fetched URLAUTH yielded empty result")
+            return Reply(no_line())
+        self._log.debug(
+            f"Fetched URLAUTH yielded {content.size} bytes of {'binary ' * command.binary}message data"
+        )
+        line = ok_line(content.size, has_nuls=content.has_nuls, structure=content.structure)
+        return Reply(line, _with_end(content.chunks)) if content.size else Reply(line)
+
+    def _no(self, command: UrlCommand, verb: str, why: str) -> Reply:
+        """A refusal that lies in the client's own words."""
+        self._log.debug(f'Failed to {verb} URLAUTH "{without_token(command.url)}": {why}')
+        if self._accessor.user is None:
+            return Reply(no_line())
+        return Reply(no_line(os.fsencode(f'Failed to {verb} URLAUTH "{os.fsdecode(command.url)}": {why}')))
+
+    def _bare_no(self, command: UrlCommand, why: str) -> Reply:
+        self._log.debug(f'Failed to fetch URLAUTH "{without_token(command.url)}": {why}')
+        return Reply(no_line())
+
+    def _close_mailbox(self) -> None:
+        if self._mailbox is not None:
+            self._mailbox.close()
+            self._mailbox = None
+
+
+def without_token(url: bytes) -> str:
+    """The URL as a log may show it: whoever has its token may use it.
+
+    Nothing is shown of what stands where a token could, however short or misplaced it is.
+    """
+    start = url.lower().find(URLAUTH)
+    if start >= 0:
+        access, *rest = url[start:].split(b":", 2)  # the mechanism is shown if something stands behind it
+        return os.fsdecode(url[:start] + b":".join([access, *rest[:-1]])) + (":..." if rest else "")
+    head, colon, last = url.rpartition(b":")
+    if not colon or last.startswith(b"//"):
+        return os.fsdecode(url)
+    return os.fsdecode(head) + ":..."
+
+
+def _broken(error: Exception) -> tuple[str, str]:
+    """What went wrong at doing what, where nobody but the administrator can help."""
+    if isinstance(error, StoreError):
+        return "fetch", error.text
+    return "read", "Out of memory" if isinstance(error, MemoryError) else f"read() failed: {error}"
+
+
+def _with_end(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    yield from chunks
+    yield LITERAL_END
