@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 
-from dovecot_urlauth.config.driver_defaults import with_driver_defaults
-from dovecot_urlauth.config.overrides import override_settings
+from dovecot_urlauth.config.errors import UnsupportedSetting
+from dovecot_urlauth.config.language import language_of
 from dovecot_urlauth.config.settings import SettingsError
 from dovecot_urlauth.wire.value import record
 
@@ -26,6 +26,12 @@ CHROOT_MARK = "/./"
 
 DEFAULT_FIRST_VALID_UID = 500
 DEFAULT_FIRST_VALID_GID = 1
+
+OWN = ("imap_urlauth_host",)
+"""Texts that the worker itself goes by."""
+
+UNSETTLED = ("uid", "gid")
+"""Variables that have no value while home and ids are found out."""
 
 NO_ID = (1 << 32) - 1
 """What setresuid(2) takes for "leave it as it is"."""
@@ -59,7 +65,11 @@ class Account:
     """Where the userdb wants the process to be, instead of home."""
     nice: int | None
     settings: Settings
-    """The settings with the userdb's overrides."""
+    """The settings with the userdb's overrides, those of the worker's own expanded."""
+    fields: Mapping[str, str]
+    """The userdb's answer."""
+    not_understood: str = ""
+    """A setting of the user's that only Dovecot itself understands: the home, then, is not known here."""
 
 
 def resolve_account(
@@ -102,10 +112,9 @@ class _Resolver:
     def __init__(self, name: bytes, fields: dict[str, str], settings: Settings, dialect: Dialect) -> None:
         self.name = name
         self.fields = fields
-        self.dialect = dialect
-        self.settings = override_settings(fields, settings, dialect)
-        if dialect.generation == "2.4":
-            self.settings = with_driver_defaults(self.settings)
+        self.language = language_of(dialect)
+        self.settings = self.language.override(fields, settings, dialect)
+        self.not_understood = ""
 
     def account(self, extra_groups: tuple[int, ...]) -> Account:
         if self._id_field("uid") == 0:
@@ -117,7 +126,7 @@ class _Resolver:
         if home and not home.startswith("/"):
             raise AccountRefused(f"Relative home directory paths not supported: {home}")
         uid, gid = _complete(uid, gid)
-        return Account(
+        account = Account(
             name=self.name,
             uid=uid,
             gid=gid,
@@ -127,7 +136,20 @@ class _Resolver:
             chdir=_path(self.fields.get("chdir", "")),
             nice=nice,
             settings=self.settings,
+            fields=self.fields,
+            not_understood=self.not_understood,
         )
+        return _with_settings(account, self._own_settings(account))
+
+    def _own_settings(self, account: Account) -> Settings:
+        """The settings, those expanded that the worker itself reads."""
+        values = self.language.variables_of(account)
+        expanded = {
+            name: self._expand(name, values)
+            for name in OWN
+            if name in self.language.EXPANDED and "%" in self.settings.get(name)
+        }
+        return self.settings.merged(expanded)
 
     def _directories(self) -> tuple[str, str]:
         """Home and chroot, either from the userdb or from mail_home and mail_chroot; "" is none."""
@@ -141,7 +163,7 @@ class _Resolver:
             raise SettingsError(
                 f"userdb returned invalid chroot directory: {chroot} (see valid_chroot_dirs setting)"
             )
-        home = home or self._expanded("mail_home")
+        home = home or self._home()
         chroot = chroot or self._expanded("mail_chroot")
         if len(chroot) > len("/.") and chroot.endswith("/."):
             chroot = chroot.removesuffix("/.")
@@ -149,28 +171,27 @@ class _Resolver:
         return home, chroot.rstrip("/")
 
     def _valid_chroot_dirs(self) -> tuple[str, ...]:
-        if self.dialect.generation == "2.3":
-            directories = self.settings.get("valid_chroot_dirs").split(":")
-        else:
-            directories = list(self.settings.words("valid_chroot_dirs"))
-        return tuple(directory for directory in directories if directory)
+        return tuple(directory for directory in self.language.chroot_dirs(self.settings) if directory)
+
+    def _home(self) -> str:
+        """``mail_home``; one that only Dovecot understands is its to find, and the account says so."""
+        try:
+            return self._expanded("mail_home")
+        except AccountRefused as refused:
+            self.not_understood = refused.text
+            return ""
 
     def _expanded(self, setting: str) -> str:
         """A setting with its variables replaced; home and ids are not settled yet, and no variables here."""
-        template = self.settings.get(setting)
-        if "%" not in template:
-            return template
-        from dovecot_urlauth.config import variables_2_3, variables_2_4
-        from dovecot_urlauth.store.errors import Unsupported
+        nowhere = Account(self.name, 0, 0, (), None, None, None, None, self.settings, self.fields)
+        values = self.language.variables_of(nowhere)
+        return self._expand(setting, {name: values[name] for name in values if name not in UNSETTLED})
 
-        old = self.dialect.generation == "2.3"
-        nowhere = Account(self.name, 0, 0, (), None, None, None, None, self.settings)
-        values = dict(variables_2_3.variables_of(nowhere) if old else variables_2_4.variables_of(nowhere))
-        for unsettled in ("uid", "gid"):
-            values.pop(unsettled, None)
+    def _expand(self, setting: str, values: Mapping[str, str]) -> str:
+        template = self.settings.get(setting)
         try:
-            return variables_2_3.expand(template, values) if old else variables_2_4.expand(template, values)
-        except Unsupported as unknown:
+            return self.language.expand(template, values)
+        except UnsupportedSetting as unknown:
             raise AccountRefused(f"Failed to expand {setting} '{template}': {unknown.reason}") from None
 
     def _nice(self) -> int | None:
@@ -193,7 +214,9 @@ class _Resolver:
         """The uid or gid from the userdb, else from mail_uid or mail_gid; refused outside the valid range."""
         found, source = self._id_field(kind), "userdb lookup"
         if found is None:
-            text, source = self.settings.get(f"mail_{kind}"), f"mail_{kind} setting"
+            name = f"mail_{kind}"
+            text = self._expanded(name) if name in self.language.EXPANDED else self.settings.get(name)
+            source = f"{name} setting"
             if not text:
                 return None
             try:
@@ -222,14 +245,9 @@ class _Resolver:
             first = self.settings.number("first_valid_gid", DEFAULT_FIRST_VALID_GID)
             last = self.settings.number("last_valid_gid", 0)
             groups += [each for each in os.getgrouplist(system_user, gid) if _within(each, first, last)]
-        groups += [self._access_group(word) for word in self._access_group_names()]
+        groups += [self._access_group(word) for word in self.language.access_groups(self.settings)]
         groups += extra_groups
         return tuple(dict.fromkeys(groups))
-
-    def _access_group_names(self) -> tuple[str, ...]:
-        if self.dialect.generation == "2.3":
-            return tuple(self.settings.get("mail_access_groups").replace(",", " ").split())
-        return self.settings.words("mail_access_groups")
 
     def _access_group(self, word: str) -> int:
         try:
@@ -250,6 +268,11 @@ def _complete(uid: int | None, gid: int | None) -> tuple[int, int]:
     if uid == 0:
         raise AccountRefused("Couldn't drop privileges: Mail access not allowed for root")
     return uid, gid
+
+
+def _with_settings(account: Account, settings: Settings) -> Account:
+    values = {name: getattr(account, name) for name in Account.__match_args__}
+    return Account(**{**values, "settings": settings})
 
 
 def _within(number: int, first: int, last: int) -> bool:

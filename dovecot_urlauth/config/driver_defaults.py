@@ -30,14 +30,12 @@ def with_driver_defaults(settings: Settings) -> Settings:
 
 def _defaults(settings: Settings, prefix: str) -> dict[str, str]:
     """What the driver and the layout in use bring, the more special ones over the others."""
-    driver = settings.get(prefix + "mail_driver") or settings.get("mail_driver")
+    driver = settings.get(prefix + "mail_driver", settings.get("mail_driver"))
     if not driver:
         return {}
-    layout = (
-        settings.get(prefix + "mailbox_list_layout")
-        or settings.get("mailbox_list_layout")
-        or settings.get(f"{driver}/mailbox_list_layout", DEFAULT_LAYOUT)
-    )
+    brought = settings.get(f"{driver}/mailbox_list_layout", DEFAULT_LAYOUT)
+    outside = settings.get("mailbox_list_layout", brought)
+    layout = settings.get(prefix + "mailbox_list_layout", outside)
     found: dict[str, str] = {}
     for path in (f"{driver}/", f"layout_{layout}/", f"{driver}/layout_{layout}/"):
         names = (key.removeprefix(path) for key in settings if key.startswith(path))

@@ -10,7 +10,7 @@ Defaults of mail drivers and mailbox layouts are filters too; they appear as ``m
 
 from __future__ import annotations
 
-from dovecot_urlauth.config.settings import short_name
+from dovecot_urlauth.config.settings import NAMED_VALUES, is_yes, short_name
 from dovecot_urlauth.wire.config_filter import ConfigFileError
 
 TYPE_CHECKING = False
@@ -54,7 +54,8 @@ class _View:
             elif not names or not names[0].startswith(("@", "service/")):
                 self._add(settings, names)
         for key, words in self._words.items():
-            self._values[key] = " ".join(word for word, value in words.items() if value[:1] in ("y", "Y", "1"))
+            is_named = key in NAMED_VALUES
+            self._values[key] = " ".join(word for word, value in words.items() if is_named or is_yes(value))
         return self._values
 
     def _add(self, settings: FilteredSettings, names: tuple[str, ...]) -> None:

@@ -1,12 +1,13 @@
 """Where a namespace's mail lies: ``mail_location`` of Dovecot 2.3, ``mail_path`` and its companions of 2.4.
 
 Matches mailbox_list_settings_parse_full in lib-storage/mailbox-list.c and maildir's defaults
-(index/maildir/maildir-storage.c, in 2.4 maildir-settings.c).  Whatever is not a plain maildir is Unsupported.
+(index/maildir/maildir-storage.c, in 2.4 maildir-settings.c).  Whatever is not a plain maildir is unsupported.
 """
 
 from __future__ import annotations
 
-from dovecot_urlauth.store.errors import Unsupported
+from dovecot_urlauth.config.errors import UnsupportedSetting
+from dovecot_urlauth.config.settings import is_yes
 from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
@@ -38,15 +39,6 @@ class Location:
     """FULLDIRNAME: the index and control directories have it too."""
 
 
-UNSUPPORTED_SETTINGS = (
-    "mail_alt_path",
-    "mail_index_private_path",
-    "mailbox_directory_name",
-    "mailbox_list_storage_escape_char",
-    "mailbox_list_visible_escape_char",
-)
-"""Settings of 2.4 that are empty in a plain maildir."""
-
 HARMLESS = frozenset(
     ("SUBSCRIPTIONS", "VOLATILEDIR", "INDEXCACHE", "LISTINDEX", "ITERINDEX", "NO-NOSELECT", "ALTNOCHECK")
 )
@@ -56,13 +48,13 @@ PATHS = {"INBOX": "inbox", "INDEX": "index", "CONTROL": "control"}
 
 
 def parse_mail_location(text: str, home: bytes | None, *, is_inbox: bool) -> Location:
-    """2.3: ``maildir:<root>[:KEY[=VALUE]]...``, variables expanded.  Raises Unsupported.
+    """2.3: ``maildir:<root>[:KEY[=VALUE]]...``, variables expanded.  Raises UnsupportedSetting.
 
     ``is_inbox`` says whether the namespace has INBOX, which then is the root itself.
     """
     driver, colon, rest = text.partition(":")
     if not colon or driver != "maildir":
-        raise Unsupported(f"mail_location is {driver}:" if colon else "mail_location has no driver")
+        raise UnsupportedSetting(f"mail_location is {driver}:" if colon else "mail_location has no driver")
     root, *words = split_words(rest)
     values: dict[str, str] = {}
     for word in words:
@@ -70,21 +62,22 @@ def parse_mail_location(text: str, home: bytes | None, *, is_inbox: bool) -> Loc
         values[key] = value
     unknown = set(values) - HARMLESS - set(PATHS) - {"LAYOUT", "DIRNAME", "FULLDIRNAME", "MAILBOXDIR", "UTF-8"}
     if unknown:
-        raise Unsupported(f"mail_location has {min(unknown)}")
+        raise UnsupportedSetting(f"mail_location has {min(unknown)}")
     if values.get("INDEX") == "MEMORY":
-        raise Unsupported("mail_location has INDEX=MEMORY")
+        raise UnsupportedSetting("mail_location has INDEX=MEMORY")
     paths = {field: to_path(values[key], home) for key, field in PATHS.items() if key in values}
+    at = to_path(root, home)
+    directory_name = values.get("FULLDIRNAME", values.get("DIRNAME", ""))
     return _complete(
-        root=to_path(root, home),
+        root=at,
         layout=values.get("LAYOUT", MAILDIRPP),
-        inbox=paths.get("inbox"),
+        inbox=paths.get("inbox", at if is_inbox and not directory_name else None),
         index=paths.get("index"),
         control=paths.get("control"),
         utf8="UTF-8" in values,
         mailboxes=values.get("MAILBOXDIR", ""),
-        directory_name=values.get("FULLDIRNAME", values.get("DIRNAME", "")),
+        directory_name=directory_name,
         index_has_directory_name="FULLDIRNAME" in values,
-        is_inbox=is_inbox,
     )
 
 
@@ -103,39 +96,40 @@ def split_words(text: str) -> list[str]:
     return words
 
 
-def from_mail_settings(get: Callable[[str, str], str], home: bytes | None, *, is_inbox: bool) -> Location:
-    """2.4: ``get(name, default)`` looks a setting up in the namespace, then outside, variables expanded.
+def from_mail_settings(get: Callable[[str], str | None], home: bytes | None) -> Location:
+    """2.4: ``get(name)`` looks a setting up in the namespace, then outside; None when nobody set it.
 
-    Raises Unsupported.
+    A setting that somebody set to nothing has that value, and not the default: with ``mail_inbox_path =`` INBOX is
+    a mailbox like any other.  Raises UnsupportedSetting.
     """
-    driver = get("mail_driver", "")
+
+    def text(name: str, default: str) -> str:
+        found = get(name)
+        return default if found is None else found
+
+    driver = text("mail_driver", "")
     if driver != "maildir":
-        raise Unsupported(f"mail_driver is {driver or 'not set'}")
-    for name in UNSUPPORTED_SETTINGS:
-        if get(name, ""):
-            raise Unsupported(f"{name} is set")
-    if get("mailbox_list_validate_fs_names", "yes")[:1] in "nN0":
-        raise Unsupported("mailbox_list_validate_fs_names is off")
-    if get("mail_index_path", "") == "MEMORY":
-        raise Unsupported("mail_index_path is MEMORY")
-    root = to_path(get("mail_path", "%{home}/Maildir"), home)
+        raise UnsupportedSetting(f"mail_driver is {driver or 'not set'}")
+    if text("mail_index_path", "") == "MEMORY":
+        raise UnsupportedSetting("mail_index_path is MEMORY")
+    root = to_path(text("mail_path", "~/Maildir"), home)
+    inbox = text("mail_inbox_path", ".")
     index, control = (
-        to_path(text, home) if text else None
-        for text in (get("mail_index_path", ""), get("mail_control_path", ""))
+        to_path(path, home) if path else None
+        for path in (text("mail_index_path", ""), text("mail_control_path", ""))
     )
     if root in (index, control):
-        raise Unsupported("mail_index_path or mail_control_path is mail_path")
+        raise UnsupportedSetting("mail_index_path or mail_control_path is mail_path")
     return _complete(
         root=root,
-        layout=get("mailbox_list_layout", MAILDIRPP),
-        inbox=to_path(get("mail_inbox_path", "."), home, root),
+        layout=text("mailbox_list_layout", MAILDIRPP),
+        inbox=to_path(inbox, home, root) if inbox else None,
         index=index,
         control=control,
-        utf8=get("mailbox_list_utf8", "no")[:1] in "yY1",
-        mailboxes=get("mailbox_root_directory_name", ""),
+        utf8=is_yes(text("mailbox_list_utf8", "no")),
+        mailboxes=text("mailbox_root_directory_name", ""),
         directory_name="",
         index_has_directory_name=False,
-        is_inbox=is_inbox,
     )
 
 
@@ -144,12 +138,12 @@ def to_path(text: str, home: bytes | None, base: bytes | None = None) -> bytes:
     path = text.encode("utf-8", "surrogateescape")
     if path == b"~" or path.startswith(b"~/"):
         if not home:
-            raise Unsupported("user has no home directory")
+            raise UnsupportedSetting("user has no home directory")
         path = home + path[1:]
     elif base is not None and path and path[:1] not in (b"/", b"~"):
         path = base if path == b"." else base + b"/" + path
     if not path.startswith(b"/") or b"\0" in path:
-        raise Unsupported(f"path {text!r} is not absolute")
+        raise UnsupportedSetting(f"path {text!r} is not absolute")
     return path.rstrip(b"/") or b"/"
 
 
@@ -164,14 +158,11 @@ def _complete(
     mailboxes: str,
     directory_name: str,
     index_has_directory_name: bool,
-    is_inbox: bool,
 ) -> Location:
     if layout not in SEPARATORS:
-        raise Unsupported(f"mailbox list layout is {layout}")
+        raise UnsupportedSetting(f"mailbox list layout is {layout}")
     if layout == MAILDIRPP and directory_name:
-        raise Unsupported("mailbox directory name with Maildir++")
-    if inbox is None and is_inbox and not directory_name:
-        inbox = root
+        raise UnsupportedSetting("mailbox directory name with Maildir++")
     return Location(
         root=root,
         layout=layout,

@@ -13,14 +13,13 @@ An override of a setting outside all blocks leaves blocks alone that set it them
 
 from __future__ import annotations
 
-from dovecot_urlauth.config.settings import short_name
+from dovecot_urlauth.config.settings import LISTS, is_yes, short_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dovecot_urlauth.config.settings import Settings
-    from dovecot_urlauth.dialect.dialect import Dialect
 
 NOT_SETTINGS = frozenset(
     (
@@ -45,44 +44,46 @@ ALIASES_2_3 = {"mail": "mail_location"}
 
 EXPLICIT = "set/"
 
-LISTS = frozenset(("mail_access_groups", "mail_plugins", "valid_chroot_dirs"))
-"""2.4: settings that are lists; ``mail_plugins/acl = yes`` switches one word of them."""
 
+def override_2_3(fields: Mapping[str, str], settings: Settings) -> Settings:
+    """``settings`` with the userdb's fields on top; later names in alphabetical order win, as in Dovecot.
 
-def override_settings(fields: Mapping[str, str], settings: Settings, dialect: Dialect) -> Settings:
-    """``settings`` with the userdb's fields on top; later names in alphabetical order win, as in Dovecot."""
+    Only Dovecot's C tables know which names are settings and which belong to plugins.  So a plain name is kept
+    as both: nobody asks for ``plugin/mail_location`` or for a bare ``quota_rule``.
+    """
     overrides: dict[str, str] = {}
-    interpret = _interpret_2_3 if dialect.generation == "2.3" else _interpret_2_4
-    for key in sorted(name for name in fields.keys() - NOT_SETTINGS if name.isascii()):
-        interpret(key, fields[key], settings.merged(overrides), dialect, overrides)
+    for key in _in_order(fields):
+        appends = key.endswith("+")
+        name = key.removesuffix("+")
+        name = ALIASES_2_3.get(name, name)
+        for each in (name,) if "/" in name else (name, f"plugin/{name}"):
+            before = overrides.get(each, settings.get(each)) if appends else ""
+            overrides[each] = before + fields[key]
     return settings.merged(overrides)
 
 
-def _interpret_2_3(key: str, value: str, so_far: Settings, dialect: Dialect, overrides: dict[str, str]) -> None:
-    """Only Dovecot's C tables know which names are settings and which belong to plugins.
+def override_2_4(fields: Mapping[str, str], settings: Settings, *, takes_explicit_prefix: bool) -> Settings:
+    """``settings`` with the userdb's fields on top; ``mail_plugins/acl = yes`` switches one word of a list."""
+    overrides: dict[str, str] = {}
+    for field in _in_order(fields):
+        key, value = field, fields[field]
+        if takes_explicit_prefix:
+            key = key.removeprefix(EXPLICIT)
+        path, slash, name = key.rpartition("/")
+        if path in LISTS:
+            words = overrides.get(path, settings.get(path)).split()
+            overrides[path] = _switched(words, name, value)
+        elif name in LISTS:
+            overrides[key] = value.replace(",", " ")
+        else:
+            overrides[path + slash + short_name(path, name)] = value
+    return settings.merged(overrides)
 
-    So a plain name is kept as both: nobody asks for ``plugin/mail_location`` or for a bare ``quota_rule``.
-    """
-    appends = key.endswith("+")
-    name = key.removesuffix("+")
-    name = ALIASES_2_3.get(name, name)
-    names = (name,) if "/" in name else (name, f"plugin/{name}")
-    for each in names:
-        overrides[each] = so_far.get(each) + value if appends else value
 
-
-def _interpret_2_4(key: str, value: str, so_far: Settings, dialect: Dialect, overrides: dict[str, str]) -> None:
-    if dialect.explicit_override_prefix:
-        key = key.removeprefix(EXPLICIT)
-    path, slash, name = key.rpartition("/")
-    if path in LISTS:
-        overrides[path] = _switched(so_far.get(path).split(), name, value)
-    elif name in LISTS:
-        overrides[key] = value.replace(",", " ")
-    else:
-        overrides[path + slash + short_name(path, name)] = value
+def _in_order(fields: Mapping[str, str]) -> list[str]:
+    return sorted(name for name in fields.keys() - NOT_SETTINGS if name.isascii())
 
 
 def _switched(words: list[str], word: str, value: str) -> str:
     others = [each for each in words if each != word]
-    return " ".join([*others, word] if value[:1] in ("y", "Y", "1") else others)
+    return " ".join([*others, word] if is_yes(value) else others)

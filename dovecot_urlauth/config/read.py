@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from dovecot_urlauth.config.ask import ConfigRefused, ConfigUnreachable, ask_for_file, ask_for_values
-from dovecot_urlauth.config.settings import Settings, SettingsError
+from dovecot_urlauth.config.settings import LISTS, Settings, SettingsError
 from dovecot_urlauth.dialect.dialect import ConfigSource
 
 TYPE_CHECKING = False
@@ -62,7 +62,7 @@ def read_config_file(fd: int, source: ConfigSource, wanted: Wanted) -> Settings:
 
     byte_order = BIG_ENDIAN if source is ConfigSource.BINARY_BIG_ENDIAN else NATIVE
     try:
-        blocks = read_config(read, wanted.blocks, byte_order)
+        blocks = read_config(read, wanted.blocks, byte_order, LISTS)
         return Settings(flatten(blocks, wanted.protocol, wanted.service))
     except ConfigFileError as error:
         raise SettingsError(f"Failed to parse config from fd {fd}: {error.text}") from None

@@ -31,6 +31,16 @@ SHORT_NAMES = {
 }
 """Kinds of blocks in which 2.4 lets a setting's name be shortened, and what is left out."""
 
+LISTS = frozenset(
+    """import_environment login_plugins login_source_ips login_trusted_networks mail_access_groups
+    mail_always_cache_fields mail_attachment_detection_options mail_cache_fields mail_never_cache_fields
+    mail_plugins mbox_read_locks mbox_write_locks valid_chroot_dirs""".split()
+)
+"""2.4: the settings that are lists, as far as anything reads them; the parsed configuration does not say so."""
+
+NAMED_VALUES = frozenset(("import_environment",))
+"""Those whose words have any text as their value; the others' values say whether the word counts."""
+
 
 class SettingsError(Exception):
     """Settings could not be read; ``text`` is what Dovecot would write to the log."""
@@ -53,9 +63,9 @@ class Settings:
         return self._values.get(name, default)
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """A boolean; Dovecot looks at the first letter only: y, Y, 1 against n, N, 0 (lib-settings)."""
-        text = self._values.get(name, "")
-        return text[0] in "yY1" if text else default
+        """A boolean; ``default`` when nobody set it."""
+        text = self._values.get(name)
+        return default if text is None else is_yes(text)
 
     def number(self, name: str, default: int = 0) -> int:
         """An unsigned number; ``unlimited`` is :data:`UNLIMITED`.  Raises SettingsError for anything else."""
@@ -94,6 +104,11 @@ class Settings:
 
     def __repr__(self) -> str:
         return f"Settings({self._values!r})"
+
+
+def is_yes(text: str) -> bool:
+    """A boolean's value; Dovecot looks at the first letter only: y, Y, 1 against n, N, 0 (lib-settings)."""
+    return text[:1] in ("y", "Y", "1")
 
 
 def _unescape(word: str) -> str:

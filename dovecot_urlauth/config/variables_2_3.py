@@ -1,18 +1,18 @@
 """``%`` variables of Dovecot 2.3: ``%u``, ``%Ln``, ``%2.1d``, ``%{home}``.
 
 Matches lib/var-expand.c with the table of lib-storage/mail-user.c; texts are settings' (surrogateescape).
-Hashes, conditions and the variables of a login that we do not have (addresses, session) are Unsupported.
+Hashes, conditions and the variables of a login that we do not have (addresses, session) are unsupported.
 """
 
 from __future__ import annotations
 
-from dovecot_urlauth.store.errors import Unsupported
+from dovecot_urlauth.config.errors import UnsupportedSetting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dovecot_urlauth.store.store import MailUser
+    from dovecot_urlauth.config.mail_user import MailUser
 
 LETTERS = {"u": "user", "n": "username", "d": "domain", "s": "service", "h": "home", "i": "uid"}
 """One-letter names and the long names they stand for."""
@@ -31,6 +31,9 @@ MODIFIERS: Mapping[str, Callable[[str], str]] = {
 }
 SERVICE = "imap-urlauth-worker"
 
+USERDB = "userdb:"
+"""``%{userdb:x}`` is a field of the userdb's answer; ``y`` in ``%{userdb:x:y}`` is for one that is not there."""
+
 
 def variables_of(user: MailUser) -> Mapping[str, str]:
     """The values of the variables that we know, by long name; a home that is not known is absent."""
@@ -46,11 +49,13 @@ def variables_of(user: MailUser) -> Mapping[str, str]:
     }
     if user.home:
         values["home"] = decode(user.home)
+    for field, value in user.fields.items():
+        values[USERDB + field] = value
     return values
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
-    """``text`` with every variable replaced.  Raises Unsupported for one that is not in ``values``."""
+    """``text`` with every variable replaced.  Raises UnsupportedSetting for one that is not in ``values``."""
     result = []
     at = 0
     while (mark := text.find("%", at)) >= 0:
@@ -75,15 +80,20 @@ def _expand_one(text: str, at: int, values: Mapping[str, str]) -> tuple[str, int
         name = text[at + 1 : end] if end >= 0 else ""
     else:
         end, name = at, LETTERS.get(text[at : at + 1], "")
-    if name not in values:
-        raise Unsupported(f"variable %{text[at : at + 20]}")
-    value = values[name]
+    value = _userdb_field(name, values) if name.startswith(USERDB) else values.get(name)
+    if value is None:
+        raise UnsupportedSetting(f"variable %{text[at : at + 20]}")
     for modify in modifiers:
         value = modify(value)
     if (offset or width) and not value.isascii():
-        raise Unsupported(f"a part of {value!r}")
+        raise UnsupportedSetting(f"a part of {value!r}")
     value = value[offset:] if offset >= 0 or -offset < len(value) else value
     return value[:width] if width else value, end + 1
+
+
+def _userdb_field(name: str, values: Mapping[str, str]) -> str:
+    field, _, default = name.removeprefix(USERDB).partition(":")
+    return values.get(USERDB + field, default)
 
 
 def _parse_range(text: str, at: int) -> tuple[int, int, int]:
@@ -93,10 +103,11 @@ def _parse_range(text: str, at: int) -> tuple[int, int, int]:
     first, at = _parse_number(text, at + negative)
     if text[at : at + 1] != ".":
         if negative or text[start : start + 1] == "0":
-            raise Unsupported(f"variable %{text[start : start + 20]}")
+            raise UnsupportedSetting(f"variable %{text[start : start + 20]}")
         return 0, first, at
     if text[at + 1 : at + 2] in ("0", "-"):
-        raise Unsupported(f"variable %{text[start : start + 20]}")  # padding, and widths counted from the end
+        # padding, and widths counted from the end
+        raise UnsupportedSetting(f"variable %{text[start : start + 20]}")
     width, at = _parse_number(text, at + 1)
     return (-first if negative else first), width, at
 

@@ -1,19 +1,19 @@
 """Variable expressions of Dovecot 2.4: ``%{user}``, ``%{user | domain | default('none') | upper}``.
 
 Matches lib-var-expand, as far as administrators write paths with it.  Hashes, other filters, programs and
-variables that we do not have are Unsupported.
+variables that we do not have are unsupported.
 """
 
 from __future__ import annotations
 
-from dovecot_urlauth.config.variables_2_3 import LOWER, SERVICE, UPPER, decode
-from dovecot_urlauth.store.errors import Unsupported
+from dovecot_urlauth.config.errors import UnsupportedSetting
+from dovecot_urlauth.config.variables_2_3 import LOWER, SERVICE, UPPER, USERDB, decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dovecot_urlauth.store.store import MailUser
+    from dovecot_urlauth.config.mail_user import MailUser
 
 
 def variables_of(user: MailUser) -> Mapping[str, str]:
@@ -21,11 +21,13 @@ def variables_of(user: MailUser) -> Mapping[str, str]:
     values = {"user": decode(user.name), "owner_user": decode(user.name), "service": SERVICE, "protocol": "imap"}
     if user.home:
         values["home"] = values["owner_home"] = decode(user.home)
+    for field, value in user.fields.items():
+        values[USERDB + field] = value
     return values
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
-    """``text`` with each ``%{...}`` replaced.  Raises Unsupported for what we do not know."""
+    """``text`` with each ``%{...}`` replaced.  Raises UnsupportedSetting for what we do not know."""
     result = []
     at = 0
     while (mark := text.find("%", at)) >= 0:
@@ -36,7 +38,7 @@ def expand(text: str, values: Mapping[str, str]) -> str:
             continue
         end = text.find("}", mark)
         if not text.startswith("%{", mark) or end < 0:
-            raise Unsupported(f"variable {text[mark : mark + 20]}")
+            raise UnsupportedSetting(f"variable {text[mark : mark + 20]}")
         result.append(_evaluate(text[mark + 2 : end], values))
         at = end + 1
     result.append(text[at:])
@@ -45,19 +47,21 @@ def expand(text: str, values: Mapping[str, str]) -> str:
 
 def _evaluate(expression: str, values: Mapping[str, str]) -> str:
     name, *filters = (word.strip() for word in expression.split("|"))
-    if name not in values and not (filters and filters[0].startswith("default")):
-        raise Unsupported(f"variable %{{{expression}}}")
+    has_default = bool(filters) and filters[0].startswith("default")
+    if name not in values and not (has_default and name.startswith(USERDB)):
+        # a variable that we do not know may well have a value, so that its default is none of our business
+        raise UnsupportedSetting(f"variable %{{{expression}}}")
     value = values.get(name, "")
     for call in filters:
         word, _, rest = call.partition("(")
         arguments = _parse_arguments(rest, values) if rest else []
         apply = FILTERS.get(word.strip())
         if arguments is None or apply is None:
-            raise Unsupported(f"variable %{{{expression}}}")
+            raise UnsupportedSetting(f"variable %{{{expression}}}")
         try:
             value = apply(value, *arguments)
         except (TypeError, ValueError):
-            raise Unsupported(f"variable %{{{expression}}}") from None
+            raise UnsupportedSetting(f"variable %{{{expression}}}") from None
     return value
 
 

@@ -6,7 +6,8 @@ session as soon as the native store meets something unknown on disk.  Both are a
 
 from __future__ import annotations
 
-from dovecot_urlauth.config.native_settings import make_plan
+from dovecot_urlauth.config.errors import UnsupportedSetting
+from dovecot_urlauth.config.native_settings import native_settings
 from dovecot_urlauth.store.errors import StoreFailure, Unsupported
 from dovecot_urlauth.store.native.mailbox import NativeStore
 
@@ -14,10 +15,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dovecot_urlauth.config.mail_user import MailUser
     from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.message.fetch import Content, Request
     from dovecot_urlauth.store.engine.engine_start import EngineStart
-    from dovecot_urlauth.store.store import Mailbox, MailUser, Store
+    from dovecot_urlauth.store.store import Mailbox, Store
 
 AUTO = "auto"
 NATIVE = "native"
@@ -54,8 +56,8 @@ def open_store(
         return start_engine("--store=dovecot")
     give_up = refuse if mode == NATIVE else start_engine
     try:
-        native = NativeStore(make_plan(account, dialect))
-    except Unsupported as error:
+        native = NativeStore(native_settings(account, dialect))
+    except UnsupportedSetting as error:
         return give_up(error.reason)
     log("store: native")
     return ChosenStore(native, give_up)

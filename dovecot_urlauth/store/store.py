@@ -1,4 +1,4 @@
-"""What the worker asks of a store, and what a store needs to know of the user.
+"""What the worker asks of a store.
 
 Two classes fulfil it: the native store (native.py) and the dovecot engine.  The worker opens one store for
 each target user, shares it among the sessions, and in a session opens one mailbox for each URL and reads one
@@ -11,34 +11,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from dovecot_urlauth.config.settings import Settings
     from dovecot_urlauth.message.fetch import Content, Request
 else:
     Protocol = object
-
-
-class MailUser(Protocol):
-    """The target user, whose rights the process already has."""
-
-    @property
-    def name(self) -> bytes:
-        """The name that the userdb gave, which variables expand to."""
-
-    @property
-    def uid(self) -> int: ...
-
-    @property
-    def gid(self) -> int: ...
-
-    @property
-    def home(self) -> bytes | None: ...
-
-    @property
-    def chroot(self) -> bytes | None: ...
-
-    @property
-    def settings(self) -> Settings:
-        """Explicit settings, the userdb's overrides applied."""
 
 
 class Mailbox(Protocol):

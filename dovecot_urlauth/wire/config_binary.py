@@ -2,7 +2,7 @@
 
 The file holds blocks, one for each C structure of settings (``mail_user``, ``mail_storage`` ...).  A block has
 the names of its keys and, for every filter under which somebody set one of them, records of key and value.
-Nothing says which keys are lists: :data:`LISTS` does, for the blocks that are read here.
+Nothing says which keys are lists: who reads has to know.
 
     "DOVECOT-CONFIG\\t1.0\\n"  u64 size of the rest
     since 2.4.2: paths of the parsed files, and a hash table of all keys
@@ -50,24 +50,6 @@ NOTHING_SET = b"\0" + bytes(U32)
 EXPANSION_MARK = b"\x01"
 """Begins a value with variables: a compiled form, LF, and the text as written."""
 
-LISTS = frozenset(
-    (
-        b"import_environment",
-        b"login_plugins",
-        b"login_source_ips",
-        b"login_trusted_networks",
-        b"mail_access_groups",
-        b"mail_always_cache_fields",
-        b"mail_attachment_detection_options",
-        b"mail_cache_fields",
-        b"mail_never_cache_fields",
-        b"mail_plugins",
-        b"mbox_read_locks",
-        b"mbox_write_locks",
-        b"valid_chroot_dirs",
-    )
-)
-
 
 @record(frozen=True, slots=True)
 class Record:
@@ -94,16 +76,20 @@ class FilteredSettings:
     records: tuple[Record, ...]
 
 
-def read_config(read: Read, wanted: Collection[str], byte_order: str) -> dict[str, tuple[FilteredSettings, ...]]:
+def read_config(
+    read: Read, wanted: Collection[str], byte_order: str, lists: Collection[str]
+) -> dict[str, tuple[FilteredSettings, ...]]:
     """Read the ``wanted`` blocks; blocks that the file lacks are left out.
 
     ``read(size, offset)`` gives up to ``size`` bytes of the file, as os.pread does.  ``byte_order`` is
     :data:`BIG_ENDIAN` for the format of 2.4.0 and 2.4.1, :data:`NATIVE` for the one since 2.4.2.
+    ``lists`` names the settings that are lists.
     Raises :class:`ConfigFileError`.
     """
     cursor = _Cursor(read, byte_order)
     end = _read_header(cursor)
     native = byte_order == NATIVE
+    list_keys = frozenset(name.encode() for name in lists)
     if native:
         _skip_paths_and_keys(cursor)
     filters = [_read_filter(cursor, native) for _ in range(cursor.number(U32))]
@@ -114,7 +100,7 @@ def read_config(read: Read, wanted: Collection[str], byte_order: str) -> dict[st
         name = cursor.string().decode("ascii", "replace")
         rest = size - (cursor.offset - start)
         if name in wanted:
-            blocks[name] = _read_block(cursor.take(rest), byte_order, filters)
+            blocks[name] = _read_block(cursor.take(rest), byte_order, filters, list_keys)
         else:
             cursor.skip(rest)
     return blocks
@@ -147,7 +133,9 @@ def _read_filter(cursor: _Cursor, native: bool) -> str:
     return text
 
 
-def _read_block(data: bytes, byte_order: str, filters: list[str]) -> tuple[FilteredSettings, ...]:
+def _read_block(
+    data: bytes, byte_order: str, filters: list[str], lists: frozenset[bytes]
+) -> tuple[FilteredSettings, ...]:
     """Read a block from behind its name."""
     cursor = _Cursor(_no_more, byte_order, data)
     keys = cursor.strings(cursor.number(U32))
@@ -159,7 +147,7 @@ def _read_block(data: bytes, byte_order: str, filters: list[str]) -> tuple[Filte
             continue
         if index >= len(filters):
             raise ConfigFileError(f"Settings filter index too high ({index} >= {len(filters)})")
-        settings.append(_read_settings(body, byte_order, keys, parse_filter(filters[index])))
+        settings.append(_read_settings(body, byte_order, keys, parse_filter(filters[index]), lists))
     return tuple(settings)
 
 
@@ -173,7 +161,9 @@ def _filter_indexes(data: bytes, count: int, byte_order: str) -> tuple[int, ...]
     return indexes
 
 
-def _read_settings(body: bytes, byte_order: str, keys: list[bytes], filter: Filter) -> FilteredSettings:
+def _read_settings(
+    body: bytes, byte_order: str, keys: list[bytes], filter: Filter, lists: frozenset[bytes]
+) -> FilteredSettings:
     cursor = _Cursor(_no_more, byte_order, body)
     error = _text(cursor.string())
     groups = []
@@ -185,13 +175,13 @@ def _read_settings(body: bytes, byte_order: str, keys: list[bytes], filter: Filt
         index = cursor.number(U32)
         if index >= len(keys):
             raise ConfigFileError(f"Settings key index too high ({index} >= {len(keys)})")
-        records.append(_read_record(cursor, keys[index]))
+        records.append(_read_record(cursor, keys[index], lists))
     return FilteredSettings(filter, error, tuple(groups), tuple(records))
 
 
-def _read_record(cursor: _Cursor, key: bytes) -> Record:
+def _read_record(cursor: _Cursor, key: bytes, lists: frozenset[bytes]) -> Record:
     word = operation = ""
-    if key in LISTS:
+    if key in lists:
         operation = _text(cursor.take(1))
         word = _text(cursor.string())
     value = cursor.string()

@@ -54,6 +54,7 @@ def test_an_ordinary_user(dialect: Dialect) -> None:
         chdir=None,
         nice=None,
         settings=Settings({"imap_urlauth_host": "*"}),
+        fields={"uid": "5000", "gid": "5001", "home": "/srv/mail/alice"},
     )
 
 
@@ -181,9 +182,9 @@ REFUSALS = {
         "unknown group name in extra_groups: ad",
     ),
     "unknown variable": (
-        {b"uid": b"5000", b"gid": b"5001"},
-        {"mail_home": "/srv/%{nosuch}"},
-        "Failed to expand mail_home '/srv/%{nosuch}'",
+        {b"uid": b"5000", b"gid": b"5001", b"home": b"/h"},
+        {"mail_chroot": "/srv/%{nosuch}"},
+        "Failed to expand mail_chroot '/srv/%{nosuch}'",
     ),
 }
 
@@ -258,6 +259,37 @@ def test_home_and_chroot_from_the_configuration() -> None:
     assert account.home == b"/srv/ALICE"
     assert resolve(FIELDS, {"mail_home": "/other"}).home == b"/srv/mail/alice"
     assert resolve(fields).home is None
+
+
+@by_name
+@pytest.mark.parametrize("home", ["/srv/%{nosuch}", "/srv/%{env:X}"])
+def test_a_home_that_only_dovecot_can_find(home: str, dialect: Dialect) -> None:
+    account = resolve({b"uid": b"5000", b"gid": b"5001"}, {"mail_home": home}, dialect)
+    assert account.home is None
+    assert account.not_understood.startswith(f"Failed to expand mail_home '{home}': variable %")
+
+
+def test_a_home_from_a_field_of_the_userdb() -> None:
+    fields = {b"uid": b"5000", b"gid": b"5001", b"disk": b"/d7"}
+    for dialect in DIALECTS:
+        assert resolve(fields, {"mail_home": "%{userdb:disk}/alice"}, dialect).home == b"/d7/alice"
+
+
+def test_variables_in_the_host_of_urls() -> None:
+    """2.4 expands every text; 2.3 does not expand this one."""
+    fields = {**FIELDS, b"host": b"urls.example"}
+    settings = {"imap_urlauth_host": "%{userdb:host | upper}"}
+    assert resolve(fields, settings, DOVECOT_2_4_2).settings.get("imap_urlauth_host") == "URLS.EXAMPLE"
+    assert resolve(fields, settings).settings.get("imap_urlauth_host") == "%{userdb:host | upper}"
+    unknown = refusal(FIELDS, {"imap_urlauth_host": "%{nosuch}"}, DOVECOT_2_4_1)
+    assert unknown.startswith("Failed to expand imap_urlauth_host '%{nosuch}'")
+
+
+def test_variables_in_ids() -> None:
+    settings = {"mail_uid": "%{userdb:number}", "mail_gid": "5001"}
+    assert resolve({b"number": b"5007"}, settings, DOVECOT_2_4_2).uid == 5007
+    assert resolve(FIELDS, {"mail_uid": "%{nosuch}"}, DOVECOT_2_4_2).uid == 5000
+    assert "Unknown UNIX UID user: %{userdb:number}" in refusal({b"number": b"5007"}, settings)
 
 
 @by_name

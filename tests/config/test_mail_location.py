@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.mail_location import FS, Location, from_mail_settings, parse_mail_location
-from dovecot_urlauth.store.errors import Unsupported
 
 HOME = b"/home/bob"
 
@@ -51,14 +51,12 @@ def test_root_is_inbox_in_its_own_namespace_only():
      "maildir:/m:NO-FS-VALIDATION", "maildir:/m:INDEXPVT=/p", "maildir:/m:NEWKEY", "maildir:/m:INBOX=x"],
 )  # fmt: skip
 def test_unsupported_mail_location(text):
-    with pytest.raises(Unsupported):
+    with pytest.raises(UnsupportedSetting):
         parse(text)
 
 
-def new(is_inbox: bool = True, **settings: str) -> Location:
-    return from_mail_settings(
-        lambda name, default: settings.get(name, default).replace("%{home}", "/home/bob"), HOME, is_inbox=is_inbox
-    )
+def new(**settings: str) -> Location:
+    return from_mail_settings(settings.get, HOME)
 
 
 def test_mail_settings():
@@ -74,20 +72,27 @@ def test_mail_settings():
     ) == Location(b"/m", FS, inbox=b"/m", utf8=True)
 
 
+def test_set_to_nothing_is_not_unset():
+    """INBOX is then a mailbox below mail_path, like any other."""
+    assert new(mail_driver="maildir", mail_path="/m", mail_inbox_path="") == Location(b"/m", inbox=None)
+    assert new(mail_driver="maildir", mail_path="/m", mail_index_path="") == Location(b"/m", inbox=b"/m")
+    for name in ("mail_path", "mailbox_list_layout", "mail_driver"):
+        with pytest.raises(UnsupportedSetting):
+            new(**{"mail_driver": "maildir", "mail_path": "/m", name: ""})
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("mail_driver", ""), ("mail_driver", "sdbox"), ("mail_path", "m"), ("mail_index_path", "MEMORY"),
-     ("mail_index_path", "/m"), ("mail_alt_path", "/a"), ("mailbox_directory_name", "d"),
-     ("mailbox_list_layout", "index"), ("mailbox_list_storage_escape_char", "%"),
-     ("mailbox_list_visible_escape_char", "%"), ("mailbox_list_validate_fs_names", "no")],
+     ("mail_index_path", "/m"), ("mailbox_list_layout", "index")],
 )  # fmt: skip
 def test_unsupported_mail_settings(name, value):
-    with pytest.raises(Unsupported):
+    with pytest.raises(UnsupportedSetting):
         new(**{"mail_driver": "maildir", "mail_path": "/m", name: value})
 
 
 def test_without_a_home():
-    with pytest.raises(Unsupported):
+    with pytest.raises(UnsupportedSetting):
         parse_mail_location("maildir:~/Maildir", None, is_inbox=True)
 
 
@@ -95,5 +100,5 @@ def test_without_a_home():
 def test_any_text(text):
     try:
         assert isinstance(parse(text), Location)
-    except Unsupported:
+    except UnsupportedSetting:
         pass

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dovecot_urlauth.config import variables_2_3, variables_2_4
-from dovecot_urlauth.store.errors import Unsupported
+from dovecot_urlauth.config.errors import UnsupportedSetting
 from tests.store.user import User
 
 BOB = User(b"/home/bob", name=b"Bob@Example.Test", uid=1001, gid=1002)
+BOB.fields = {"quota_rule": "*:5M", "empty": ""}
 NO_DOMAIN = User(None, name=b"bob")
 
 OLD = [
@@ -25,6 +26,8 @@ OLD = [
     ("%1Ln/%LRn", "b/bob"),
     ("%Dd", "Example,dc=Test"),
     ("100%%", "100%"),
+    ("%{userdb:quota_rule}|%{userdb:x}|%{userdb:x:y}|%{userdb:quota_rule:y}|%{userdb:empty:y}", "*:5M||y|*:5M|"),
+    ("%1.2{userdb:quota_rule}", ":5"),
 ]
 OLD_UNSUPPORTED = [
     "%x",
@@ -46,12 +49,15 @@ NEW = [
     ("%{home}/x %{owner_user}", "/home/bob/x Bob@Example.Test"),
     ("%{user | username | lower}%{user|upper}", "bobBOB@EXAMPLE.TEST"),
     ("%{user | username | substr(0, 1)}/%{user|substr(-4)}", "B/Test"),
-    ("%{missing | default('x y')}%{user|default(home)}", "x yBob@Example.Test"),
+    ("%{userdb:missing | default('x y')}%{user|default(home)}", "x yBob@Example.Test"),
+    ("%{userdb:quota_rule} %{userdb:quota_rule | default('x') | lower}%{userdb:empty|default('z')}", "*:5M *:5mz"),
     ("%{protocol}", "imap"),
     ("50%%", "50%"),
 ]
 NEW_UNSUPPORTED = ["%u", "%", "%{user", "%{uid}", "%{user|md5}", "%{user|substr}", "%{user|substr(a)}",
-                   "%{user|x()}", "%{user|lower(1)}", "%{userdb:x}", "%{user | substr(0, -1)}", "%{}"]  # fmt: skip
+                   "%{user|x()}", "%{user|lower(1)}", "%{userdb:x}", "%{missing | default('x')}",
+                   "%{env:X|default('/srv')}", "%{userdb:x|default|md5}", "%{user | substr(0, -1)}",
+                   "%{}"]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "expected"), OLD)
@@ -61,7 +67,7 @@ def test_old(text, expected):
 
 @pytest.mark.parametrize("text", OLD_UNSUPPORTED)
 def test_old_unsupported(text):
-    with pytest.raises(Unsupported):
+    with pytest.raises(UnsupportedSetting):
         variables_2_3.expand(text, variables_2_3.variables_of(BOB))
 
 
@@ -72,7 +78,7 @@ def test_new(text, expected):
 
 @pytest.mark.parametrize("text", NEW_UNSUPPORTED)
 def test_new_unsupported(text):
-    with pytest.raises(Unsupported):
+    with pytest.raises(UnsupportedSetting):
         variables_2_4.expand(text, variables_2_4.variables_of(BOB))
 
 
@@ -80,14 +86,14 @@ def test_missing_values():
     assert variables_2_3.expand("%n[%d]", variables_2_3.variables_of(NO_DOMAIN)) == "bob[]"
     assert variables_2_4.expand("[%{user|domain}]", variables_2_4.variables_of(NO_DOMAIN)) == "[]"
     for text, language in (("%h", variables_2_3), ("%{home}", variables_2_4)):
-        with pytest.raises(Unsupported):
+        with pytest.raises(UnsupportedSetting):
             language.expand(text, language.variables_of(NO_DOMAIN))
 
 
 def test_names_that_are_not_ascii():
     user = User(b"/h", name=b"\xc3\xa4\xff")
     assert variables_2_3.expand("%u", variables_2_3.variables_of(user)) == "ä\udcff"
-    with pytest.raises(Unsupported):
+    with pytest.raises(UnsupportedSetting):
         variables_2_3.expand("%1u", variables_2_3.variables_of(user))
 
 
@@ -96,5 +102,5 @@ def test_any_text(text):
     for language in (variables_2_3, variables_2_4):
         try:
             assert isinstance(language.expand(text, language.variables_of(BOB)), str)
-        except Unsupported:
+        except UnsupportedSetting:
             pass

@@ -123,7 +123,7 @@ SETTINGS = [
     ({"mail_plugins": "brand_new"}, "mail_plugins has brand_new"),
     ({"mail_attribute_dict": ""}, "no mail_attribute_dict"),
     ({"mail_attribute_dict": "redis:host=x"}, "mail attributes are in a dictionary redis:"),
-    ({"mail_full_filesystem_access": "yes"}, "mail_full_filesystem_access is on"),
+    ({"mail_full_filesystem_access": "yes"}, "mail_full_filesystem_access is yes"),
     ({"namespace/inbox/inbox": "no"}, "there is not one namespace with inbox=yes"),
     ({"namespace/inbox/type": "shared"}, "namespace type is shared"),
     ({"namespace/inbox/location": "mbox:~/mail"}, "mail_location is mbox:"),

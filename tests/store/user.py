@@ -41,6 +41,8 @@ class User:
     uid: int = field(default_factory=os.getuid)
     gid: int = field(default_factory=os.getgid)
     chroot: bytes | None = None
+    fields: dict[str, str] = field(default_factory=dict)
+    not_understood: str = ""
 
 
 def user(home: Path, changes: Mapping[str, str] | None = None, base: Mapping[str, str] = SETTINGS_2_3) -> User:

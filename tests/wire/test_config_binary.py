@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dovecot_urlauth.config.settings import LISTS
 from dovecot_urlauth.wire.config_binary import (
     BIG_ENDIAN,
     CHUNK,
@@ -38,7 +39,7 @@ def vector(version: str) -> bytes:
 
 
 def read(data: bytes, wanted: tuple[str, ...], byte_order: str) -> dict[str, tuple[FilteredSettings, ...]]:
-    return read_config(lambda size, offset: data[offset : offset + size], wanted, byte_order)
+    return read_config(lambda size, offset: data[offset : offset + size], wanted, byte_order, LISTS)
 
 
 def build(
@@ -100,7 +101,7 @@ def test_every_block_ends_where_its_size_says(version: str, byte_order: str) -> 
     data = vector(version)
     whole = read(data, ("imap_urlauth", "mail_user", "master_service"), byte_order)
     assert list(whole) == ["imap_urlauth", "mail_user", "master_service"]
-    slow = read_config(lambda size, offset: data[offset : offset + 1], tuple(whole), byte_order)
+    slow = read_config(lambda size, offset: data[offset : offset + 1], tuple(whole), byte_order, LISTS)
     assert slow == whole
 
 
@@ -144,7 +145,7 @@ def test_what_is_not_wanted_is_not_read() -> None:
         sizes.append(size)
         return data[offset : offset + size]
 
-    assert read_config(pread, ("imap",), NATIVE) == {"imap": ()}
+    assert read_config(pread, ("imap",), NATIVE, LISTS) == {"imap": ()}
     assert sum(sizes) <= 4 * CHUNK
 
 

@@ -11,55 +11,26 @@ from binascii import unhexlify
 
 from dovecot_urlauth.message.fetch import fetch
 from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, StoreFailure, Unsupported
+from dovecot_urlauth.store.native.attributes.file_dict import FileDict
 from dovecot_urlauth.store.native.index import keywords
 from dovecot_urlauth.store.native.layout import name_rules, places
 from dovecot_urlauth.store.native.maildir.mail_files import size_in_name
 from dovecot_urlauth.store.native.maildir.opened_maildir import Folder
 from dovecot_urlauth.store.native.names import check_utf8, normalize, storage_name
 from dovecot_urlauth.store.native.namespace import find
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
-
+    from dovecot_urlauth.config.native_settings import NativeSettings
     from dovecot_urlauth.message.fetch import Content, Request
-    from dovecot_urlauth.message.rules import MessageRules
     from dovecot_urlauth.store.native.file_source import FileSource
     from dovecot_urlauth.store.native.index.index_view import IndexView
     from dovecot_urlauth.store.native.layout import MailboxPlaces
     from dovecot_urlauth.store.native.maildir.uidlist import Uidlist
-    from dovecot_urlauth.store.native.namespace import Namespace
-else:
-    Protocol = object
 
 KEY_PATH = b"priv/%s/vendor/vendor.dovecot/imap-urlauth"
 """The key's place in the attribute dictionary, by mailbox GUID (lib-storage/index/index-attribute.c)."""
 KEY_DIGITS = 128
-
-
-class Dictionary(Protocol):
-    """Where mailbox attributes are."""
-
-    def lookup(self, key: bytes) -> bytes | None:
-        """The value of ``key``, None when there is none.  Raises StoreFailure."""
-
-    def close(self) -> None:
-        """Let go of connections."""
-
-
-@record(frozen=True, slots=True)
-class Plan:
-    """Everything that the settings say about a user's mail."""
-
-    uid: int
-    namespaces: tuple[Namespace, ...]
-    attributes: Dictionary
-    message_rules: MessageRules
-    normalizes_names_to_nfc: bool
-    """2.4.4 and newer: names are composed before they are looked up."""
-    trusts_sizes_in_names: bool
-    """Not with maildir_broken_filename_sizes."""
 
 
 KEPT_FOLDERS = 8
@@ -67,10 +38,11 @@ KEPT_FOLDERS = 8
 
 
 class NativeStore:
-    """Reads the mail of one user by ``plan``, for as many sessions as there are."""
+    """Reads the mail of one user as ``settings`` say, for as many sessions as there are."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, settings: NativeSettings) -> None:
+        self._settings = settings
+        self._attributes = FileDict(settings.attributes.path, settings.uid)
         self._folders: dict[bytes, Folder] = {}
         """By the mailbox's name in URLs, the one used last at the end."""
 
@@ -81,7 +53,7 @@ class NativeStore:
             folder.close()
             folder = None
         if folder is None:
-            folder = Folder(self._places(mailbox), self._plan.uid)
+            folder = Folder(self._places(mailbox), self._settings.uid)
         try:
             index = folder.refresh()
             if uidvalidity not in (0, index.uid_validity):
@@ -90,20 +62,20 @@ class NativeStore:
             folder.close()
             raise
         self._keep(mailbox, folder)
-        return NativeMailbox(self._plan, folder, index, mailbox)
+        return NativeMailbox(self._settings, self._attributes, folder, index, mailbox)
 
     def close(self) -> None:
         """End all sessions."""
         while self._folders:
             self._folders.popitem()[1].close()
-        self._plan.attributes.close()
+        self._attributes.close()
 
     def _places(self, mailbox: bytes) -> MailboxPlaces:
         """Where the mailbox is.  Raises MailboxRefused, MailboxMissing or Unsupported."""
         check_utf8(mailbox)
-        if self._plan.normalizes_names_to_nfc:
+        if self._settings.normalizes_names_to_nfc:
             mailbox = normalize(mailbox)
-        namespace, name = find(self._plan.namespaces, mailbox)
+        namespace, name = find(self._settings.namespaces, mailbox)
         location = namespace.location
         if location is None:
             raise Unsupported(namespace.why_not)
@@ -119,8 +91,11 @@ class NativeStore:
 class NativeMailbox:
     """One mailbox of a maildir storage, to be used before another one is opened."""
 
-    def __init__(self, plan: Plan, folder: Folder, index: IndexView, name: bytes) -> None:
-        self._plan = plan
+    def __init__(
+        self, settings: NativeSettings, attributes: FileDict, folder: Folder, index: IndexView, name: bytes
+    ) -> None:
+        self._settings = settings
+        self._attributes = attributes
         self._folder = folder
         self._index = index
         self._name = name
@@ -134,7 +109,7 @@ class NativeMailbox:
         guid = self._opened_uidlist().header.guid
         if guid is None:
             raise Unsupported("dovecot-uidlist has no GUID")
-        text = self._plan.attributes.lookup(KEY_PATH % guid)
+        text = self._attributes.lookup(KEY_PATH % guid)
         if text is None:
             return None
         try:
@@ -165,10 +140,10 @@ class NativeMailbox:
         if names := index.keywords(uid):
             letters = keywords.letters(self._folder.control, names)
         self._mail = self._folder.maildir.open(entry.name, flags, letters)
-        virtual_size = size_in_name(entry.name, b"W") if self._plan.trusts_sizes_in_names else None
+        virtual_size = size_in_name(entry.name, b"W") if self._settings.trusts_sizes_in_names else None
         if virtual_size is None:
             virtual_size = entry.virtual_size
-        return fetch(self._mail, request, self._plan.message_rules, virtual_size)
+        return fetch(self._mail, request, self._settings.message_rules, virtual_size)
 
     def _opened_uidlist(self) -> Uidlist:
         if self._uidlist is None:

@@ -8,26 +8,12 @@ from __future__ import annotations
 
 from dovecot_urlauth.store.errors import MailboxRefused, Unsupported
 from dovecot_urlauth.store.native.layout import INBOX
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dovecot_urlauth.config.mail_location import Location
-
-
-@record(frozen=True, slots=True)
-class Namespace:
-    """One ``namespace { }``."""
-
-    prefix: bytes
-    separator: bytes
-    location: Location | None
-    """None when the native store cannot read it."""
-    inbox: bool = False
-    why_not: str = ""
-    """The reason for having no location."""
+    from dovecot_urlauth.config.native_settings import Namespace
 
 
 def find(namespaces: Sequence[Namespace], name: bytes) -> tuple[Namespace, bytes]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dovecot_urlauth.config.native_settings import make_plan
+from dovecot_urlauth.config.native_settings import native_settings
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, Unsupported
 from dovecot_urlauth.store.native.mailbox import NativeStore
 from dovecot_urlauth.store.native.names import to_mutf7
@@ -73,7 +73,7 @@ def test_names(folder: Path, layout: str) -> None:
     dovecot = Dovecot(folder, location, namespace)
     prefix = changes.get("namespace/inbox/prefix", "").encode()
     dovecot.imap(b"CREATE %sSub" % prefix, append(b"INBOX", b"a: b\r\n\r\n"), b"SELECT %sSub" % prefix)
-    store = NativeStore(make_plan(bob_of(dovecot, changes), DOVECOT_2_3_19))
+    store = NativeStore(native_settings(bob_of(dovecot, changes), DOVECOT_2_3_19))
     different = {}
     said = set()
     asked = sorted(names(Random(layout)))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dovecot_urlauth.config.mail_location import Location
+from dovecot_urlauth.config.native_settings import Namespace
 from dovecot_urlauth.store.errors import MailboxRefused, Unsupported
-from dovecot_urlauth.store.native.namespace import Namespace, find
+from dovecot_urlauth.store.native.namespace import find
 
 MAIL = Location(b"/mail")
 PERSONAL = Namespace(b"", b"/", MAIL, inbox=True)

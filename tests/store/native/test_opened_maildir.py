@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dovecot_urlauth.config.native_settings import make_plan
+from dovecot_urlauth.config.native_settings import native_settings
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
 from dovecot_urlauth.message.fetch import Request
 from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, Unsupported
@@ -32,7 +32,7 @@ def inbox(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[NativeStore]:
-    opened = NativeStore(make_plan(user(tmp_path), DOVECOT_2_3_19))
+    opened = NativeStore(native_settings(user(tmp_path), DOVECOT_2_3_19))
     yield opened
     opened.close()
 

@@ -1,0 +1,64 @@
+"""The two configuration languages behind one interface; which one it is, is asked here and nowhere else."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Protocol
+
+    from dovecot_urlauth.config.mail_location import Location
+    from dovecot_urlauth.config.mail_user import MailUser
+    from dovecot_urlauth.config.settings import Settings
+    from dovecot_urlauth.dialect.dialect import Dialect
+
+    Lookup = Callable[[str], str | None]
+    """One namespace's setting, or the one outside; None when nobody set it."""
+    Expand = Callable[[str], str]
+else:
+    Protocol = object
+
+
+class Language(Protocol):
+    """One configuration language: a module of this room."""
+
+    EXPANDED: tuple[str, ...]
+    """Settings of plain text that may have variables."""
+
+    def expand(self, text: str, values: Mapping[str, str]) -> str:
+        """``text`` with its variables replaced.  Raises UnsupportedSetting for what we do not know."""
+
+    def variables_of(self, user: MailUser) -> Mapping[str, str]:
+        """The variables that we know, and their values."""
+
+    def override(self, fields: Mapping[str, str], settings: Settings, dialect: Dialect) -> Settings:
+        """``settings`` with the userdb's fields on top, and the defaults that follow from them."""
+
+    def chroot_dirs(self, settings: Settings) -> tuple[str, ...]:
+        """``valid_chroot_dirs``."""
+
+    def access_groups(self, settings: Settings) -> tuple[str, ...]:
+        """``mail_access_groups``: names and numbers."""
+
+    def location(self, get: Lookup, expand: Expand, home: bytes | None, *, is_inbox: bool) -> Location:
+        """Where the mail of a namespace is.  Raises UnsupportedSetting."""
+
+    def attribute_dict(self, settings: Settings) -> tuple[str, str]:
+        """Driver of the attribute dictionary ("" is none) and the driver's own text, variables unexpanded."""
+
+    def shared_prefix(self, prefix: str) -> str:
+        """The part of a shared namespace's prefix that comes before the name of the other user."""
+
+    def imported_variables(self, settings: Settings) -> tuple[str, ...]:
+        """Names of the environment variables that ``import_environment`` lets through to every process."""
+
+
+def language_of(dialect: Dialect) -> Language:
+    """The language that this Dovecot is configured in."""
+    if dialect.generation == "2.3":
+        from dovecot_urlauth.config import language_2_3
+
+        return language_2_3
+    from dovecot_urlauth.config import language_2_4
+
+    return language_2_4

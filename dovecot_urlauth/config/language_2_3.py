@@ -1,0 +1,63 @@
+"""Dovecot 2.3's configuration: ``mail_location``, lists in one text, dictionaries as ``driver:text``."""
+
+from __future__ import annotations
+
+from dovecot_urlauth.config.errors import UnsupportedSetting
+from dovecot_urlauth.config.mail_location import parse_mail_location
+from dovecot_urlauth.config.overrides import override_2_3
+from dovecot_urlauth.config.variables_2_3 import expand as expand
+from dovecot_urlauth.config.variables_2_3 import variables_of as variables_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dovecot_urlauth.config.language import Expand, Lookup
+    from dovecot_urlauth.config.mail_location import Location
+    from dovecot_urlauth.config.settings import Settings
+    from dovecot_urlauth.dialect.dialect import Dialect
+
+EXPANDED: tuple[str, ...] = ()
+
+IMPORTED = "TZ CORE_OUTOFMEM CORE_ERROR LISTEN_PID LISTEN_FDS NOTIFY_SOCKET"
+"""The default of import_environment, as ``doveconf -a`` shows it."""
+
+
+def override(fields: Mapping[str, str], settings: Settings, dialect: Dialect) -> Settings:
+    """See Language.override."""
+    return override_2_3(fields, settings)
+
+
+def chroot_dirs(settings: Settings) -> tuple[str, ...]:
+    """See Language.chroot_dirs."""
+    return tuple(settings.get("valid_chroot_dirs").split(":"))
+
+
+def access_groups(settings: Settings) -> tuple[str, ...]:
+    """See Language.access_groups."""
+    return tuple(settings.get("mail_access_groups").replace(",", " ").split())
+
+
+def location(get: Lookup, expand: Expand, home: bytes | None, *, is_inbox: bool) -> Location:
+    """See Language.location; a namespace's blank location means mail_location (mail-namespace.c)."""
+    text = get("location") or get("mail_location")
+    if not text:
+        raise UnsupportedSetting("mail_location is not set")
+    return parse_mail_location(expand(text), home, is_inbox=is_inbox)
+
+
+def attribute_dict(settings: Settings) -> tuple[str, str]:
+    """See Language.attribute_dict."""
+    driver, _, text = settings.get("mail_attribute_dict").partition(":")
+    return driver, text.partition(":")[0] if driver == "file" else text
+
+
+def shared_prefix(prefix: str) -> str:
+    """See Language.shared_prefix; written ``shared/%%u/``."""
+    return prefix.partition("%")[0]
+
+
+def imported_variables(settings: Settings) -> tuple[str, ...]:
+    """See Language.imported_variables; a word is a name, or ``name=value``."""
+    words = settings.get("import_environment", IMPORTED).split()
+    return tuple(word.partition("=")[0] for word in words)

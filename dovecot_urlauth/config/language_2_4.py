@@ -1,0 +1,63 @@
+"""Dovecot 2.4's configuration: ``mail_driver``, ``mail_path`` and companions, named blocks, real lists."""
+
+from __future__ import annotations
+
+from dovecot_urlauth.config.driver_defaults import with_driver_defaults
+from dovecot_urlauth.config.mail_location import from_mail_settings
+from dovecot_urlauth.config.overrides import override_2_4
+from dovecot_urlauth.config.variables_2_4 import expand as expand
+from dovecot_urlauth.config.variables_2_4 import variables_of as variables_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dovecot_urlauth.config.language import Expand, Lookup
+    from dovecot_urlauth.config.mail_location import Location
+    from dovecot_urlauth.config.settings import Settings
+    from dovecot_urlauth.dialect.dialect import Dialect
+
+EXPANDED: tuple[str, ...] = ("imap_urlauth_host", "mail_gid", "mail_uid")
+
+
+def override(fields: Mapping[str, str], settings: Settings, dialect: Dialect) -> Settings:
+    """See Language.override."""
+    explicit = dialect.explicit_override_prefix
+    return with_driver_defaults(override_2_4(fields, settings, takes_explicit_prefix=explicit))
+
+
+def chroot_dirs(settings: Settings) -> tuple[str, ...]:
+    """See Language.chroot_dirs."""
+    return settings.words("valid_chroot_dirs")
+
+
+def access_groups(settings: Settings) -> tuple[str, ...]:
+    """See Language.access_groups."""
+    return settings.words("mail_access_groups")
+
+
+def location(get: Lookup, expand: Expand, home: bytes | None, *, is_inbox: bool) -> Location:
+    """See Language.location."""
+
+    def expanded(name: str) -> str | None:
+        text = get(name)
+        return None if text is None else expand(text)
+
+    return from_mail_settings(expanded, home)
+
+
+def attribute_dict(settings: Settings) -> tuple[str, str]:
+    """See Language.attribute_dict."""
+    name = settings.get("mail_attribute/dict")
+    path = f"mail_attribute/dict/{name}"
+    return settings.get(f"{path}/driver", name), settings.get(f"{path}/path")
+
+
+def shared_prefix(prefix: str) -> str:
+    """See Language.shared_prefix; written ``shared/$user/``."""
+    return prefix.partition("$")[0].partition("%")[0]
+
+
+def imported_variables(settings: Settings) -> tuple[str, ...]:
+    """See Language.imported_variables."""
+    return settings.blocks("import_environment")

@@ -1,0 +1,66 @@
+"""What each ``mail_plugins`` plugin does to somebody who reads a message by its mailbox's name and its UID.
+
+A plugin that is not here may do anything: the native store leaves it to Dovecot's own imap, which then loads
+the whole list as it is configured.
+"""
+
+from __future__ import annotations
+
+from dovecot_urlauth.wire.value import Enum
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Effect(Enum):
+    """A plugin's effect on reading."""
+
+    NONE = "commands, changes, logins or searches are what it is for; the engine starts without it"
+    CONFINES = "it takes rights from the process; the engine keeps it"
+    CHANGES = "it decides which mailbox or which bytes are found"
+    RIGHTS = "it decides whether they may be read"
+
+
+PLUGINS = {
+    **dict.fromkeys(
+        """antispam autocreate charset_alias expire fts fts_flatcurve fts_lucene fts_solr fts_squat fts_xapian
+        imap_acl imap_filter_sieve imap_old_stats imap_quota imap_sieve imap_stats imap_zlib last_login
+        lazy_expunge mail_log notify notify_status old_stats pop3_migration push_notification quota quota_clone
+        replication sieve stats trash welcome""".split(),
+        Effect.NONE,
+    ),
+    "apparmor": Effect.CONFINES,
+    **dict.fromkeys(
+        """fs_compress fs_crypt listescape mail_compress mail_crypt mail_filter mailbox_alias var_expand_crypt
+        virtual zlib""".split(),
+        Effect.CHANGES,
+    ),
+    "acl": Effect.RIGHTS,
+}
+
+READ_BY_US = (Effect.NONE, Effect.CONFINES)
+"""Plugins that the native store can do without."""
+
+
+def words(mail_plugins: str) -> list[str]:
+    """The plugins of a setting; 2.3 takes commas too."""
+    return mail_plugins.replace(",", " ").split()
+
+
+def not_native(plugins: Iterable[str]) -> str | None:
+    """The first plugin that the native store cannot do without, None if there is none."""
+    return next((plugin for plugin in plugins if PLUGINS.get(plugin) not in READ_BY_US), None)
+
+
+def needed_by_engine(plugins: Iterable[str]) -> list[str]:
+    """What the engine has to load: not what reading can do without, unless an unknown plugin may depend on it."""
+    wanted = list(plugins)
+    if any(plugin not in PLUGINS for plugin in wanted):
+        return wanted
+    return [plugin for plugin in wanted if PLUGINS[plugin] is not Effect.NONE]
+
+
+def rights(plugins: Iterable[str]) -> list[str]:
+    """Those that decide who may read."""
+    return [plugin for plugin in plugins if PLUGINS.get(plugin) is Effect.RIGHTS]

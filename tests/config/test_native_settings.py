@@ -1,0 +1,164 @@
+"""From settings to what the native store needs; what is neither obeyed nor irrelevant is left to Dovecot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dovecot_urlauth.config.errors import UnsupportedSetting
+from dovecot_urlauth.config.mail_location import Location
+from dovecot_urlauth.config.native_settings import AttributeDict, native_settings
+from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19, DOVECOT_2_4_1, DOVECOT_2_4_2
+from tests.store.user import SETTINGS_2_4, user
+
+if TYPE_CHECKING:
+    from dovecot_urlauth.config.native_settings import NativeSettings
+
+HOME = Path("/home/bob")
+
+
+def old(**changes: str) -> NativeSettings:
+    return native_settings(
+        user(HOME, {key.replace("__", "/"): value for key, value in changes.items()}), DOVECOT_2_3_19
+    )
+
+
+def new(changes: dict[str, str] | None = None) -> NativeSettings:
+    return native_settings(user(HOME, changes, SETTINGS_2_4), DOVECOT_2_4_2)
+
+
+def test_both_languages_say_the_same():
+    for settings in (old(), new()):
+        assert settings.attributes == AttributeDict("file", b"/home/bob/attributes")
+        (inbox,) = settings.namespaces
+        assert inbox.location == Location(b"/home/bob/Maildir", inbox=b"/home/bob/Maildir")
+        assert (inbox.prefix, inbox.separator, inbox.inbox) == (b"", b".", True)
+    assert new().normalizes_names_to_nfc
+    assert not native_settings(user(HOME, None, SETTINGS_2_4), DOVECOT_2_4_1).normalizes_names_to_nfc
+    assert not new({"mailbox_list_normalize_names_to_nfc": "no"}).normalizes_names_to_nfc
+    assert not old(maildir_broken_filename_sizes="yes").trusts_sizes_in_names
+
+
+def test_a_blank_inbox_path():
+    for changes in ({"mail_inbox_path": ""}, {"mail_inbox_path": ".", "namespace/inbox/mail_inbox_path": ""}):
+        (inbox,) = new(changes).namespaces
+        assert inbox.location == Location(b"/home/bob/Maildir", inbox=None)
+
+
+def test_a_blank_location_of_a_namespace_is_mail_location_in_2_3():
+    (inbox,) = old(namespace__inbox__location="").namespaces
+    assert inbox.location is not None
+
+
+UNSUPPORTED = {
+    "mail_full_filesystem_access": "yes",
+    "mail_nfs_index": "yes",
+    "mail_nfs_storage": "Yes",
+    "mail_alt_path": "/a",
+    "mailbox_directory_name": "d",
+    "mailbox_list_storage_escape_char": "%",
+    "mailbox_list_visible_escape_char": "%",
+    "mailbox_list_validate_fs_names": "no",
+    "mail_never_heard_of": "",
+    "mailbox_never_heard_of": "x",
+}
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_settings_that_change_what_is_read(name: str) -> None:
+    with pytest.raises(UnsupportedSetting, match=name):
+        new({name: UNSUPPORTED[name]})
+    (inbox,) = new({f"namespace/inbox/{name}": UNSUPPORTED[name]}).namespaces
+    assert inbox.location is None
+    assert name in inbox.why_not
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("mail_log_prefix", "x"),
+        ("mail_crypt_save_version", "2"),
+        ("mail_fsync", "never"),
+        ("mailbox_list_validate_fs_names", "Y"),
+        ("mail_nfs_index", "no"),
+        ("maildir", "/home/x"),
+        ("brand_new", "x"),
+        ("namespace/inbox/mailbox/Sent/auto", "subscribe"),
+        ("namespace/inbox/mailbox/Sent/mail_fsync", "never"),
+        ("namespace/inbox/mailbox/Sent/mail_nfs_index", "no"),
+        ("namespace/inbox/list", "children"),
+    ],
+)
+def test_settings_that_do_not(key: str, value: str) -> None:
+    assert new({key: value}) == new()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "namespace/inbox/mailbox/Sent/driver",
+        "namespace/inbox/mailbox/Sent/mail_path",
+        "namespace/inbox/mail_attribute/dict",
+        "namespace/inbox/alias_for",
+    ],
+)
+def test_what_a_namespace_may_not_have(key: str) -> None:
+    (inbox,) = new({key: "x"}).namespaces
+    assert inbox.location is None
+    assert key.rpartition("/")[2] in inbox.why_not or "mail_attribute" in inbox.why_not
+
+
+def test_an_alias_is_left_to_dovecot_and_its_target_is_not():
+    found = old(
+        namespace="inbox alias", namespace__alias__prefix="Old.", namespace__alias__alias_for=""
+    ).namespaces
+    assert all(namespace.location for namespace in found)
+    inbox, alias = old(
+        namespace="inbox alias",
+        namespace__inbox__prefix="Mail.",
+        namespace__alias__prefix="Old.",
+        namespace__alias__alias_for="Mail.",
+    ).namespaces
+    assert inbox.location is not None
+    assert (alias.prefix, alias.location, alias.why_not) == (b"Old.", None, "namespace has alias_for")
+
+
+@pytest.mark.parametrize("prefix", ["shared/$user/", "shared/%{owner_user}/"])
+def test_a_shared_namespace(prefix: str) -> None:
+    shared = {
+        "namespace": "inbox shared",
+        "namespace/shared/type": "shared",
+        "namespace/shared/prefix": prefix,
+        "namespace/shared/separator": "/",
+    }
+    inbox, other = new(shared).namespaces
+    assert inbox.location is not None
+    assert (other.prefix, other.separator, other.location) == (b"shared/", b"/", None)
+
+
+def test_a_shared_namespace_in_2_3():
+    _, other = old(namespace="inbox s", namespace__s__type="shared", namespace__s__prefix="users/%%u/").namespaces
+    assert (other.prefix, other.separator) == (b"users/", b"/")
+
+
+def test_what_only_dovecot_understands_of_the_user():
+    bob = user(HOME)
+    bob.not_understood = "mail_home"
+    with pytest.raises(UnsupportedSetting, match="mail_home"):
+        native_settings(bob, DOVECOT_2_3_19)
+
+
+def test_a_prefix_without_the_separator():
+    with pytest.raises(UnsupportedSetting, match="does not end with the separator"):
+        old(namespace__inbox__prefix="INBOX/", namespace__inbox__separator=".")
+
+
+def test_no_namespace_and_no_dictionary():
+    (only,) = old(namespace="").namespaces
+    assert only.inbox
+    with pytest.raises(UnsupportedSetting, match="no mail_attribute_dict"):
+        old(mail_attribute_dict="")
+    with pytest.raises(UnsupportedSetting, match="dictionary proxy:"):
+        new({"mail_attribute/dict": "proxy"})
