@@ -1,0 +1,53 @@
+"""What parent and child say: packed on one side, and understood on the other."""
+
+from __future__ import annotations
+
+import pytest
+
+from dovecot_urlauth.service.sockets import PeerCredentials
+from dovecot_urlauth.wire.control import Access
+from dovecot_urlauth.worker.parent import protocol
+from dovecot_urlauth.worker.parent.protocol import (
+    CLIENT,
+    CONNECTION,
+    KEEP,
+    KEY_SIZE,
+    MESSAGE_LIMIT,
+    NAMES,
+    GivenClient,
+    GivenConnection,
+    offer_parts,
+    pack_connection,
+    pack_offer,
+    parse_given,
+)
+
+PEER = PeerCredentials(pid=7, uid=102, gid=105)
+KEY = bytes(range(KEY_SIZE))
+BOB = Access(b"bob", b"imap", (b"stream",), True)
+
+
+def test_a_connection_goes_with_its_peer() -> None:
+    assert parse_given(pack_connection(PEER)) == GivenConnection(PEER)
+
+
+@pytest.mark.parametrize("name", [b"alice", b"", b"a\nb\tc", b"\xff" * 1000])
+@pytest.mark.parametrize("access", [BOB, Access(None, b"submission")], ids=["bob", "anonymous"])
+def test_an_offer_becomes_a_client(name: bytes, access: Access) -> None:
+    offer = pack_offer(KEY, name, access)
+    assert len(offer) < MESSAGE_LIMIT
+    key, client = offer_parts(offer)
+    assert key == KEY
+    assert parse_given(client) == GivenClient(name, access)
+
+
+@pytest.mark.parametrize("message", [b"", KEEP, CONNECTION, CONNECTION + b"x" * 11, CLIENT, CLIENT + b"\0"])
+def test_anything_else_gives_no_client(message: bytes) -> None:
+    with pytest.raises(ValueError, match=r"too short|gives no client"):
+        parse_given(message)
+
+
+def test_no_letter_is_used_twice() -> None:
+    words = {name: value for name, value in vars(protocol).items() if name in NAMES.values()}
+    assert {value: name for name, value in words.items()} == NAMES
+    assert {len(word) for word in NAMES} == {1}
