@@ -27,21 +27,31 @@ def choose_dialect(environment: Mapping[str, str]) -> tuple[Dialect, str | None]
 
     Master names its version in ``DOVECOT_VERSION``, unless ``version_ignore = yes``; without the name the
     variables that each generation adds are told apart (lib-master/master-service.c).
+
+    A version never seen gets the newest dialect of its series; one of no series that we know, such as the
+    ``0.0.0-37075+f28b5a92ec`` of a build from git, the newest of all.
     """
     text = environment.get("DOVECOT_VERSION", "")
-    version = parse_version(text)
-    if version is None:
+    if not text:
         return _by_variables(environment), None
-    chosen = SINCE[0][1]
-    for first, dialect in SINCE:
-        if version >= first:
-            chosen = dialect
-    if any(first <= version <= last for first, last in TESTED):
+    version = parse_version(text)
+    chosen = _newest_of_series(version)
+    if version is not None and any(first <= version <= last for first, last in TESTED):
         return chosen, None
     return chosen, (
         f"Dovecot {text} is not known to dovecot-urlauth: speaking the dialect of {chosen.name}, "
         "the nearest one (set version_ignore=yes to silence this)"
     )
+
+
+def _newest_of_series(version: tuple[int, int, int] | None) -> Dialect:
+    """The newest dialect that is no newer than ``version``, in its series; the newest of all without one."""
+    of_series = [
+        dialect
+        for first, dialect in SINCE
+        if version is not None and first[:2] == version[:2] and first <= version
+    ]
+    return of_series[-1] if of_series else SINCE[-1][1]
 
 
 def parse_version(text: str) -> tuple[int, int, int] | None:

@@ -27,9 +27,17 @@ def test_known_versions_are_chosen_without_a_word(text: str, dialect: Dialect) -
 
 @pytest.mark.parametrize(
     ("text", "dialect"),
-    [("2.4.9", DOVECOT_2_4_2), ("2.5.0", DOVECOT_2_4_2), ("3.0", DOVECOT_2_4_2), ("2.2.36", DOVECOT_2_3_13)],
+    [
+        ("2.4.9", DOVECOT_2_4_2),
+        ("2.3.99", DOVECOT_2_3_19),
+        ("2.5.0", DOVECOT_2_4_2),
+        ("3.0", DOVECOT_2_4_2),
+        ("2.2.36", DOVECOT_2_4_2),
+        ("0.0.0-37075+f28b5a92ec", DOVECOT_2_4_2),
+        ("main", DOVECOT_2_4_2),
+    ],
 )
-def test_a_version_never_seen_gets_the_nearest_and_one_warning(text: str, dialect: Dialect) -> None:
+def test_a_version_never_seen_gets_the_newest_and_one_warning(text: str, dialect: Dialect) -> None:
     chosen, warning = choose_dialect({"DOVECOT_VERSION": text})
     assert chosen is dialect
     assert warning

@@ -1,7 +1,8 @@
-"""A Dovecot of a version that nobody has seen gets the nearest dialect, and one warning from each service."""
+"""A Dovecot of a version that nobody has seen gets the newest dialect, and one warning from each service."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,7 @@ from testing.versions import ALL_OURS, PIECES, VERSIONS
 from tests.dovecot.conftest import Installations
 
 
-@pytest.mark.parametrize("pretended", ["2.4.9", "2.5.0"])
+@pytest.mark.parametrize("pretended", ["2.4.9", "2.5.0", "0.0.0-37075+f28b5a92ec"])
 def test_nearest_dialect(
     starter: Callable[..., DovecotInstance], installations: Installations, pretended: str
 ) -> None:
@@ -25,9 +26,9 @@ def test_nearest_dialect(
         wrapper.write_text(f'#!/bin/sh\nDOVECOT_VERSION={pretended} exec {real} "$@"\n')
         wrapper.chmod(0o755)
         dovecot.extra += f"service {name} {{\n  executable = {dovecot.inside}/{name}\n}}\n"
-    expected = rf"Warning: Dovecot {pretended} is not known"
+    expected = rf"Warning: Dovecot {re.escape(pretended)} is not known"
     starter(dovecot, expected)
     with Scene(dovecot) as scene:
         assert scene.user("bob").fetch_url(scene.sign(scene.store())) == MESSAGE
-    warnings = [line for line in dovecot.log.lines() if expected.removeprefix("Warning: ") in line]
+    warnings = [line for line in dovecot.log.lines() if f"Dovecot {pretended} is not known" in line]
     assert len(warnings) == len(PIECES)
