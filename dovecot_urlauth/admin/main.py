@@ -4,6 +4,7 @@
     dovecot-urlauth status [--base-dir DIR]    which imap-urlauth processes run
     dovecot-urlauth url URL                    what a URL means
     dovecot-urlauth test [URL]                 does it work on the running Dovecot? what becomes of this URL?
+    dovecot-urlauth monitor [--listen PORT]    processes, sessions and memory, live or for Prometheus
     dovecot-urlauth share|fetch|revoke|keys    hand a message to another user, and take it back
 
 Exit status: 0 if all is well, 1 if something is not, 2 for wrong usage.
@@ -24,6 +25,7 @@ from dovecot_urlauth.admin.explain import explain
 from dovecot_urlauth.admin.findings import Level
 from dovecot_urlauth.admin.live.commands import add_live_commands
 from dovecot_urlauth.admin.live.failure import LiveFailure
+from dovecot_urlauth.admin.monitor.command import MonitorFailure, add_monitor_command
 from dovecot_urlauth.admin.processes import NoMaster, find_processes
 from dovecot_urlauth.url.uri import InvalidURL
 
@@ -36,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         return int(given.run(given))
-    except (DoveconfError, LiveFailure, NoMaster) as error:
+    except (DoveconfError, LiveFailure, MonitorFailure, NoMaster) as error:
         print(f"dovecot-urlauth: {error}", file=sys.stderr)
         return 1
     except InvalidURL as error:
@@ -60,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     url.add_argument("url", type=os.fsencode)
     url.set_defaults(run=_run_url)
     add_live_commands(commands)
+    add_monitor_command(commands)
     return parser
 
 

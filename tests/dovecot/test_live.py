@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,6 +162,17 @@ def test_what_cannot_be_done_is_said(
     assert (got, printed) == (status, b"")
     assert complaints.startswith("dovecot-urlauth: ")
     assert complaint in complaints
+
+
+def test_the_monitor_sees_a_session(scene: Scene, running: DovecotInstance) -> None:
+    assert scene.user("bob").fetch_url(scene.sign(scene.store())) == MESSAGE
+    words = ("monitor", "--once", "--base-dir", str(running.folder / "run"))
+    lines = running.output(sys.executable, "-m", "dovecot_urlauth.admin", *words).splitlines()
+    counted = {line.split()[0]: line.split()[1:3] for line in lines[2:5]}
+    assert counted["imap-urlauth"] == ["1", "1"]
+    assert counted["imap-urlauth-worker"][1] == "1"
+    assert lines[5] == "mail being read: alice"
+    assert not [line for line in lines if line.startswith("warning")]
 
 
 def test_a_dovecot_that_does_not_run(row: Row, installations: Installations, running: DovecotInstance) -> None:

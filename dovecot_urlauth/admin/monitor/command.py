@@ -1,0 +1,103 @@
+"""The words of ``dovecot-urlauth monitor``, and its life as a service."""
+
+from __future__ import annotations
+
+import pwd
+import signal
+import site
+import sys
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from dovecot_urlauth.admin.monitor.sample import take_sample
+from dovecot_urlauth.admin.monitor.view import render, watch
+
+if TYPE_CHECKING:
+    import argparse
+    from contextlib import AbstractContextManager
+
+LOOPBACK = "127.0.0.1"
+INTERVAL = 2.0
+ENDING = (signal.SIGTERM, signal.SIGINT)
+LIBRARIES = "python3-prometheus-client and python3-daemon (or: pip install prometheus-client python-daemon)"
+
+
+class MonitorFailure(Exception):
+    """Why there is no monitor."""
+
+
+def add_monitor_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add it to the command line."""
+    what = "show the services' processes, sessions and memory, or offer them to Prometheus"
+    monitor = commands.add_parser("monitor", help=what, description=what)
+    monitor.add_argument("--base-dir", metavar="DIR", help="only the Dovecot with this base_dir")
+    monitor.add_argument("--once", action="store_true", help="show it once")
+    monitor.add_argument("--interval", type=float, default=INTERVAL, metavar="SECONDS", help="between two looks")
+    monitor.add_argument("--listen", metavar="[ADDRESS:]PORT", help="answer Prometheus; on loopback unless told")
+    monitor.add_argument("--daemon", action="store_true", help="with --listen: go to the background")
+    monitor.add_argument("--pid-file", metavar="FILE", help="with --daemon: locked while it runs")
+    monitor.add_argument("--user", metavar="NAME", help="with --daemon: become this user; PSS is then not known")
+    monitor.set_defaults(run=run_monitor)
+
+
+def run_monitor(given: argparse.Namespace) -> int:
+    """Return the exit status. Raises NoMaster, MonitorFailure."""
+    if given.listen:
+        return _serve(given)
+    if given.once:
+        print("\n".join(render(take_sample(given.base_dir))))
+        return 0
+    return watch(given.base_dir, given.interval)
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Address and port; loopback when only a port is given. Raises MonitorFailure."""
+    address, _, port = text.rpartition(":")
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise MonitorFailure(f"--listen={text}: not a port")
+    return address.strip("[]") or LOOPBACK, int(port)
+
+
+def _serve(given: argparse.Namespace) -> int:
+    address, port = parse_listen(given.listen)
+    for folder in site.getsitepackages():
+        site.addsitedir(folder)  # an installation holds what the services need; this needs the distribution's
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        with _background(given) if given.daemon else nullcontext():
+            from dovecot_urlauth.admin.monitor.metrics import serve
+
+            server, thread = serve(address, port, given.base_dir)
+            if not given.daemon:
+                print(f"http://{address}:{server.server_port}/metrics", flush=True)
+            signal.sigwait(ENDING)
+            server.shutdown()
+            thread.join()
+    except ImportError as error:
+        raise MonitorFailure(f"{error}: install {LIBRARIES}") from error
+    except OSError as error:
+        raise MonitorFailure(f"cannot listen on {address} port {port}: {error.strerror}") from error
+    return 0
+
+
+def _background(given: argparse.Namespace) -> AbstractContextManager[object]:
+    """python-daemon's: detached, its pid file locked, as an unprivileged user."""
+    import daemon  # type: ignore[import-untyped]
+    from daemon.pidfile import PIDLockFile  # type: ignore[import-untyped]
+
+    who = _account(given.user) if given.user else None
+    context: AbstractContextManager[object] = daemon.DaemonContext(
+        pidfile=PIDLockFile(given.pid_file) if given.pid_file else None,
+        uid=who.pw_uid if who else None,
+        gid=who.pw_gid if who else None,
+        signal_map={},
+        stderr=sys.stderr,
+    )
+    return context
+
+
+def _account(name: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError as error:
+        raise MonitorFailure(f"--user={name}: no such user") from error

@@ -1,0 +1,83 @@
+"""The same picture in numbers, for Prometheus: collected anew at each scrape (prometheus-client)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import GaugeMetricFamily
+
+from dovecot_urlauth.admin.check_services import SERVICES
+from dovecot_urlauth.admin.monitor.sample import State, take_sample
+from dovecot_urlauth.admin.processes import NoMaster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from threading import Thread
+    from wsgiref.simple_server import WSGIServer
+
+    from prometheus_client.metrics_core import Metric
+
+    from dovecot_urlauth.admin.monitor.sample import Sample
+
+PREFIX = "dovecot_urlauth"
+
+
+class ProcessCollector:
+    """Looks at /proc when it is asked."""
+
+    def __init__(self, base_dir: str | None) -> None:
+        self._base_dir = base_dir
+
+    def collect(self) -> Iterator[Metric]:
+        """Every number of one sample; of a Dovecot that does not run only that it does not."""
+        try:
+            sample = take_sample(self._base_dir)
+        except NoMaster:
+            yield GaugeMetricFamily(f"{PREFIX}_up", "Whether this Dovecot runs", value=0)
+            return
+        yield GaugeMetricFamily(f"{PREFIX}_up", "Whether this Dovecot runs", value=1)
+        yield _processes(sample)
+        yield from _by_service(sample)
+        yield GaugeMetricFamily(f"{PREFIX}_targets", "Users whose mail is being read", value=len(sample.targets()))
+
+
+def serve(address: str, port: int, base_dir: str | None) -> tuple[WSGIServer, Thread]:
+    """Answer scrapes from now on, in a thread of its own. Raises OSError."""
+    registry = CollectorRegistry()
+    registry.register(ProcessCollector(base_dir))
+    return start_http_server(port, address, registry)
+
+
+def _processes(sample: Sample) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"{PREFIX}_processes", "Processes", labels=["service", "state", "program"])
+    for service in SERVICES:
+        for state in State:
+            for ours, program in ((True, "dovecot-urlauth"), (False, "dovecot")):
+                count = sum(1 for one in sample.of(service) if one.state is state and one.ours is ours)
+                family.add_metric([service, state.value, program], count)
+    return family
+
+
+def _by_service(sample: Sample) -> Iterator[GaugeMetricFamily]:
+    families = (
+        ("sessions", "Sessions, where process titles tell", sample.sessions),
+        ("pss_bytes", "Memory, each shared page by its share", sample.memory),
+        ("resident_bytes", "Memory, shared pages in full", lambda service: _total(sample, service)),
+        ("oldest_process_seconds", "Age of the oldest process", lambda service: _oldest(sample, service)),
+    )
+    for name, text, read in families:
+        family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=["service"])
+        for service in SERVICES:
+            value = read(service)
+            if value is not None:
+                family.add_metric([service], value)
+        yield family
+
+
+def _total(sample: Sample, service: str) -> int:
+    return sum(one.resident for one in sample.of(service))
+
+
+def _oldest(sample: Sample, service: str) -> float | None:
+    return max((one.age for one in sample.of(service)), default=None)

@@ -1,0 +1,130 @@
+"""The monitor as a command and as a service, scraped over loopback."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from dovecot_urlauth.admin.main import main
+from dovecot_urlauth.admin.monitor.command import MonitorFailure, parse_listen, run_monitor
+from testing.processes import wait_for
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def scrape(port: int) -> dict[str, float]:
+    """Name and labels of each number."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    return {
+        f"{sample.name}{sorted(sample.labels.values())}": sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def start(*words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "dovecot_urlauth.admin", "monitor", *words]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dovecot-urlauth", "monitor", "--once"]) == 0
+    assert "imap-urlauth-login" in capsys.readouterr().out
+
+
+def test_no_dovecot_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dovecot-urlauth", "monitor", "--once", "--base-dir", str(tmp_path)]) == 1
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_it_is_scraped_and_ends_at_sigterm() -> None:
+    port = free_port()
+    with start("--listen", str(port)) as process:
+        assert process.stdout
+        assert process.stdout.readline() == f"http://127.0.0.1:{port}/metrics\n"
+        found = scrape(port)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert found["dovecot_urlauth_up[]"] == 1
+    assert "dovecot_urlauth_processes['dovecot-urlauth', 'imap-urlauth-worker', 'spare']" in found
+
+
+def test_a_dovecot_that_does_not_run_is_down(tmp_path: Path) -> None:
+    port = free_port()
+    with start("--listen", str(port), "--base-dir", str(tmp_path)) as process:
+        assert process.stdout
+        process.stdout.readline()
+        found = scrape(port)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert found == {"dovecot_urlauth_up[]": 0}
+
+
+def test_as_a_daemon_it_holds_its_pid_file(tmp_path: Path) -> None:
+    port, pid_file = free_port(), tmp_path / "monitor.pid"
+    with start("--listen", str(port), "--daemon", "--pid-file", str(pid_file)) as process:
+        assert process.wait(20) == 0
+    assert wait_for(pid_file.exists)
+    pid = int(pid_file.read_text())
+    try:
+        assert wait_for(lambda: _answers(port), 20)
+        assert os.getsid(pid) != os.getsid(0)
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    assert wait_for(lambda: not Path(f"/proc/{pid}").exists(), 20)
+    assert not pid_file.exists()
+
+
+def test_a_taken_port_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with start("--listen", str(port)) as process:
+            assert process.wait(20) == 1
+            assert process.stderr
+            assert process.stderr.read().startswith(f"dovecot-urlauth: cannot listen on 127.0.0.1 port {port}: ")
+
+
+@pytest.mark.parametrize("text", ["", "x", "127.0.0.1:", "0", "65536", "-1"])
+def test_no_port(text: str) -> None:
+    with pytest.raises(MonitorFailure):
+        parse_listen(text)
+
+
+def test_listening_elsewhere_must_be_said() -> None:
+    assert parse_listen("9166") == ("127.0.0.1", 9166)
+    assert parse_listen("192.0.2.1:9166") == ("192.0.2.1", 9166)
+    assert parse_listen("[::1]:9166") == ("::1", 9166)
+
+
+def test_an_unknown_user() -> None:
+    given = argparse.Namespace(
+        listen="9166", daemon=True, user="nobody-of-this-name", pid_file=None, base_dir=None, once=False
+    )
+    with pytest.raises(MonitorFailure, match="no such user"):
+        run_monitor(given)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
+
+
+def _answers(port: int) -> bool:
+    try:
+        return "dovecot_urlauth_up[]" in scrape(port)
+    except OSError:
+        time.sleep(0.05)
+        return False
