@@ -1,7 +1,8 @@
 """Which road to the bytes a target user's session takes: ours, or Dovecot's own ``imap``.
 
-The native store serves what it understands.  The dovecot engine serves everything else, and the rest of the
-session as soon as the native store meets something unknown on disk.  Both are a choice of the administrator too.
+The native store serves what it understands.  The dovecot engine serves everything else: a user whose settings
+native does not understand, or the one mailbox where it meets something unknown on disk.  Both are a choice of
+the administrator too.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
     from dovecot_urlauth.config.mail_user import MailUser
     from dovecot_urlauth.dialect.dialect import Dialect
-    from dovecot_urlauth.message.fetch import Content, Request
+    from dovecot_urlauth.message.fetch import Request
+    from dovecot_urlauth.service.loop import Loop
     from dovecot_urlauth.store.engine.engine_start import EngineStart
-    from dovecot_urlauth.store.store import Mailbox, Store
+    from dovecot_urlauth.store.store import Delivery, Mailbox, Store
 
 AUTO = "auto"
 NATIVE = "native"
@@ -31,6 +33,7 @@ def open_store(
     dialect: Dialect,
     mode: str,
     engine: EngineStart,
+    loop: Loop,
     log: Callable[[str], None],
     engine_started: Callable[[], None] = lambda: None,
 ) -> Store:
@@ -44,7 +47,7 @@ def open_store(
         from dovecot_urlauth.store.engine.engine import EngineStore
 
         log(f"store: dovecot: {reason}")
-        store = EngineStore(engine, account.name, log, account.settings)
+        store = EngineStore(engine, account.name, log, loop, account.settings)
         store.start()
         engine_started()
         return store
@@ -54,17 +57,17 @@ def open_store(
 
     if mode == DOVECOT:
         return start_engine("--store=dovecot")
-    give_up = refuse if mode == NATIVE else start_engine
+    fall_back = refuse if mode == NATIVE else start_engine
     try:
-        native = NativeStore(native_settings(account, dialect))
+        native = NativeStore(native_settings(account, dialect), loop)
     except UnsupportedSetting as error:
-        return give_up(error.reason)
+        return fall_back(error.reason)
     log("store: native")
-    return ChosenStore(native, give_up)
+    return ChosenStore(native, fall_back)
 
 
 def open_before_chroot(
-    account: MailUser, mode: str, engine: EngineStart, log: Callable[[str], None]
+    account: MailUser, mode: str, engine: EngineStart, loop: Loop, log: Callable[[str], None]
 ) -> Store | None:
     """The store of a user who lives in a chroot, while the process is still outside and root.
 
@@ -76,49 +79,43 @@ def open_before_chroot(
     from dovecot_urlauth.store.engine.engine import EngineStore
 
     log("store: dovecot: chroot")
-    store = EngineStore(engine, account.name, log, account.settings)
+    store = EngineStore(engine, account.name, log, loop, account.settings)
     store.start()
     return store
 
 
 class ChosenStore:
-    """The native store until it meets something that it does not support, then what ``give_up`` returns."""
+    """The native store, and what ``fall_back`` returns for each mailbox that it does not support."""
 
-    def __init__(self, native: NativeStore, give_up: Callable[[str], Store], *, shared: bool = False) -> None:
+    def __init__(self, native: NativeStore, fall_back: Callable[[str], Store], *, shared: bool = False) -> None:
         """A ``shared`` native store outlives this one."""
         self._native = native
-        self._give_up = give_up
+        self._fall_back = fall_back
         self._shared = shared
         self._other: Store | None = None
 
-    def open(self, mailbox: bytes, uidvalidity: int) -> Mailbox:
-        """Open ``mailbox`` in the store of the moment; errors as in Store.open."""
-        if self._other is None:
-            try:
-                return ChosenMailbox(self, self._native.open(mailbox, uidvalidity), mailbox, uidvalidity)
-            except Unsupported as error:
-                return self.abandon_native(error.reason).open(mailbox, uidvalidity)
-        return self._other.open(mailbox, uidvalidity)
+    async def open(self, mailbox: bytes, uidvalidity: int) -> Mailbox:
+        """Open ``mailbox`` in whichever store has it; errors as in Store.open."""
+        try:
+            opened = await self._native.open(mailbox, uidvalidity)
+        except Unsupported as error:
+            return await self.other(error.reason).open(mailbox, uidvalidity)
+        return ChosenMailbox(self, opened, mailbox, uidvalidity)
 
-    def abandon_native(self, reason: str) -> Store:
-        """Leave the native store for the rest of the session.  Raises StoreFailure in mode ``native``."""
+    def other(self, reason: str) -> Store:
+        """The store for what native does not support.  Raises StoreFailure in mode ``native``."""
         if self._other is None:
-            self._other = self._give_up(reason)
-            self._close_native()
+            self._other = self._fall_back(reason)
         return self._other
 
     def share(self) -> Store:
         """A store for another session, over the same native store."""
-        return ChosenStore(self._native, self._give_up, shared=True)
+        return ChosenStore(self._native, self._fall_back, shared=True)
 
     def close(self) -> None:
-        """End the session with whichever store it is."""
-        if self._other is None:
-            self._close_native()
-        else:
+        """End the session with both."""
+        if self._other is not None:
             self._other.close()
-
-    def _close_native(self) -> None:
         if not self._shared:
             self._native.close()
 
@@ -132,25 +129,25 @@ class ChosenMailbox:
         self._name = name
         self._uidvalidity = uidvalidity
 
-    def key(self) -> bytes | None:
+    async def key(self) -> bytes | None:
         """The mailbox key; errors as in Mailbox.key."""
         try:
-            return self._mailbox.key()
+            return await self._mailbox.key()
         except Unsupported as error:
-            return self._reopened(error.reason).key()
+            return await (await self._reopened(error.reason)).key()
 
-    def fetch(self, uid: int, request: Request) -> Content:
+    async def fetch(self, uid: int, request: Request) -> Delivery:
         """A message part; errors as in Mailbox.fetch."""
         try:
-            return self._mailbox.fetch(uid, request)
+            return await self._mailbox.fetch(uid, request)
         except Unsupported as error:
-            return self._reopened(error.reason).fetch(uid, request)
+            return await (await self._reopened(error.reason)).fetch(uid, request)
 
     def close(self) -> None:
         """Close the mailbox in whichever store it is."""
         self._mailbox.close()
 
-    def _reopened(self, reason: str) -> Mailbox:
+    async def _reopened(self, reason: str) -> Mailbox:
         self._mailbox.close()
-        self._mailbox = self._store.abandon_native(reason).open(self._name, self._uidvalidity)
+        self._mailbox = await self._store.other(reason).open(self._name, self._uidvalidity)
         return self._mailbox

@@ -2,30 +2,52 @@
 
 Two classes fulfil it: the native store (native.py) and the dovecot engine.  The worker opens one store for
 each target user, shares it among the sessions, and in a session opens one mailbox for each URL and reads one
-message part at a time.
+message part at a time.  Whatever may have to wait for somebody else is awaited.
 """
 
 from __future__ import annotations
 
+from dovecot_urlauth.wire.value import record
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from typing import Protocol
 
-    from dovecot_urlauth.message.fetch import Content, Request
+    from dovecot_urlauth.message.fetch import Request
 else:
     Protocol = object
+
+
+@record(frozen=True, slots=True)
+class Delivery:
+    """A part of a message: ``chunks`` yields exactly ``size`` bytes, or raises a message error or StoreFailure."""
+
+    size: int
+    has_nuls: bool
+    """The bytes may hold NULs, for which IMAP needs a ``literal8``."""
+    structure: bytes | None
+    """The BODYPARTSTRUCTURE without its parentheses, if asked for."""
+    chunks: AsyncIterator[bytes]
+
+
+async def nothing() -> AsyncIterator[bytes]:
+    """The chunks of an empty part."""
+    chunks: tuple[bytes, ...] = ()
+    for chunk in chunks:
+        yield chunk
 
 
 class Mailbox(Protocol):
     """One open mailbox; at most one message of it is read at a time."""
 
-    def key(self) -> bytes | None:
+    async def key(self) -> bytes | None:
         """The 64 bytes that URLs of this mailbox are signed with; None when it has none.
 
         Raises StoreFailure when the stored key is no key or the dictionary cannot be read.
         """
 
-    def fetch(self, uid: int, request: Request) -> Content:
+    async def fetch(self, uid: int, request: Request) -> Delivery:
         """A part of the message ``uid``, readable until the next call or :meth:`close`.
 
         Raises message errors for the part, ReadFailed for the message and StoreFailure for the store.
@@ -38,7 +60,7 @@ class Mailbox(Protocol):
 class Store(Protocol):
     """The target user's mail."""
 
-    def open(self, mailbox: bytes, uidvalidity: int) -> Mailbox:
+    async def open(self, mailbox: bytes, uidvalidity: int) -> Mailbox:
         """Open ``mailbox``, a UTF-8 name as the URL has it; ``uidvalidity`` 0 matches every mailbox.
 
         Raises MailboxRefused, MailboxMissing (also for another UIDVALIDITY) or StoreFailure.

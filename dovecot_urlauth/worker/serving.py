@@ -64,7 +64,7 @@ class TargetUserProcess:
         """
         name = os.fsdecode(selection.target.name)
         log = self._log.with_prefix(f"imap-urlauth-worker({name}): ")
-        self._target = await open_target(selection.target, self._config, log, self._share_no_more)
+        self._target = await open_target(self._loop, selection.target, self._config, log, self._share_no_more)
         if self._target.store is None:
             self._share_no_more()  # what failed for this client may go well for the next
         if self._link is None:

@@ -85,9 +85,12 @@ async def _answer_url(loop: Loop, client: Client, fetcher: UrlFetcher, command: 
     since the size is promised.
     """
     reply = await fetcher.fetch(command)
+    if reply.chunks is None:
+        await client.write(reply.line)
+        return
     pending, unbroken, sent = reply.line, 0, False
     try:
-        for chunk in reply.chunks:
+        async for chunk in reply.chunks:
             if pending and len(pending) + len(chunk) <= SMALL_REPLY:
                 pending += chunk
                 continue

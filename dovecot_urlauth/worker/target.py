@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.config.settings import Settings
     from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.service.log import Log
+    from dovecot_urlauth.service.loop import Loop
     from dovecot_urlauth.store.engine.engine_start import EngineStart
     from dovecot_urlauth.store.store import Store
     from dovecot_urlauth.wire.authmaster import UserReply
@@ -125,7 +126,7 @@ def _key_of(name: bytes, access: Access, reply: UserReply, account: Account, deb
 
 
 async def open_target(
-    user: TargetUser, config: WorkerConfig, log: Log, engine_started: Callable[[], None]
+    loop: Loop, user: TargetUser, config: WorkerConfig, log: Log, engine_started: Callable[[], None]
 ) -> OpenedTarget:
     """Become the user for good, and open the store.  ``engine_started()`` is called whenever a store's engine is.
 
@@ -137,11 +138,11 @@ async def open_target(
     try:
         store = None
         if account.chroot is not None:
-            store = open_before_chroot(account, config.store_mode, config.engine, log.debug)
+            store = open_before_chroot(account, config.store_mode, config.engine, loop, log.debug)
         _become(account)
         if store is None:
             store = open_store(
-                account, config.dialect, config.store_mode, config.engine, log.debug, engine_started
+                account, config.dialect, config.store_mode, config.engine, loop, log.debug, engine_started
             )
     except StoreFailure as error:
         log.error(f"Failed to lookup user {os.fsdecode(user.name)}: {error.text}")

@@ -22,7 +22,7 @@ from dovecot_urlauth.worker.userdb import LookupFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import AsyncIterator
 
     from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.loop import Loop
@@ -40,10 +40,10 @@ UNVERIFIED = "URLAUTH verification failed"
 
 @record(frozen=True, slots=True)
 class Reply:
-    """The first line, and the ``chunks`` that follow with their end, if any."""
+    """The first line, and the ``chunks`` that follow with their end; None when nothing follows."""
 
     line: bytes
-    chunks: Iterable[bytes] = ()
+    chunks: AsyncIterator[bytes] | None = None
 
 
 class UrlFetcher:
@@ -95,10 +95,10 @@ class UrlFetcher:
             parse_section(url.section or b"")
         except InvalidSection as error:
             return self._bare_no(command, f"Invalid URLAUTH: {error.text}")
-        mailbox, key, why = self._open(url)
+        mailbox, key, why = await self._open(url)
         if not verify(url, key) or mailbox is None:
             return self._bare_no(command, why)
-        return self._read(mailbox, url, command)
+        return await self._read(mailbox, url, command)
 
     async def _check(self, url: bytes) -> ImapURL:
         """Everything that can be said before a mailbox is opened. Raises URLRefused."""
@@ -125,7 +125,7 @@ class UrlFetcher:
             return False
         return reply is not None and reply.name == self._target.name
 
-    def _open(self, url: ImapURL) -> tuple[Mailbox | None, bytes | None, str]:
+    async def _open(self, url: ImapURL) -> tuple[Mailbox | None, bytes | None, str]:
         """The mailbox, its key, and what a refusal is to be put down to in the log.
 
         Where there is no such mailbox, or none of that name can be, the token is verified all the same, with a
@@ -134,14 +134,14 @@ class UrlFetcher:
         if self._target.store is None:
             return None, None, UNVERIFIED
         try:
-            self._mailbox = self._target.store.open(url.mailbox or b"", url.uidvalidity)
-            return self._mailbox, self._mailbox.key(), UNVERIFIED
+            self._mailbox = await self._target.store.open(url.mailbox or b"", url.uidvalidity)
+            return self._mailbox, await self._mailbox.key(), UNVERIFIED
         except MailboxRefused as refused:
             return None, None, f"Invalid URLAUTH: {refused.text}"
         except MailboxMissing:
             return None, None, UNVERIFIED
 
-    def _read(self, mailbox: Mailbox, url: ImapURL, command: UrlCommand) -> Reply:
+    async def _read(self, mailbox: Mailbox, url: ImapURL, command: UrlCommand) -> Reply:
         request = Request(
             section=url.section or b"",
             partial_offset=url.partial_offset,
@@ -150,7 +150,7 @@ class UrlFetcher:
             binary=command.binary,
             structure=command.structure,
         )
-        content = mailbox.fetch(url.uid, request)
+        content = await mailbox.fetch(url.uid, request)
         if (command.body or command.binary) and content.size == 0:
             # imap forgets the line end behind a literal of no bytes, and its client waits for ever.
             self._log.debug("Fetched URLAUTH yielded empty result")
@@ -200,6 +200,7 @@ def _broken(error: Exception) -> tuple[str, str]:
     return "read", "Out of memory" if isinstance(error, MemoryError) else f"read() failed: {error}"
 
 
-def _with_end(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    yield from chunks
+async def _with_end(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        yield chunk
     yield LITERAL_END

@@ -13,6 +13,7 @@ from dovecot_urlauth.store.engine import engine
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreFailure
 from dovecot_urlauth.store.fallback import ChosenStore, open_store
 from tests.store.user import KEY, SETTINGS_2_4, make_maildir, user, write_key
+from tests.store.waiting import LOOP, open_mailbox, wait, whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,7 @@ MAILS = {3: b"a: b\n\nthree\n", 7: b"a: b\r\n\r\nseven"}
 class FakeEngine:
     """Stands in for EngineStore."""
 
-    def __init__(self, start, name, log, settings):
+    def __init__(self, start, name, log, loop, settings):
         assert name == b"bob"
         self.opened = []
         self.started = False
@@ -32,15 +33,15 @@ class FakeEngine:
     def start(self):
         self.started = True
 
-    def open(self, mailbox, uidvalidity):
+    async def open(self, mailbox, uidvalidity):
         assert self.started
         self.opened.append((mailbox, uidvalidity))
         return self
 
-    def key(self):
+    async def key(self):
         return b"engine's key"
 
-    def fetch(self, uid, request):
+    async def fetch(self, uid, request):
         return ("engine's", uid, request)
 
     def close(self):
@@ -58,20 +59,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def opened(who, dialect=DOVECOT_2_3_19, mode="auto"):
     said: list[str] = []
-    return open_store(who, dialect, mode, None, said.append), said
+    return open_store(who, dialect, mode, None, LOOP, said.append), said
 
 
 def read(store):
-    mailbox = store.open(b"INBOX", 0)
-    assert mailbox.key() == KEY
+    mailbox = open_mailbox(store, b"INBOX", 0)
+    assert wait(mailbox.key()) == KEY
     return content(mailbox, 3)
 
 
 def content(mailbox, uid):
-    found = mailbox.fetch(uid, WHOLE)
-    data = b"".join(found.chunks)
-    assert len(data) == found.size
-    return data
+    found = wait(mailbox.fetch(uid, WHOLE))
+    return wait(whole(found))
 
 
 @pytest.mark.parametrize(
@@ -80,19 +79,19 @@ def content(mailbox, uid):
 def test_native(home, dialect, base):
     store, said = opened(user(home, base=base) if base else user(home), dialect)
     assert said == ["store: native"]
-    inbox = store.open(b"InBox", 1000)
-    assert inbox.key() == KEY
+    inbox = open_mailbox(store, b"InBox", 1000)
+    assert wait(inbox.key()) == KEY
     assert content(inbox, 3) == b"a: b\r\n\r\nthree\r\n"
     assert content(inbox, 7) == MAILS[7]
     with pytest.raises(ReadFailed, match="Message not found"):
-        inbox.fetch(4, WHOLE)
+        wait(inbox.fetch(4, WHOLE))
     inbox.close()
-    assert content(store.open(b"Sub", 0), 1) == b"sub"
+    assert content(open_mailbox(store, b"Sub", 0), 1) == b"sub"
     for name, uidvalidity in ((b"INBOX", 1001), (b"Missing", 0), (b"\xff", 0), (b"x" * 300, 0)):
         with pytest.raises(MailboxMissing):
-            store.open(name, uidvalidity)
+            open_mailbox(store, name, uidvalidity)
     with pytest.raises(MailboxRefused):
-        store.open(b"a/b", 0)
+        open_mailbox(store, b"a/b", 0)
     store.close()
     assert said == ["store: native"]
 
@@ -104,13 +103,13 @@ def test_key_that_is_none(home, text):
     write_key(home, text)
     store, _ = opened(user(home))
     with pytest.raises(StoreFailure, match="imap-urlauth: key found for mailbox INBOX is invalid"):
-        store.open(b"INBOX", 0).key()
+        wait(open_mailbox(store, b"INBOX", 0).key())
 
 
 def test_without_a_key(home):
     (home / "attributes").unlink()
     store, _ = opened(user(home))
-    assert store.open(b"INBOX", 0).key() is None
+    assert wait(open_mailbox(store, b"INBOX", 0).key()) is None
 
 
 SETTINGS = [
@@ -133,10 +132,10 @@ SETTINGS = [
 @pytest.mark.parametrize(("changes", "reason"), SETTINGS)
 def test_settings_left_to_dovecot(home, changes, reason):
     store, said = opened(user(home, changes))
-    store.open(b"INBOX", 5)
+    open_mailbox(store, b"INBOX", 5)
     assert said[-1] == f"store: dovecot: {reason}"
     with pytest.raises(StoreFailure, match="store: native: "):
-        opened(user(home, changes), mode="native")[0].open(b"INBOX", 5)
+        open_mailbox(opened(user(home, changes), mode="native")[0], b"INBOX", 5)
 
 
 def test_harmless_settings(home):
@@ -150,15 +149,15 @@ def test_harmless_settings(home):
         "namespace/1/inbox": "yes",
     }
     store, said = opened(user(home, changes))
-    assert store.open(b"INBOX", 0).key() == KEY
+    assert wait(open_mailbox(store, b"INBOX", 0).key()) == KEY
     assert said == ["store: native"]
-    store.open(b"Lists.x", 0)
+    open_mailbox(store, b"Lists.x", 0)
     assert said[-1] == "store: dovecot: mail_location is mdbox:"
 
 
 def test_no_namespace_at_all(home):
     store, said = opened(user(home, {"namespace": ""}))
-    assert store.open(b"INBOX", 0).key() == KEY
+    assert wait(open_mailbox(store, b"INBOX", 0).key()) == KEY
     assert said == ["store: native"]
 
 
@@ -174,36 +173,45 @@ def test_mode_dovecot(home):
     assert said == ["store: dovecot: --store=dovecot"]
 
 
-def test_the_rest_of_the_session(home):
-    """What is not understood on disk moves the session over, and it never comes back."""
+def test_one_odd_mailbox_goes_alone(home):
+    """What is not understood on disk sends this mailbox to Dovecot, and no other."""
     store, said = opened(user(home))
     assert isinstance(store, ChosenStore)
-    mailbox = store.open(b"INBOX", 1000)
-    assert mailbox.key() == KEY
-    assert mailbox.fetch(3, WHOLE).size
+    mailbox = open_mailbox(store, b"INBOX", 1000)
+    assert wait(mailbox.key()) == KEY
+    assert wait(mailbox.fetch(3, WHOLE)).size
     (home / "Maildir" / "dovecot.index.log").unlink()
-    assert mailbox.fetch(3, WHOLE) == ("engine's", 3, WHOLE)
-    assert mailbox.key() == b"engine's key"
+    assert wait(mailbox.fetch(3, WHOLE)) == ("engine's", 3, WHOLE)
+    assert wait(mailbox.key()) == b"engine's key"
     assert said == ["store: native", "store: dovecot: mailbox has no index yet"]
-    make_maildir(home / "Maildir" / ".Other", {1: b"x"})
-    assert store.open(b"Other", 0).opened == [(b"INBOX", 1000), (b"Other", 0)]
+    assert content(open_mailbox(store, b"Sub"), 1) == b"sub"
+    assert open_mailbox(store, b"INBOX").opened == [(b"INBOX", 1000), (b"INBOX", 0)]
+    store.close()
+
+
+def test_a_name_outside_every_namespace_starts_no_engine(home):
+    changes = {"namespace/inbox/prefix": "INBOX/", "namespace/inbox/separator": "/"}
+    store, said = opened(user(home, changes))
+    with pytest.raises(MailboxMissing):
+        open_mailbox(store, b"Elsewhere")
+    assert said == ["store: native"]
 
 
 @pytest.mark.parametrize("lost", ["dovecot.index.log", "dovecot-uidlist"])
 def test_files_lost(home, lost):
     (home / "Maildir" / lost).unlink()
     store, said = opened(user(home))
-    assert store.open(b"INBOX", 0).key() == b"engine's key"
+    assert wait(open_mailbox(store, b"INBOX", 0).key()) == b"engine's key"
     assert len(said) == 2
     with pytest.raises(StoreFailure, match="store: native: mailbox has no"):
-        opened(user(home), mode="native")[0].open(b"INBOX", 0).key()
+        wait(open_mailbox(opened(user(home), mode="native")[0], b"INBOX", 0).key())
 
 
 def test_uidlist_that_does_not_belong_to_the_index(home):
     path = home / "Maildir" / "dovecot-uidlist"
     path.write_bytes(path.read_bytes().replace(b"V1000 ", b"V1001 "))
     store, said = opened(user(home))
-    assert store.open(b"INBOX", 0).fetch(3, WHOLE)[0] == "engine's"
+    assert wait(open_mailbox(store, b"INBOX", 0).fetch(3, WHOLE))[0] == "engine's"
     assert "UIDVALIDITY" in said[-1]
 
 
@@ -226,12 +234,12 @@ def test_no_descriptor_is_left(home):
         store, _ = opened(user(home))
         for name, uid in ((b"INBOX", 3), (b"INBOX", 9), (b"Missing", 1), (b"a/b", 1), (b"Sub", 1)):
             try:
-                mailbox = store.open(name, 0)
+                mailbox = open_mailbox(store, name, 0)
             except (MailboxMissing, MailboxRefused):
                 continue
             try:
-                mailbox.key()
-                next(iter(mailbox.fetch(uid, WHOLE).chunks))
+                wait(mailbox.key())
+                wait(anext(wait(mailbox.fetch(uid, WHOLE)).chunks))
             except ReadFailed:
                 pass
             mailbox.close()

@@ -21,6 +21,7 @@ from dovecot_urlauth.worker.target import OpenedTarget
 from dovecot_urlauth.worker.urlfetch import UrlFetcher, without_token
 from dovecot_urlauth.worker.userdb import LookupFailed
 from tests.clock import SteppingLoop
+from tests.store.waiting import gather
 
 KEY = bytes(range(64))
 SETTINGS = Settings({"imap_urlauth_host": "h"})
@@ -28,16 +29,21 @@ BOB = Access(b"bob", b"imap")
 ANONYMOUS = Access(None, b"imap")
 
 
+async def chunks_of(chunks):
+    for chunk in chunks:
+        yield chunk
+
+
 class Mailbox:
     def __init__(self, content=None, key=KEY):
-        self.content = content or Content(size=3, has_nuls=False, structure=None, chunks=iter([b"ab", b"c"]))
+        self.content = content or Content(size=3, has_nuls=False, structure=None, chunks=chunks_of([b"ab", b"c"]))
         self._key = key
         self.closed = False
 
-    def key(self):
+    async def key(self):
         return self._key
 
-    def fetch(self, uid, request):
+    async def fetch(self, uid, request):
         if isinstance(self.content, Exception):
             raise self.content
         return self.content
@@ -50,7 +56,7 @@ class Store:
     def __init__(self, mailbox):
         self.mailbox = mailbox
 
-    def open(self, name, uidvalidity):
+    async def open(self, name, uidvalidity):
         if isinstance(self.mailbox, Exception):
             raise self.mailbox
         return self.mailbox
@@ -89,14 +95,14 @@ def ask(mailbox, url=None, accessor=BOB, rules=RULES_2_3, userdb=None, **flags):
     fetcher = UrlFetcher(loop, target, accessor, rules, userdb, log)
     command = UrlCommand(url or signed(), **{"body": True, "binary": False, "structure": False, **flags})
     reply = loop.run(fetcher.fetch(command))
-    data = b"".join(reply.chunks)
+    data = b"" if reply.chunks is None else b"".join(loop.run(gather(reply.chunks)))
     fetcher.close()
     loop.close()
     return reply.line, data, log.lines
 
 
 def content(size=3, has_nuls=False, structure=None, chunks=(b"abc",)):
-    return Mailbox(Content(size=size, has_nuls=has_nuls, structure=structure, chunks=iter(chunks)))
+    return Mailbox(Content(size=size, has_nuls=has_nuls, structure=structure, chunks=chunks_of(chunks)))
 
 
 def test_the_bytes_and_their_guard():

@@ -14,7 +14,9 @@ from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
+
+    from dovecot_urlauth.service.loop import Loop
 
 ANSWER_SECONDS = 120.0
 """Seconds of silence that end a session: a huge mailbox with a cold index, or a lock, may take its time."""
@@ -31,8 +33,10 @@ class Answer:
 class EngineSession:
     """An engine that has been started and is spoken to."""
 
-    def __init__(self, command: Command, log: Callable[[str], None], seconds: float = ANSWER_SECONDS) -> None:
-        self._process = EngineProcess(command, log)
+    def __init__(
+        self, command: Command, log: Callable[[str], None], loop: Loop, seconds: float = ANSWER_SECONDS
+    ) -> None:
+        self._process = EngineProcess(command, log, loop)
         self._dialogue = ImapDialogue()
         self._seconds = seconds
         self._commands = 0
@@ -55,17 +59,17 @@ class EngineSession:
         self._tag = b"u%d" % self._commands
         self._process.send(b"%s %s\r\n" % (self._tag, command))
 
-    def next_event(self) -> Event:
+    async def next_event(self) -> Event:
         """The next event of the command that was sent; a Status with a tag is its last.
 
         Raises StoreFailure when the engine cannot be understood, is silent, says BYE or is gone.
         """
-        event = self._receive()
+        event = await self._receive()
         if not self._greeted:
             if not isinstance(event, Status) or event.condition != b"PREAUTH":
                 raise self._refused(event)
             self._greeted = True
-            event = self._receive()
+            event = await self._receive()
         if isinstance(event, Status):
             if event.condition == b"BYE":
                 raise self._refused(event)
@@ -73,34 +77,34 @@ class EngineSession:
                 self._tag = b""
         return event
 
-    def call(self, command: bytes) -> Answer:
+    async def call(self, command: bytes) -> Answer:
         """Sends a command and collects its answer."""
         self.send(command)
         events = []
         while self._tag:
-            events.append(self.next_event())
+            events.append(await self.next_event())
         status = events.pop()
         assert isinstance(status, Status)  # noqa: S101 - only a Status clears the tag
         return Answer(tuple(events), status)
 
-    def content(self, size: int) -> Iterator[bytes]:
+    async def content(self, size: int) -> AsyncIterator[bytes]:
         """The pieces of the content that the last event announced; the command ends with the last one."""
         try:
             while size:
-                event = self.next_event()
+                event = await self.next_event()
                 if not isinstance(event, Piece):
                     raise StoreFailure("imap: content ended too early")
                 size -= len(event.data)
                 if not size:
-                    self._finish()
+                    await self._finish()
                 yield event.data
         finally:
             if self._tag:
                 self.kill()
 
-    def _finish(self) -> None:
+    async def _finish(self) -> None:
         while self._tag:
-            self.next_event()
+            await self.next_event()
 
     def close(self) -> None:
         """Ends the engine; one that is in the middle of something is killed."""
@@ -113,10 +117,10 @@ class EngineSession:
         """Ends the engine at once."""
         self._process.kill()
 
-    def _receive(self) -> Event:
+    async def _receive(self) -> Event:
         try:
             while (event := self._dialogue.next_event()) is None:
-                self._dialogue.receive_data(self._process.read(self._seconds))
+                self._dialogue.receive_data(await self._process.read(self._seconds))
         except ProtocolError as error:
             raise StoreFailure(f"imap: {error.text}") from None
         return event

@@ -14,13 +14,13 @@ from __future__ import annotations
 from binascii import Error as NotHex
 from binascii import unhexlify
 
-from dovecot_urlauth.message.content import Content
 from dovecot_urlauth.message.errors import InvalidSection, PartMissing, Undecodable
 from dovecot_urlauth.message.request import Request
 from dovecot_urlauth.store.engine.dialogue import Answer, EngineSession
 from dovecot_urlauth.store.engine.imap_process import EngineGone
 from dovecot_urlauth.store.engine.own_url import own_url, quoted_mailbox
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreError, StoreFailure
+from dovecot_urlauth.store.store import Delivery, nothing
 from dovecot_urlauth.wire.imapdialogue import Metadata, Status, UrlFetch
 
 TYPE_CHECKING = False
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dovecot_urlauth.config.settings import Settings
+    from dovecot_urlauth.service.loop import Loop
     from dovecot_urlauth.store.engine.engine_start import EngineStart
 
 KEY_ENTRY = b"/private/vendor/vendor.dovecot/imap-urlauth"
@@ -62,21 +63,23 @@ class EngineStore:
         start: EngineStart,
         account_name: bytes,
         log: Callable[[str], None],
+        loop: Loop,
         settings: Settings | None = None,
     ) -> None:
         self.user = account_name
         self._command = start.command(account_name, settings)
         self._log = log
         self._session: EngineSession | None = None
-        self._again: Callable[[], EngineStore] = lambda: EngineStore(start, account_name, log, settings)
+        self._loop = loop
+        self._again: Callable[[], EngineStore] = lambda: EngineStore(start, account_name, log, loop, settings)
         self._is_used = False
 
     def start(self) -> None:
         """Starts the engine now, without waiting for it: it gets ready while the client sends its URL."""
         if self._session is None:
-            self._session = EngineSession(self._command, self._log)
+            self._session = EngineSession(self._command, self._log, self._loop)
 
-    def open(self, mailbox: bytes, uidvalidity: int) -> EngineMailbox:
+    async def open(self, mailbox: bytes, uidvalidity: int) -> EngineMailbox:
         """The mailbox with a name as in the URL, in UTF-8.
 
         Raises MailboxRefused, MailboxMissing or StoreFailure.
@@ -88,9 +91,9 @@ class EngineStore:
         if not 0 < len(mailbox) <= NAME_LIMIT or any(sign < " " or sign == "\x7f" for sign in name):
             raise MailboxMissing("no mailbox can have this name")
         opened = EngineMailbox(self, mailbox, quoted_mailbox(name), uidvalidity)
-        opened.read_key()
+        await opened.read_key()
         if uidvalidity:
-            opened.check_uidvalidity()
+            await opened.check_uidvalidity()
         return opened
 
     def share(self) -> EngineStore:
@@ -109,9 +112,9 @@ class EngineStore:
         assert self._session is not None  # noqa: S101 - start() has seen to it
         return self._session
 
-    def call(self, command: bytes) -> Answer:
+    async def call(self, command: bytes) -> Answer:
         """Runs a command that has no content."""
-        return self.session().call(command)
+        return await self.session().call(command)
 
     def close(self) -> None:
         """Ends the engine."""
@@ -130,11 +133,11 @@ class EngineMailbox:
         self._uidvalidity = uidvalidity
         self._key: bytes | None = None
 
-    def read_key(self) -> None:
+    async def read_key(self) -> None:
         """Reads the mailbox key; raises MailboxMissing, MailboxRefused or StoreFailure."""
-        answer = self._store.call(b"GETMETADATA %s (%s)" % (self._quoted, KEY_ENTRY))
+        answer = await self._store.call(b"GETMETADATA %s (%s)" % (self._quoted, KEY_ENTRY))
         if answer.status.condition != b"OK":
-            raise self._why_not_opened(answer.status)
+            raise await self._why_not_opened(answer.status)
         values = [event for event in answer.events if isinstance(event, Metadata)]
         if b"%" in self._quoted or b"*" in self._quoted:
             # GETMETADATA takes patterns: others may match, and that nothing does is no error.
@@ -143,37 +146,37 @@ class EngineMailbox:
             raise MailboxMissing("no mailbox has this name")
         self._key = self._decode_key(values[0].value)
 
-    def check_uidvalidity(self) -> None:
+    async def check_uidvalidity(self) -> None:
         """Raises MailboxMissing if the mailbox has another UIDVALIDITY, asking as the stock worker does."""
         if self._key is None:
             return
         try:
-            self._fetch(NO_MESSAGE, NOTHING)
+            await self._fetch(NO_MESSAGE, NOTHING)
         except ReadFailed:
             return
 
-    def key(self) -> bytes | None:
+    async def key(self) -> bytes | None:
         """The mailbox key, 64 bytes, as it was when the mailbox was opened; None if there is none."""
         return self._key
 
-    def fetch(self, uid: int, request: Request) -> Content:
+    async def fetch(self, uid: int, request: Request) -> Delivery:
         """What ``request`` asks for of message ``uid``.
 
         Raises ReadFailed, PartMissing, Undecodable or StoreFailure; its chunks may raise StoreFailure.
         """
         if not (request.body or request.binary or request.structure):
-            return Content(0, False, None, iter(()))
+            return Delivery(0, False, None, nothing())
         try:
-            return self._fetch(uid, request)
+            return await self._fetch(uid, request)
         except EngineGone as death:
-            raise self._why_died(death, uid, request) from None
+            raise await self._why_died(death, uid, request) from None
         except MailboxMissing as change:
             raise StoreFailure(f"mailbox has changed while it was read: {change.text}") from None
 
     def close(self) -> None:
         """Nothing is held between commands."""
 
-    def _fetch(self, uid: int, request: Request) -> Content:
+    async def _fetch(self, uid: int, request: Request) -> Delivery:
         if self._key is None:
             raise StoreFailure("a mailbox without a key cannot be read")
         url = own_url(self._store.user, self._mailbox, self._uidvalidity, uid, request, self._key)
@@ -182,12 +185,12 @@ class EngineMailbox:
         reply: UrlFetch | None = None
         said = b""
         while True:
-            event = session.next_event()
+            event = await session.next_event()
             if isinstance(event, UrlFetch):
                 reply = event
                 if reply.size:
                     chunks = session.content(reply.size)
-                    return Content(reply.size, reply.literal8, reply.structure, chunks)
+                    return Delivery(reply.size, reply.literal8, reply.structure, chunks)
             elif isinstance(event, Status):
                 if event.tag != b"*":
                     break
@@ -196,7 +199,7 @@ class EngineMailbox:
             raise StoreFailure(f"imap: {_text(event.text)}")
         if reply.structure is None and reply.size is None:
             raise self._why_not_fetched(url, said)
-        return Content(0, False, reply.structure, iter(()))
+        return Delivery(0, False, reply.structure, nothing())
 
     def _why_not_fetched(self, url: bytes, said: bytes) -> Exception:
         """The error behind ``* NO Failed to read URLAUTH "<url>": <text>.``
@@ -215,21 +218,22 @@ class EngineMailbox:
             return Undecodable(text)
         return ReadFailed(text)
 
-    def _why_not_opened(self, refusal: Status) -> StoreError:
+    async def _why_not_opened(self, refusal: Status) -> StoreError:
         """Tells bad names, whose text the client may see, from names that merely are not there."""
-        examined = self._store.call(b"EXAMINE " + self._quoted).status
+        examined = (await self._store.call(b"EXAMINE " + self._quoted)).status
         if examined.condition == b"OK" or examined.code in TEMPORARY:
             return StoreFailure(f"imap: {_text(refusal.text)}")
         text = _text(_without_timing(examined.text))
         return MailboxRefused(text) if examined.code == b"CANNOT" else MailboxMissing(text)
 
-    def _why_died(self, death: EngineGone, uid: int, request: Request) -> Exception:
+    async def _why_died(self, death: EngineGone, uid: int, request: Request) -> Exception:
         """Asks a new engine what its predecessor died of."""
         if not request.binary:
             return death
         try:
-            self._store.call(b"EXAMINE " + self._quoted)
-            sized = self._store.call(b"UID FETCH %d BINARY.SIZE[%s]" % (uid, _part(request.section))).status
+            await self._store.call(b"EXAMINE " + self._quoted)
+            command = b"UID FETCH %d BINARY.SIZE[%s]" % (uid, _part(request.section))
+            sized = (await self._store.call(command)).status
         except StoreFailure:
             return death
         if sized.code in UNDECODABLE:

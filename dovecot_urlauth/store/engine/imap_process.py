@@ -3,16 +3,18 @@
 It runs as whoever we are by now: the target user, without a way back to root.  It gets stdin and stdout for
 the dialogue, stderr for its log, the configuration's descriptor where there is one, and nothing else of ours.
 What it logs has no header that Dovecot's log service could read, so it never meets our own stderr: its
-complaints are handed to a callback, its informational lines are dropped.
+complaints are handed to a callback, its informational lines are dropped.  Both outputs are waited for at once,
+through an epoll that holds the two: a log that nobody takes would stop the engine.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from select import POLLIN, poll
+from select import EPOLLIN, epoll
 from time import monotonic, sleep
 
+from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.store.engine.program import path_of, unreadable_copy
 from dovecot_urlauth.store.errors import StoreFailure
 from dovecot_urlauth.wire.value import record
@@ -21,12 +23,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from dovecot_urlauth.service.loop import Loop
+
 SIGKILL = 9
 SIGPIPE = 13
 
 READ_SIZE = 256 * 1024
-FAREWELL_SECONDS = 0.5
-"""How long an engine may take to end by itself once its stdin is closed."""
+FAREWELL_SECONDS = 0.05
+"""How long an engine may take to end by itself once its stdin is closed; others wait meanwhile."""
 COMPLAINT_BYTES = 1000
 COMPLAINTS = 20
 """How much one engine may write to our log; a panic is three lines, one of them long."""
@@ -54,8 +58,9 @@ class Command:
 class EngineProcess:
     """A running engine.  Every method may raise EngineGone; ``close`` and ``kill`` never do."""
 
-    def __init__(self, command: Command, log: Callable[[str], None]) -> None:
+    def __init__(self, command: Command, log: Callable[[str], None], loop: Loop) -> None:
         self._log = log
+        self._loop = loop
         self._complaints = 0
         self._unfinished = b""
         self.last_complaint = ""
@@ -74,9 +79,9 @@ class EngineProcess:
                 os.close(fd)
         os.set_blocking(self._stdin, False)
         os.set_blocking(self._stderr, False)
-        self._poll = poll()
-        self._poll.register(self._stdout, POLLIN)
-        self._poll.register(self._stderr, POLLIN)
+        self._outputs = epoll()
+        self._outputs.register(self._stdout, EPOLLIN)
+        self._outputs.register(self._stderr, EPOLLIN)
         self._hears = True
         self._running = True
 
@@ -91,20 +96,23 @@ class EngineProcess:
         if written != len(line):
             raise StoreFailure("imap: command line too long")
 
-    def read(self, seconds: float) -> bytes:
+    async def read(self, seconds: float) -> bytes:
         """Output that has come, waiting for at most ``seconds`` (StoreFailure when they pass)."""
         if not self._running:
             raise EngineGone("imap has been stopped")
-        data = self._await_output(monotonic() + seconds)
-        if data is None:
-            raise StoreFailure(f"imap: no answer for {seconds:g} seconds")
+        deadline = self._loop.now() + seconds
+        while (data := self._take(0)) is None:
+            try:
+                await self._loop.readable(self._outputs.fileno(), max(0.0, deadline - self._loop.now()))
+            except TimedOut:
+                raise StoreFailure(f"imap: no answer for {seconds:g} seconds") from None
         if not data:
             raise self._gone()
         return data
 
     def has_spoken(self) -> bool:
         """Whether output (or its end) waits to be read."""
-        return any(fd == self._stdout for fd, _ in self._poll.poll(0))
+        return any(fd == self._stdout for fd, _ in self._outputs.poll(0))
 
     def close(self) -> None:
         """Lets the engine end by itself, which it does at the end of its input, or kills it."""
@@ -113,7 +121,7 @@ class EngineProcess:
         os.close(self._stdin)
         self._stdin = -1
         deadline = monotonic() + FAREWELL_SECONDS
-        while self._await_output(deadline):
+        while (left := deadline - monotonic()) > 0 and self._take(left) != b"":
             continue
         while monotonic() < deadline and not self._has_ended():
             sleep(0.0005)
@@ -130,17 +138,12 @@ class EngineProcess:
             self.last_complaint = self.last_complaint or "somebody else has waited for it"
         self._forget()
 
-    def _await_output(self, deadline: float) -> bytes | None:
-        """The next output, empty at its end; None when the deadline has passed."""
-        while True:
-            left = deadline - monotonic()
-            ready = dict(self._poll.poll(max(left, 0.0) * 1000))
-            if self._stderr in ready:
-                self._hear()
-            if self._stdout in ready:
-                return os.read(self._stdout, READ_SIZE)
-            if left <= 0:
-                return None
+    def _take(self, seconds: float) -> bytes | None:
+        """Output that comes within so many seconds, empty at its end, None when there is none."""
+        ready = dict(self._outputs.poll(seconds))
+        if self._stderr in ready:
+            self._hear()
+        return os.read(self._stdout, READ_SIZE) if self._stdout in ready else None
 
     def _has_ended(self) -> bool:
         try:
@@ -156,6 +159,8 @@ class EngineProcess:
     def _forget(self) -> None:
         self._running = False
         self._hear()
+        self._loop.forget(self._outputs.fileno())
+        self._outputs.close()
         for fd in (self._stdin, self._stdout, self._stderr):
             if fd >= 0:
                 os.close(fd)
@@ -169,7 +174,7 @@ class EngineProcess:
                 return
             if not data:
                 self._hears = False
-                self._poll.unregister(self._stderr)
+                self._outputs.unregister(self._stderr)
                 self._complain(self._unfinished)
                 return
             *lines, self._unfinished = (self._unfinished + data).split(b"\n")

@@ -18,11 +18,15 @@ from dovecot_urlauth.store.native.maildir.mail_files import size_in_name
 from dovecot_urlauth.store.native.maildir.opened_maildir import Folder
 from dovecot_urlauth.store.native.names import check_utf8, normalize, storage_name
 from dovecot_urlauth.store.native.namespace import find
+from dovecot_urlauth.store.store import Delivery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
     from dovecot_urlauth.config.native_settings import NativeSettings
-    from dovecot_urlauth.message.fetch import Content, Request
+    from dovecot_urlauth.message.fetch import Request
+    from dovecot_urlauth.service.loop import Loop
     from dovecot_urlauth.store.native.file_source import FileSource
     from dovecot_urlauth.store.native.index.index_view import IndexView
     from dovecot_urlauth.store.native.layout import MailboxPlaces
@@ -33,6 +37,8 @@ KEY_PATH = b"priv/%s/vendor/vendor.dovecot/imap-urlauth"
 KEY_DIGITS = 128
 
 
+TURN = 0.02
+"""Seconds of work after which others have their turn."""
 KEPT_FOLDERS = 8
 """Mailboxes that stay open between URLs; seven descriptors each."""
 
@@ -40,13 +46,14 @@ KEPT_FOLDERS = 8
 class NativeStore:
     """Reads the mail of one user as ``settings`` say, for as many sessions as there are."""
 
-    def __init__(self, settings: NativeSettings) -> None:
+    def __init__(self, settings: NativeSettings, loop: Loop) -> None:
         self._settings = settings
+        self._loop = loop
         self._attributes = FileDict(settings.attributes.path, settings.uid)
         self._folders: dict[bytes, Folder] = {}
         """By the mailbox's name in URLs, the one used last at the end."""
 
-    def open(self, mailbox: bytes, uidvalidity: int) -> NativeMailbox:
+    async def open(self, mailbox: bytes, uidvalidity: int) -> NativeMailbox:
         """Open ``mailbox``.  Raises MailboxRefused, MailboxMissing, StoreFailure or Unsupported."""
         folder = self._folders.pop(mailbox, None)
         if folder is not None and not folder.is_in_place():
@@ -62,7 +69,7 @@ class NativeStore:
             folder.close()
             raise
         self._keep(mailbox, folder)
-        return NativeMailbox(self._settings, self._attributes, folder, index, mailbox)
+        return NativeMailbox(self._settings, self._loop, self._attributes, folder, index, mailbox)
 
     def close(self) -> None:
         """End all sessions."""
@@ -92,9 +99,16 @@ class NativeMailbox:
     """One mailbox of a maildir storage, to be used before another one is opened."""
 
     def __init__(
-        self, settings: NativeSettings, attributes: FileDict, folder: Folder, index: IndexView, name: bytes
+        self,
+        settings: NativeSettings,
+        loop: Loop,
+        attributes: FileDict,
+        folder: Folder,
+        index: IndexView,
+        name: bytes,
     ) -> None:
         self._settings = settings
+        self._loop = loop
         self._attributes = attributes
         self._folder = folder
         self._index = index
@@ -104,7 +118,7 @@ class NativeMailbox:
         """Index and uidlist were looked at for this very request: at the first, when the mailbox was opened."""
         self._mail: FileSource | None = None
 
-    def key(self) -> bytes | None:
+    async def key(self) -> bytes | None:
         """The mailbox's 64-byte key.  Raises StoreFailure or Unsupported."""
         guid = self._opened_uidlist().header.guid
         if guid is None:
@@ -120,7 +134,7 @@ class NativeMailbox:
         name = self._name.decode("utf-8", "surrogateescape")
         raise StoreFailure(f"imap-urlauth: key found for mailbox {name} is invalid")
 
-    def fetch(self, uid: int, request: Request) -> Content:
+    async def fetch(self, uid: int, request: Request) -> Delivery:
         """A part of message ``uid``.  Raises ReadFailed, message errors, StoreFailure or Unsupported."""
         self.close()
         if not self._is_fresh:
@@ -143,7 +157,17 @@ class NativeMailbox:
         virtual_size = size_in_name(entry.name, b"W") if self._settings.trusts_sizes_in_names else None
         if virtual_size is None:
             virtual_size = entry.virtual_size
-        return fetch(self._mail, request, self._settings.message_rules, virtual_size)
+        content = fetch(self._mail, request, self._settings.message_rules, virtual_size)
+        return Delivery(content.size, content.has_nuls, content.structure, self._in_turns(content.chunks))
+
+    async def _in_turns(self, chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
+        """The same chunks; others have their turn when making them takes long."""
+        began = self._loop.now()
+        for chunk in chunks:
+            yield chunk
+            if self._loop.now() - began > TURN:
+                await self._loop.turn()
+                began = self._loop.now()
 
     def _opened_uidlist(self) -> Uidlist:
         if self._uidlist is None:

@@ -6,7 +6,7 @@ mail-storage.c (mailbox_alloc, mailbox_verify_name) and mailbox-list.c.
 
 from __future__ import annotations
 
-from dovecot_urlauth.store.errors import MailboxRefused, Unsupported
+from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, Unsupported
 from dovecot_urlauth.store.native.layout import INBOX
 
 TYPE_CHECKING = False
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def find(namespaces: Sequence[Namespace], name: bytes) -> tuple[Namespace, bytes]:
     """The namespace of mailbox ``name``, and the name without its prefix (``INBOX`` for the inbox).
 
-    Raises MailboxRefused for a name that ends with the prefix, Unsupported for the namespace's own name.
+    Raises MailboxMissing for a name outside of all, MailboxRefused for one that ends with the prefix, and
+    Unsupported for the namespace's own name.
     """
     if name.upper() == INBOX:
         for namespace in namespaces:
@@ -30,7 +31,7 @@ def find(namespaces: Sequence[Namespace], name: bytes) -> tuple[Namespace, bytes
         if (best is None or len(namespace.prefix) >= len(best.prefix)) and _has(namespace, name):
             best = namespace
     if best is None:
-        raise Unsupported("no namespace without a prefix")
+        raise MailboxMissing("no namespace has this name")
     rest = name[len(best.prefix) :]
     if not best.prefix:
         return best, _with_upper_inbox(name, best.separator)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from dovecot_urlauth.store.engine.engine_start import EngineStart
 from dovecot_urlauth.store.engine.imap_process import Command, EngineGone
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreFailure
 from dovecot_urlauth.wire.imapdialogue import Status, UrlFetch
+from tests.store.waiting import LOOP, gather, open_mailbox, wait, whole
 
 STUB = """#!{python} -IS
 import os, sys, time
@@ -76,13 +78,13 @@ class Stage:
         return Command(os.fsencode(program), (b"imap",), {b"KEPT": b"yes"}, None)
 
     def session(self, scene: str, seconds: float = 10.0) -> EngineSession:
-        session = EngineSession(self.command(scene), self.logged.append, seconds)
+        session = EngineSession(self.command(scene), self.logged.append, LOOP, seconds)
         self.opened.append(session)
         return session
 
     def store(self, scene: str) -> EngineStore:
         program = self.command(scene).program
-        store = EngineStore(EngineStart("2.3", program, {}, None), b"alice", self.logged.append)
+        store = EngineStore(EngineStart("2.3", program, {}, None), b"alice", self.logged.append, LOOP)
         self.opened.append(store)
         return store
 
@@ -103,8 +105,8 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 def test_a_command_and_its_end(stage: Stage) -> None:
     session = stage.session("say(GREETING); ok(); line = ok(); say(b'* BYE Idle.\\r\\n')")
     assert session.usable
-    assert session.call(b"NOOP").status == Status(b"u1", b"OK", b"", b"Done.")
-    assert session.call(b"NOOP").events == ()
+    assert wait(session.call(b"NOOP")).status == Status(b"u1", b"OK", b"", b"Done.")
+    assert wait(session.call(b"NOOP")).events == ()
     deadline = time.monotonic() + 10
     while session.usable:
         assert time.monotonic() < deadline
@@ -128,7 +130,7 @@ def test_a_command_and_its_end(stage: Stage) -> None:
 def test_failures_have_a_reason(stage: Stage, scene: str, text: str) -> None:
     session = stage.session(scene)
     with pytest.raises(StoreFailure) as failure:
-        session.call(b"NOOP")
+        wait(session.call(b"NOOP"))
     assert failure.value.text == text
     assert not session.usable
 
@@ -137,19 +139,19 @@ def test_silence_has_a_limit(stage: Stage) -> None:
     session = stage.session("say(GREETING); time.sleep(30)", seconds=0.2)
     started = time.monotonic()
     with pytest.raises(StoreFailure, match=r"no answer for 0\.2 seconds"):
-        session.call(b"NOOP")
+        wait(session.call(b"NOOP"))
     session.close()
     assert time.monotonic() - started < 5
 
 
 def test_slow_is_not_silent(stage: Stage) -> None:
     scene = "say(GREETING); t, _ = hear()\nfor b in t + b' OK Done.\\r\\n': time.sleep(0.05); say(bytes([b]))"
-    assert stage.session(scene, seconds=5).call(b"NOOP").status.text == b"Done."
+    assert wait(stage.session(scene, seconds=5).call(b"NOOP")).status.text == b"Done."
 
 
 def test_an_engine_that_will_not_go_is_killed(stage: Stage) -> None:
     session = stage.session("say(GREETING); ok(); os.close(0); time.sleep(60)")
-    session.call(b"NOOP")
+    wait(session.call(b"NOOP"))
     started = time.monotonic()
     session.close()
     assert time.monotonic() - started < 5
@@ -158,7 +160,7 @@ def test_an_engine_that_will_not_go_is_killed(stage: Stage) -> None:
 def test_an_engine_may_take_its_leave(stage: Stage) -> None:
     scene = f"say(GREETING); ok(); os.read(0, 1); open({str(stage.folder / 'left')!r}, 'w').close()"
     session = stage.session(scene)
-    session.call(b"NOOP")
+    wait(session.call(b"NOOP"))
     session.close()
     assert (stage.folder / "left").exists()
 
@@ -170,7 +172,7 @@ def test_complaints_are_kept_short(stage: Stage) -> None:
     )
     session = stage.session(scene)
     with pytest.raises(EngineGone):
-        session.call(b"NOOP")
+        wait(session.call(b"NOOP"))
     assert len(stage.logged) <= 20
     assert set(stage.logged) == {"imap: Error: bad"}
     assert session.last_complaint == "unfinished"
@@ -178,7 +180,7 @@ def test_complaints_are_kept_short(stage: Stage) -> None:
 
 def test_complaints_do_not_block_the_engine(stage: Stage) -> None:
     scene = "say(GREETING)\nt, _ = hear()\ncomplain(b'imap: Error: x\\n' * 100000)\nsay(t + b' OK\\r\\n'); hear()"
-    assert stage.session(scene).call(b"NOOP").status.condition == b"OK"
+    assert wait(stage.session(scene).call(b"NOOP")).status.condition == b"OK"
 
 
 def test_content_is_streamed(stage: Stage) -> None:
@@ -192,13 +194,13 @@ ok()
 """
     session = stage.session(scene)
     session.send(b"URLFETCH")
-    assert session.next_event() == UrlFetch(b"u", True, None, 30_000_000, False)
+    assert wait(session.next_event()) == UrlFetch(b"u", True, None, 30_000_000, False)
     assert not session.usable
-    sizes = [len(chunk) for chunk in session.content(30_000_000)]
+    sizes = [len(chunk) for chunk in wait(gather(session.content(30_000_000)))]
     assert sum(sizes) == 30_000_000
     assert max(sizes) <= 256 * 1024
     assert session.usable
-    assert session.call(b"NOOP").status.condition == b"OK"
+    assert wait(session.call(b"NOOP")).status.condition == b"OK"
 
 
 def test_content_may_come_with_its_announcement(stage: Stage) -> None:
@@ -206,9 +208,14 @@ def test_content_may_come_with_its_announcement(stage: Stage) -> None:
         "say(GREETING); t, _ = hear(); say(b'* URLFETCH u (BODY {2}\\r\\nhi)\\r\\n' + t + b' OK\\r\\n'); hear()"
     )
     session.send(b"URLFETCH")
-    session.next_event()
-    assert list(session.content(2)) == [b"hi"]
+    wait(session.next_event())
+    assert wait(gather(session.content(2))) == [b"hi"]
     assert session.usable
+
+
+async def take(chunks: AsyncIterator[bytes], taken: list[bytes]) -> None:
+    async for chunk in chunks:
+        taken.append(chunk)
 
 
 @pytest.mark.parametrize(
@@ -219,10 +226,10 @@ def test_content_that_never_ends_well(stage: Stage, end: str) -> None:
     scene = f"say(GREETING); hear(); say(b'* URLFETCH u (BODY {{1000}}\\r\\n' + b'x' * 500); {end}"
     session = stage.session(scene, seconds=0.5)
     session.send(b"URLFETCH")
-    session.next_event()
+    wait(session.next_event())
     taken: list[bytes] = []
     with pytest.raises(StoreFailure):
-        taken.extend(session.content(1000))
+        wait(take(session.content(1000), taken))
     assert len(b"".join(taken)) < 1000
     assert not session.usable
 
@@ -240,7 +247,7 @@ say(tag + b" OK\\r\\n")
 hear()
 """
     session = stage.session(scene)
-    event = session.call(b"NOOP").events[0]
+    event = wait(session.call(b"NOOP")).events[0]
     os.close(inheritable)
     assert isinstance(event, Status)
     count, _, environment = event.text.partition(b" ")
@@ -251,14 +258,12 @@ hear()
 def test_no_such_program(stage: Stage) -> None:
     command = Command(os.fsencode(stage.folder / "none"), (b"imap",), {}, None)
     with pytest.raises(StoreFailure, match=r"^execve\(.*/none\) failed: No such file or directory$"):
-        EngineSession(command, stage.logged.append)
+        EngineSession(command, stage.logged.append, LOOP)
 
 
 def fetch(store: EngineStore, request: Request = WHOLE) -> bytes:
-    content = store.open(b"INBOX", 0).fetch(1, request)
-    data = b"".join(content.chunks)
-    assert len(data) == content.size
-    return data
+    content = wait(open_mailbox(store, b"INBOX").fetch(1, request))
+    return wait(whole(content))
 
 
 ONCE = "say(GREETING); metadata(); urlfetch(b'(BODY {2}\\r\\nhi)')"
@@ -275,20 +280,18 @@ def test_an_engine_that_left_is_replaced(stage: Stage) -> None:
     "give_up",
     [
         lambda chunks: None,
-        lambda chunks: next(chunks),
-        lambda chunks: (next(chunks), chunks.close()),
+        lambda chunks: wait(anext(chunks)),
+        lambda chunks: (wait(anext(chunks)), wait(chunks.aclose())),
     ],
     ids=["unread", "begun", "closed"],
 )
-def test_an_aborted_transfer_does_not_spoil_the_next(
-    stage: Stage, give_up: Callable[[Iterator[bytes]], object]
-) -> None:
+def test_an_aborted_transfer_does_not_spoil_the_next(stage: Stage, give_up: Callable[[Any], object]) -> None:
     scene = "say(GREETING); metadata(); urlfetch(b'', b'(BODY {9999999}\\r\\n' + b'x' * 1000); time.sleep(60)"
     store = stage.store(scene)
-    chunks = store.open(b"INBOX", 0).fetch(1, WHOLE).chunks
+    chunks = wait(open_mailbox(store, b"INBOX").fetch(1, WHOLE)).chunks
     give_up(chunks)
-    mailbox = store.open(b"INBOX", 0)
-    assert mailbox.key() == b"\xab" * 64
+    mailbox = open_mailbox(store, b"INBOX")
+    assert wait(mailbox.key()) == b"\xab" * 64
 
 
 @pytest.mark.parametrize(
@@ -297,14 +300,14 @@ def test_an_aborted_transfer_does_not_spoil_the_next(
 )
 def test_key(stage: Stage, value: bytes, key: bytes | None) -> None:
     store = stage.store(f"say(GREETING); metadata({value!r}); hear()")
-    assert store.open(b"INBOX", 0).key() == key
+    assert wait(open_mailbox(store, b"INBOX").key()) == key
 
 
 @pytest.mark.parametrize("value", [b'"' + b"0" * 127 + b'"', b'"' + b"0x" * 64 + b'"', b'""'])
 def test_an_invalid_key(stage: Stage, value: bytes) -> None:
     store = stage.store(f"say(GREETING); metadata({value!r}); hear()")
     with pytest.raises(StoreFailure, match=r"^imap-urlauth: key found for mailbox INBOX is invalid$"):
-        store.open(b"INBOX", 0)
+        open_mailbox(store, b"INBOX")
 
 
 @pytest.mark.parametrize(
@@ -329,7 +332,7 @@ hear()
 """
     store = stage.store(scene)
     with pytest.raises(error) as raised:
-        store.open(b"x", 0)
+        open_mailbox(store, b"x")
     assert type(raised.value) is error
     assert raised.value.text == text  # type: ignore[attr-defined]
 
@@ -338,7 +341,7 @@ hear()
 def test_names_that_the_engine_never_sees(stage: Stage, name: bytes) -> None:
     store = stage.store("sys.exit('started')")
     with pytest.raises(MailboxMissing):
-        store.open(name, 0)
+        open_mailbox(store, name)
     assert not stage.logged
 
 
@@ -355,8 +358,8 @@ def test_text_of_a_message_that_is_not_there(stage: Stage) -> None:
 
 def test_nothing_asked_for_nothing_given(stage: Stage) -> None:
     store = stage.store("say(GREETING); metadata(); sys.exit()")
-    content = store.open(b"INBOX", 0).fetch(1, Request(b"", body=False))
-    assert (content.size, content.structure, list(content.chunks)) == (0, None, [])
+    content = wait(open_mailbox(store, b"INBOX").fetch(1, Request(b"", body=False)))
+    assert (content.size, content.structure, wait(gather(content.chunks))) == (0, None, [])
 
 
 def test_the_copy_cannot_be_read(stage: Stage) -> None:
@@ -369,7 +372,7 @@ def test_the_copy_cannot_be_read(stage: Stage) -> None:
         os.setresgid(65534, 65534, 65534)
         os.setresuid(65534, 65534, 65534)
         command = Command(b"/bin/sleep", (b"sleep", b"60"), {}, None)
-        session = EngineSession(command, lambda text: None)
+        session = EngineSession(command, lambda text: None, LOOP)
         time.sleep(0.3)
         owner = os.stat(f"/proc/{session._process.pid}/environ").st_uid
         session.kill()

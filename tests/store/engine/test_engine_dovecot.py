@@ -30,6 +30,7 @@ from dovecot_urlauth.wire.tabescape import unescape
 from testing.instance import HOST, DovecotInstance
 from testing.oracle import STOCK_WORKER, WorkerSession, sign
 from testing.versions import ALL_STOCK, VERSIONS
+from tests.store.waiting import LOOP, key_of, open_mailbox, wait, whole
 
 pytestmark = [
     pytest.mark.dovecot,
@@ -128,7 +129,7 @@ class Engine:
         os.setresuid(uid, uid, uid)
         logged: list[str] = []
         try:
-            return scenario(lambda name, settings=None: EngineStore(start, name, logged.append, settings))
+            return scenario(lambda name, settings=None: EngineStore(start, name, logged.append, LOOP, settings))
         except StoreFailure as failure:
             raise AssertionError(f"{failure.text}; {logged}") from failure
 
@@ -185,13 +186,12 @@ def _give_formats(dovecot: DovecotInstance) -> None:
 def read(store: EngineStore, uid: int, request: Request, mailbox: bytes = b"INBOX", uidvalidity: int = 0) -> Any:
     """The structure and content, or the error."""
     try:
-        content = store.open(mailbox, uidvalidity).fetch(uid, request)
-        data = b"".join(content.chunks)
+        content = wait(open_mailbox(store, mailbox, uidvalidity).fetch(uid, request))
+        data = wait(whole(content))
     except (MessageError, StoreError) as error:
         if isinstance(error, StoreFailure):
             raise
         return type(error), error.text
-    assert len(data) == content.size
     return content.structure or b"", data
 
 
@@ -224,7 +224,7 @@ def test_the_stock_worker_would_say_the_same(engine: Engine, user: str) -> None:
 
     def scenario(store: EngineStore) -> Any:
         answers = [read(store, uid, Request(section.encode(), **wish)) for uid, section, wish in asked]
-        return store.open(b"INBOX", 0).key(), answers
+        return key_of(store), answers
 
     key, answers = engine.as_user(user, scenario)
     for (uid, section, wish), answer in zip(asked, answers):
@@ -335,7 +335,7 @@ def test_the_key_is_the_one_of_the_moment(engine: Engine) -> None:
         for _ in range(2):
             # Another process resets the key while this engine runs.
             signed = ask()
-            key = store.open(b"INBOX", 0).key()
+            key = key_of(store)
             assert key is not None
             tokens.append(signed == rump.encode() + b":internal:" + mint(key, rump.encode()).hex().encode())
         return tokens
@@ -364,7 +364,7 @@ def test_no_key_no_mail(engine: Engine) -> None:
     with engine.dovecot.imap("mdbox") as client:
         assert client.command(b"CREATE unsigned").ok
 
-    assert engine.as_user("mdbox", lambda store: store.open(b"unsigned", 0).key()) is None
+    assert engine.as_user("mdbox", lambda store: key_of(store, b"unsigned")) is None
 
 
 def test_memory_stays_flat(engine: Engine) -> None:
@@ -372,12 +372,17 @@ def test_memory_stays_flat(engine: Engine) -> None:
         _, uid = client.append("a &- b", PLAIN + b"x" * 998 + b"\r\n" + (b"y" * 998 + b"\r\n") * (BIG // 1000))
 
     def scenario(store: EngineStore) -> Any:
-        content = store.open(b"a & b", 0).fetch(uid, Request(b""))
+        content = wait(open_mailbox(store, b"a & b").fetch(uid, Request(b"")))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         largest = total = 0
-        for chunk in content.chunks:
-            largest = max(largest, len(chunk))
-            total += len(chunk)
+
+        async def measure() -> None:
+            nonlocal largest, total
+            async for chunk in content.chunks:
+                largest = max(largest, len(chunk))
+                total += len(chunk)
+
+        wait(measure())
         return content.size, total, largest, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 
     size, total, largest, kilobytes = engine.as_user("sdbox", scenario)
@@ -388,10 +393,10 @@ def test_memory_stays_flat(engine: Engine) -> None:
 
 def test_an_abandoned_mail_does_not_spoil_the_next(engine: Engine) -> None:
     def scenario(store: EngineStore) -> Any:
-        chunks = store.open(b"INBOX", 0).fetch(2, Request(b"")).chunks
+        chunks = wait(open_mailbox(store, b"INBOX").fetch(2, Request(b""))).chunks
         before = read(store, 1, Request(b""))
-        begun = store.open(b"a & b", 0).fetch(1, Request(b"")).chunks
-        next(iter(begun))
+        begun = wait(open_mailbox(store, b"a & b").fetch(1, Request(b""))).chunks
+        wait(anext(begun))
         del begun, chunks
         return before, read(store, 1, Request(b""))
 
@@ -426,7 +431,7 @@ def test_another_user_gets_nothing(engine: Engine) -> None:
 
     def scenario(begin: Begin) -> Any:
         with pytest.raises(StoreFailure) as failure:
-            begin(b"sdbox").open(b"INBOX", 0)
+            open_mailbox(begin(b"sdbox"), b"INBOX")
         return failure.value.text
 
     assert "imap died" in engine.in_child("maildir", scenario)

@@ -15,6 +15,7 @@ from dovecot_urlauth.store.native.mailbox import NativeStore
 from dovecot_urlauth.store.native.names import to_mutf7
 from tests.store.imap import Dovecot, append, needs_dovecot
 from tests.store.native.test_native_dovecot import DOVECOT_2_3_19, LAYOUTS, bob_of
+from tests.store.waiting import LOOP, open_mailbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +58,7 @@ def dovecots_answer(line: bytes) -> str:
 
 def our_answer(store: NativeStore, name: str) -> str:
     try:
-        store.open(name.encode(), 0).close()
+        open_mailbox(store, name.encode()).close()
     except MailboxRefused as refused:
         return refused.text
     except MailboxMissing:
@@ -73,7 +74,7 @@ def test_names(folder: Path, layout: str) -> None:
     dovecot = Dovecot(folder, location, namespace)
     prefix = changes.get("namespace/inbox/prefix", "").encode()
     dovecot.imap(b"CREATE %sSub" % prefix, append(b"INBOX", b"a: b\r\n\r\n"), b"SELECT %sSub" % prefix)
-    store = NativeStore(native_settings(bob_of(dovecot, changes), DOVECOT_2_3_19))
+    store = NativeStore(native_settings(bob_of(dovecot, changes), DOVECOT_2_3_19), LOOP)
     different = {}
     said = set()
     asked = sorted(names(Random(layout)))

@@ -6,7 +6,7 @@ import pytest
 
 from dovecot_urlauth.config.mail_location import Location
 from dovecot_urlauth.config.native_settings import Namespace
-from dovecot_urlauth.store.errors import MailboxRefused, Unsupported
+from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, Unsupported
 from dovecot_urlauth.store.native.namespace import find
 
 MAIL = Location(b"/mail")
@@ -45,8 +45,13 @@ def test_refused():
 
 @pytest.mark.parametrize(
     ("namespaces", "name"),
-    [((PERSONAL, LISTS), b"Lists"), ((PREFIXED,), b"a"), ((PERSONAL, LISTS), b"Lists/INBOX")],
+    [((PERSONAL, LISTS), b"Lists"), ((PERSONAL, LISTS), b"Lists/INBOX")],
 )
 def test_left_to_dovecot(namespaces, name):
     with pytest.raises(Unsupported):
         find(namespaces, name)
+
+
+def test_outside_of_all():
+    with pytest.raises(MailboxMissing):
+        find((PREFIXED,), b"a")

@@ -17,6 +17,7 @@ from dovecot_urlauth.store.fallback import open_store
 from dovecot_urlauth.store.native.files import Directory
 from tests.store.imap import UID, Dovecot, append, needs_dovecot
 from tests.store.user import User, user
+from tests.store.waiting import LOOP, key_of, open_mailbox, wait, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,16 +49,16 @@ def bob_of(dovecot: Dovecot, changes: Mapping[str, str] | None = None) -> User:
 
 def native(dovecot: Dovecot, changes: Mapping[str, str] | None = None) -> Store:
     """The native store, which must not give up, with Dovecot's settings."""
-    return open_store(bob_of(dovecot, changes), DOVECOT_2_3_19, "native", None, lambda text: None)  # type: ignore[arg-type]
+    return open_store(bob_of(dovecot, changes), DOVECOT_2_3_19, "native", None, LOOP, lambda text: None)  # type: ignore[arg-type]
 
 
 def read_all(store: Store, mailbox: bytes, upto: int) -> dict[int, bytes]:
     """Every message that is found below a UID, and its key on the way."""
-    opened = store.open(mailbox, 0)
+    opened = open_mailbox(store, mailbox)
     found = {}
     for uid in range(1, upto):
         try:
-            found[uid] = b"".join(opened.fetch(uid, WHOLE).chunks)
+            found[uid] = wait(whole(wait(opened.fetch(uid, WHOLE))))
         except ReadFailed:
             continue
     opened.close()
@@ -120,20 +121,20 @@ def test_layouts(folder: Path, layout: str) -> None:
     )
     assert compare(dovecot, names, changes) == 60 + len(names)
     key = dovecot.key(b"INBOX")
-    assert native(dovecot, changes).open(b"inBox", 0).key() == key
+    assert key_of(native(dovecot, changes), b"inBox") == key
 
 
 def test_key(folder: Path) -> None:
     dovecot = Dovecot(folder, "maildir:~/Maildir")
     dovecot.imap(append(b"INBOX", b"a: b\r\n\r\n"), b"CREATE Sub", append(b"Sub", b"a: b\r\n\r\n"))
-    opened = native(dovecot).open(b"INBOX", 0)
-    assert opened.key() is None
+    opened = open_mailbox(native(dovecot), b"INBOX")
+    assert wait(opened.key()) is None
     key = dovecot.key(b"INBOX")
-    assert opened.key() == key
+    assert wait(opened.key()) == key
     dovecot.key(b"Sub")
-    assert opened.key() == key
+    assert wait(opened.key()) == key
     dovecot.imap(b"RESETKEY INBOX INTERNAL")
-    assert opened.key() is None
+    assert wait(opened.key()) is None
 
 
 def test_uidvalidity(folder: Path) -> None:
@@ -141,9 +142,9 @@ def test_uidvalidity(folder: Path) -> None:
     answer = dovecot.imap(append(b"INBOX", b"a: b\r\n\r\n"), b"STATUS INBOX (UIDVALIDITY)")[1]
     value = int(answer.partition(b"(UIDVALIDITY ")[2].partition(b")")[0])
     store = native(dovecot)
-    store.open(b"INBOX", value).close()
+    open_mailbox(store, b"INBOX", value).close()
     with pytest.raises(MailboxMissing):
-        store.open(b"INBOX", value + 1)
+        open_mailbox(store, b"INBOX", value + 1)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -168,9 +169,9 @@ def test_history(folder: Path, seed: int) -> None:
         expected = dovecot.mails(b"INBOX")
         assert len(expected) > 20
         # One mailbox stays open through all rounds, the other one sees each state first.
-        opened = opened or native(dovecot).open(b"INBOX", 0)
+        opened = opened or open_mailbox(native(dovecot), b"INBOX")
         for uid, content in expected.items():
-            assert b"".join(opened.fetch(uid, WHOLE).chunks) == content
+            assert wait(whole(wait(opened.fetch(uid, WHOLE)))) == content
         assert read_all(native(dovecot), b"INBOX", max(expected) + 5) == expected
 
 
@@ -180,11 +181,11 @@ def test_delivery_that_no_session_has_seen(folder: Path) -> None:
     delivered = dovecot.home / "Maildir" / "new" / "1.2.host"
     delivered.write_bytes(b"a: b\n\ntwo\n")
     os.chown(delivered, UID, UID)
-    opened = native(dovecot).open(b"INBOX", 0)
+    opened = open_mailbox(native(dovecot), b"INBOX")
     with pytest.raises(ReadFailed, match="Message not found"):
-        opened.fetch(2, WHOLE)
+        wait(opened.fetch(2, WHOLE))
     assert dovecot.mails(b"INBOX")[2] == b"a: b\r\n\r\ntwo\r\n"
-    assert b"".join(opened.fetch(2, WHOLE).chunks) == b"a: b\r\n\r\ntwo\r\n"
+    assert wait(whole(wait(opened.fetch(2, WHOLE)))) == b"a: b\r\n\r\ntwo\r\n"
 
 
 def test_no_maildir_is_listed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,13 +210,13 @@ def test_no_maildir_is_listed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_renamed_and_removed_behind_dovecots_back(folder: Path) -> None:
     dovecot = Dovecot(folder, "maildir:~/Maildir")
     dovecot.imap(append(b"INBOX", b"a: b\r\n\r\none"), append(b"INBOX", b"a: b\r\n\r\ntwo"), b"SELECT INBOX")
-    opened = native(dovecot).open(b"INBOX", 0)
+    opened = open_mailbox(native(dovecot), b"INBOX")
     first, second = sorted((dovecot.home / "Maildir" / "cur").iterdir())
     first.rename(first.with_name(first.name.partition(":")[0] + ":2,FPRSab"))
     second.unlink()
-    assert b"".join(opened.fetch(1, WHOLE).chunks) == b"a: b\r\n\r\none"
+    assert wait(whole(wait(opened.fetch(1, WHOLE)))) == b"a: b\r\n\r\none"
     with pytest.raises(ReadFailed, match="expunged"):
-        opened.fetch(2, WHOLE)
+        wait(opened.fetch(2, WHOLE))
 
 
 def test_index_files_lost(folder: Path) -> None:

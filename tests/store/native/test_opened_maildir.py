@@ -14,6 +14,7 @@ from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, Unsupported
 from dovecot_urlauth.store.native.mailbox import KEPT_FOLDERS, NativeStore
 from tests.store import ondisk
 from tests.store.user import GUID, KEY, make_maildir, user, write_key
+from tests.store.waiting import LOOP, key_of, open_mailbox, wait, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,21 +33,21 @@ def inbox(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[NativeStore]:
-    opened = NativeStore(native_settings(user(tmp_path), DOVECOT_2_3_19))
+    opened = NativeStore(native_settings(user(tmp_path), DOVECOT_2_3_19), LOOP)
     yield opened
     opened.close()
 
 
 def read(store: NativeStore, uid: int = 1, mailbox: bytes = b"INBOX") -> bytes:
-    opened = store.open(mailbox, 0)
+    opened = open_mailbox(store, mailbox)
     try:
-        return b"".join(opened.fetch(uid, WHOLE).chunks)
+        return wait(whole(wait(opened.fetch(uid, WHOLE))))
     finally:
         opened.close()
 
 
 def key(store: NativeStore) -> bytes | None:
-    return store.open(b"INBOX", 0).key()
+    return key_of(store)
 
 
 def descriptors() -> int:
@@ -89,7 +90,7 @@ def test_a_mailbox_that_takes_the_name_of_another(tmp_path: Path, inbox: Path, s
     read(store)
     inbox.rename(tmp_path / "old")
     with pytest.raises(MailboxMissing):
-        store.open(b"INBOX", 0)
+        open_mailbox(store, b"INBOX")
     make_maildir(inbox, {1: b"other\r\n"})
     assert read(store) == b"other\r\n"
 
@@ -133,9 +134,9 @@ def test_only_so_many_mailboxes_stay_open(tmp_path: Path, inbox: Path, store: Na
 def test_a_mailbox_that_cannot_be_opened_leaves_nothing_open(inbox: Path, store: NativeStore):
     before = descriptors()
     with pytest.raises(MailboxMissing):
-        store.open(b"INBOX", 4711)
+        open_mailbox(store, b"INBOX", 4711)
     (inbox / "dovecot-uidlist").unlink()
-    store.open(b"INBOX", 0)
+    open_mailbox(store, b"INBOX")
     store.close()
     assert descriptors() == before
 
@@ -145,6 +146,6 @@ def test_a_uidlist_of_an_unknown_kind_leaves_nothing_open(inbox: Path, store: Na
     opened = []
     for _ in range(3):
         with pytest.raises(Unsupported):
-            store.open(b"INBOX", 0).key()
+            key_of(store)
         opened.append(descriptors())
     assert opened[0] == opened[-1]
