@@ -3,6 +3,7 @@
     dovecot-urlauth check [-c FILE]            will URLAUTH across users work here?
     dovecot-urlauth status [--base-dir DIR]    which imap-urlauth processes run
     dovecot-urlauth url URL                    what a URL means
+    dovecot-urlauth enable | disable           swap these executables in or out, safely
     dovecot-urlauth test [URL]                 does it work on the running Dovecot? what becomes of this URL?
     dovecot-urlauth monitor [--listen PORT]    processes, sessions and memory, live or for Prometheus
     dovecot-urlauth share|fetch|revoke|keys    hand a message to another user, and take it back
@@ -27,6 +28,8 @@ from dovecot_urlauth.admin.live.commands import add_live_commands
 from dovecot_urlauth.admin.live.failure import LiveFailure
 from dovecot_urlauth.admin.monitor.command import MonitorFailure, add_monitor_command
 from dovecot_urlauth.admin.processes import NoMaster, find_processes
+from dovecot_urlauth.admin.switch.command import add_switch_commands
+from dovecot_urlauth.admin.switch.snippet import SwitchFailure
 from dovecot_urlauth.url.uri import InvalidURL
 
 MEGABYTE = 1024 * 1024
@@ -38,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         return int(given.run(given))
-    except (DoveconfError, LiveFailure, MonitorFailure, NoMaster) as error:
+    except (DoveconfError, LiveFailure, MonitorFailure, NoMaster, SwitchFailure) as error:
         print(f"dovecot-urlauth: {error}", file=sys.stderr)
         return 1
     except InvalidURL as error:
@@ -61,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     url = commands.add_parser("url", help="explain a URL")
     url.add_argument("url", type=os.fsencode)
     url.set_defaults(run=_run_url)
+    add_switch_commands(commands)
     add_live_commands(commands)
     add_monitor_command(commands)
     return parser

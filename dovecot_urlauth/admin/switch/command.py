@@ -1,0 +1,145 @@
+"""The words of enable and disable, and the order of their steps: look, write, look again, reload, or all back."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from dovecot_urlauth.admin.check_services import SERVICES
+from dovecot_urlauth.admin.doveconf import DoveconfError, read_configuration
+from dovecot_urlauth.admin.live.account import doveadm
+from dovecot_urlauth.admin.switch.snippet import (
+    FILE_NAME,
+    HEADING,
+    SwitchFailure,
+    Wish,
+    advice,
+    compose,
+    installation,
+)
+
+if TYPE_CHECKING:
+    import argparse
+
+    from dovecot_urlauth.admin.doveconf import Configuration
+
+FOLDER = "conf.d"
+
+
+def add_switch_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add both to the command line."""
+    what = "let Dovecot run these executables: writes one file in conf.d, and reloads"
+    enabling = commands.add_parser("enable", help=what, description=what)
+    enabling.add_argument("--executables-only", action="store_true", help="leave every service limit as it is")
+    enabling.add_argument("--host", metavar="NAME", help="and add the settings of URLAUTH that are missing")
+    enabling.set_defaults(run=_run_enable)
+    what = "let Dovecot run its own executables again: removes that file, and reloads"
+    disabling = commands.add_parser("disable", help=what, description=what)
+    disabling.set_defaults(run=_run_disable)
+    for command in (enabling, disabling):
+        command.add_argument("-c", dest="file", metavar="FILE", help="Dovecot's configuration file")
+        command.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+
+
+def _run_enable(given: argparse.Namespace) -> int:
+    configuration = read_configuration(given.file)
+    prefix = installation()
+    wish = Wish(given.executables_only, given.host)
+    path = _path(configuration)
+    text = compose(configuration, prefix, wish)
+    if given.dry_run:
+        _show_difference(path, text)
+        return 0
+    old = _read(path)
+    _write(path, text)
+    try:
+        after = read_configuration(given.file)
+        _expect_ours(after, prefix)
+        _reload(after)
+    except (SwitchFailure, DoveconfError) as error:
+        _restore(path, old)
+        raise SwitchFailure(f"{error}\nnothing has been changed: {path} is as it was") from error
+    print(f"{path} is written: Dovecot runs the executables of {prefix}.")
+    for line in advice(after):
+        print(line)
+    return 0
+
+
+def _run_disable(given: argparse.Namespace) -> int:
+    path = _path(read_configuration(given.file))
+    old = _read(path)
+    if old is None:
+        print(f"{path} is not there: nothing to disable")
+        return 0
+    if not old.startswith(HEADING):
+        raise SwitchFailure(f"{path} was not written by 'enable': remove it yourself")
+    if given.dry_run:
+        _show_difference(path, "")
+        return 0
+    os.unlink(path)
+    try:
+        _reload(read_configuration(given.file))
+    except (SwitchFailure, DoveconfError) as error:
+        _restore(path, old)
+        raise SwitchFailure(f"{error}\nnothing has been changed: {path} is as it was") from error
+    print(f"{path} is removed: Dovecot runs its own executables again.")
+    return 0
+
+
+def _path(configuration: Configuration) -> str:
+    return os.path.join(os.path.dirname(configuration.file), FOLDER, FILE_NAME)
+
+
+def _expect_ours(configuration: Configuration, prefix: str) -> None:
+    """The file must be read, and nothing behind it may take the executables back."""
+    for name in SERVICES:
+        executable = configuration.service(name).get("executable")
+        if not executable.startswith(f"{prefix}/"):
+            raise SwitchFailure(
+                f"service {name} still runs {executable}: does {configuration.file} say "
+                f"'!include {FOLDER}/*.conf', and does nothing behind that set the executable?"
+            )
+
+
+def _reload(configuration: Configuration) -> None:
+    """Only a Dovecot that runs needs to hear of it."""
+    base_dir = configuration.everything.get("base_dir", "/run/dovecot")
+    if not os.path.exists(os.path.join(base_dir, "master.pid")):
+        return
+    done = doveadm(configuration.file, "reload")
+    if done.returncode != 0:
+        raise SwitchFailure(f"doveadm reload: {done.stderr.strip()}")
+
+
+def _read(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: str, text: str) -> None:
+    """In one step, so that a Dovecot that starts meanwhile sees the old file or the new. Raises SwitchFailure."""
+    fresh = f"{path}.new"
+    try:
+        with open(fresh, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+        os.chmod(fresh, 0o644)
+        os.replace(fresh, path)
+    except OSError as error:
+        raise SwitchFailure(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _restore(path: str, old: str | None) -> None:
+    if old is None:
+        os.unlink(path)
+    else:
+        _write(path, old)
+
+
+def _show_difference(path: str, text: str) -> None:
+    old = (_read(path) or "").splitlines(keepends=True)
+    sys.stdout.writelines(difflib.unified_diff(old, text.splitlines(keepends=True), path, f"{path} (new)"))

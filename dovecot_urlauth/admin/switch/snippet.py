@@ -1,0 +1,112 @@
+"""What the one file holds: the installation's conf.d file for this Dovecot, and settings that are missing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dovecot_urlauth.admin.live.account import all_users, doveadm
+
+if TYPE_CHECKING:
+    from dovecot_urlauth.admin.doveconf import Configuration
+
+FILE_NAME = "90-urlauth.conf"
+EXECUTABLES_ONLY = "90-urlauth-executables.conf"
+
+HEADING = "# Written by 'dovecot-urlauth enable'; 'dovecot-urlauth disable' takes it away.\n"
+"""The first line, by which our file is known."""
+
+HOST = "# the host that URLs name, the same in imap and in the worker\nimap_urlauth_host = {host}\n"
+DICTIONARY = {
+    True: "# where each mailbox keeps the key of its URLs\nmail_attribute_dict = file:%h/dovecot-attributes\n",
+    False: (
+        "# where each mailbox keeps the key of its URLs\n"
+        "mail_attribute {\n  dict file {\n    path = %{home}/dovecot-attributes\n  }\n}\n"
+    ),
+}
+"""By whether it is 2.3."""
+CAPABILITY = (
+    '# 2.4 does not announce URLAUTH by itself\nimap_capability {\n  URLAUTH = yes\n  "URLAUTH=BINARY" = yes\n}\n'
+)
+
+
+class SwitchFailure(Exception):
+    """Why nothing was changed; the text says what would help."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the administrator asked for."""
+
+    executables_only: bool
+    host: str | None
+    """What imap_urlauth_host is set to where it is not set."""
+
+
+def installation() -> str:
+    """The folder that dovecot-urlauth was installed into. Raises SwitchFailure in a checkout."""
+    prefix = os.path.realpath(f"{__file__}/../../../../../..")
+    if not os.path.isdir(f"{prefix}/share/dovecot-urlauth/conf.d"):
+        raise SwitchFailure(
+            "this is no installation: run 'make install PREFIX=/some/dir', and its bin/dovecot-urlauth"
+        )
+    return prefix
+
+
+def compose(configuration: Configuration, prefix: str, wish: Wish) -> str:
+    """The file's text. Raises SwitchFailure, OSError."""
+    language = "2.3" if configuration.is_2_3 else "2.4"
+    name = EXECUTABLES_ONLY if wish.executables_only else FILE_NAME
+    with open(f"{prefix}/share/dovecot-urlauth/conf.d/{language}/{name}", encoding="utf-8") as file:
+        services = "".join(line for line in file if not line.startswith("#"))
+    return HEADING + "\n" + "\n".join([*_missing_settings(configuration, wish), services.strip("\n") + "\n"])
+
+
+def advice(configuration: Configuration) -> list[str]:
+    """What URLAUTH still lacks, with the lines that give it, when no host was named."""
+    lines = []
+    if not configuration.as_imap.get("imap_urlauth_host"):
+        lines.append("imap_urlauth_host is not set: URLAUTH is off until it is. Give it with --host NAME.")
+    if not has_dictionary(configuration):
+        example = DICTIONARY[configuration.is_2_3].replace("\n", "\n    ").rstrip()
+        lines.append(f"mailboxes have nowhere to keep a key. Set, where users have a home:\n    {example}")
+    return lines
+
+
+def has_dictionary(configuration: Configuration) -> bool:
+    """Whether mailboxes have somewhere to keep keys."""
+    if configuration.is_2_3:
+        return bool(configuration.as_imap.get("mail_attribute_dict"))
+    return bool(configuration.as_imap.block("mail_attribute").blocks)
+
+
+def _missing_settings(configuration: Configuration, wish: Wish) -> list[str]:
+    """Settings are only added where --host says that URLAUTH is wanted at all."""
+    if wish.host is None:
+        return []
+    added = []
+    if not configuration.as_imap.get("imap_urlauth_host"):
+        added.append(HOST.format(host=wish.host))
+    if not has_dictionary(configuration):
+        _check_homes(configuration)
+        added.append(DICTIONARY[configuration.is_2_3])
+    if not configuration.is_2_3 and "URLAUTH" not in configuration.as_imap.block("imap_capability").settings:
+        added.append(CAPABILITY)
+    return added
+
+
+def _check_homes(configuration: Configuration) -> None:
+    """A dictionary below a home that users do not have locks every user of 2.3 out of IMAP."""
+    for user in all_users(configuration.file)[:1]:
+        done = doveadm(configuration.file, "user", user)
+        fields = dict(line.split("\t", 1) for line in done.stdout.splitlines() if "\t" in line)
+        if fields.get("home"):
+            return
+        raise SwitchFailure(
+            f"{user} has no home in the userdb: set the attribute dictionary to another place first"
+        )
+    raise SwitchFailure(
+        "the userdb lists no user, so whether they have a home is not known: set the attribute dictionary first, "
+        f"for example\n{DICTIONARY[configuration.is_2_3]}"
+    )
