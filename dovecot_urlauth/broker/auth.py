@@ -7,147 +7,123 @@ When it is lost, the process takes no more clients, serves those it has and ends
 from __future__ import annotations
 
 import os
-from time import monotonic
 
-from dovecot_urlauth.service.sockets import connect_unix
-from dovecot_urlauth.service.stream import Stream
-from dovecot_urlauth.wire.authmaster import AuthMaster, Failed, NotFound, ServerHello, UserReply
+from dovecot_urlauth.service.connection import Connection, ConnectionLost
+from dovecot_urlauth.service.loop import TimedOut
+from dovecot_urlauth.service.sender import Sender
+from dovecot_urlauth.wire.authmaster import AuthMaster, NotFound, ServerHello, UserReply
 from dovecot_urlauth.wire.lines import ProtocolError
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from _socket import socket
 
-    from dovecot_urlauth.service.callback_process import ServiceProcess
-    from dovecot_urlauth.service.callbacks import Timer
+    from dovecot_urlauth.dialect.dialect import Dialect
+    from dovecot_urlauth.service.log import Log
+    from dovecot_urlauth.service.loop import Loop, Promise
+    from dovecot_urlauth.wire.authmaster import Failed
     from dovecot_urlauth.wire.handoff import Handoff
 
-CONNECT_PATIENCE = 1.0
+    Answer = UserReply | NotFound | Failed
+
 LOOKUP_TIMEOUT = 155.0
 
 
-@record(frozen=True, slots=True)
-class LookupFailed:
+class LookupFailed(Exception):
     """auth did not name a user; the log knows why."""
 
 
-class _Lookup:
-    """One REQUEST on its way."""
-
-    __slots__ = ("handoff", "on_reply", "started", "timer")
-
-    def __init__(
-        self, handoff: Handoff, on_reply: Callable[[UserReply | LookupFailed], None], timer: Timer
-    ) -> None:
-        self.handoff = handoff
-        self.on_reply = on_reply
-        self.started = monotonic()
-        self.timer = timer
+class _AuthLost(Exception):
+    """The connection is gone."""
 
 
-class AuthMasterConnection:
-    """Redeems login requests."""
+class Auth:
+    """Says which user stands behind a hand-off."""
 
-    def __init__(self, process: ServiceProcess, path: bytes) -> None:
-        """Connect; raises OSError."""
-        self._process = process
-        self._protocol = AuthMaster(process.dialect.auth_master_minor)
-        self._connected = monotonic()
-        self._greeted: float | None = None
-        self._server_pid: int | None = None
-        self._waiting: list[int] = []
-        self._lookups: dict[int, _Lookup] = {}
+    def __init__(self, loop: Loop, log: Log, dialect: Dialect, connected: socket | Connection) -> None:
+        self._loop = loop
+        self._log = log
+        self._connection = connected if isinstance(connected, Connection) else Connection(loop, connected)
+        self._protocol = AuthMaster(dialect.auth_master_minor)
+        self._sender = Sender(loop, self._connection)
+        self._connected = loop.now()
+        self._greeted_at: float | None = None
+        self._greeted: Promise[ServerHello] = loop.promise()
+        self._waiting: dict[int, Promise[Answer]] = {}
         self._last_id = int.from_bytes(os.urandom(2), "little") // 2 * 131072
-        connection = connect_unix(path, patience=CONNECT_PATIENCE)
-        self._stream = Stream(process.loop, connection, self._on_data, self._on_end)
-        self._stream.write(self._protocol.data_to_send())
 
-    def redeem(self, handoff: Handoff, on_reply: Callable[[UserReply | LookupFailed], None]) -> None:
-        """Ask which user stands behind ``handoff``; the answer comes exactly once."""
+    async def keep(self) -> None:
+        """Read what auth says until it is lost."""
+        self._sender.send(self._protocol.data_to_send())
+        try:
+            while data := await self._connection.read():
+                self._take(data)
+        except (ProtocolError, ConnectionLost) as lost:
+            self._log.error(f"auth-master: login: {lost.text}")
+        finally:
+            self._connection.close()
+            self._greeted = self._loop.promise()
+            self._greeted.fail(_AuthLost())
+            for answer in list(self._waiting.values()):
+                answer.fail(_AuthLost())
+
+    async def redeem(self, handoff: Handoff) -> UserReply:
+        """Ask which user stands behind ``handoff``. Raises LookupFailed."""
         self._last_id = self._last_id % 0xFFFFFFFF + 1
         request_id = self._last_id
-        timer = self._process.loop.after(LOOKUP_TIMEOUT, lambda: self._on_timeout(request_id))
-        self._lookups[request_id] = _Lookup(handoff, on_reply, timer)
-        if self._stream.closed:
-            self._fail(request_id, "Disconnected from auth server, aborting")
-        elif self._server_pid is None:
-            self._waiting.append(request_id)
-        else:
-            self._send(request_id)
-
-    def _send(self, request_id: int) -> None:
-        handoff = self._lookups[request_id].handoff
-        if handoff.auth_pid != self._server_pid:
-            self._process.log.warning(
-                f"auth-master: login: Auth server restarted (pid {handoff.auth_pid} -> {self._server_pid}), "
-                "aborting auth"
-            )
-            self._answer(request_id, LookupFailed())
-            return
-        self._protocol.request(
-            request_id, handoff.client_pid, handoff.auth_id, handoff.cookie, session_pid=os.getpid()
-        )
-        self._stream.write(self._protocol.data_to_send())
-
-    def _on_data(self, data: bytes) -> None:
-        self._protocol.receive_data(data)
+        started = self._loop.now()
+        answer: Promise[Answer] = self._loop.promise()
+        self._waiting[request_id] = answer
         try:
-            while (event := self._protocol.next_event()) is not None:
-                self._on_event(event)
-        except ProtocolError as error:
-            self._lose(error.text)
-
-    def _on_event(self, event: ServerHello | UserReply | NotFound | Failed) -> None:
-        if isinstance(event, ServerHello):
-            self._greeted = monotonic()
-            self._server_pid = event.pid
-            waiting, self._waiting = self._waiting, []
-            for request_id in waiting:
-                if request_id in self._lookups:
-                    self._send(request_id)
-        elif event.id not in self._lookups:
-            return  # given up for time
-        elif isinstance(event, UserReply):
-            self._answer(event.id, event)
-        elif isinstance(event, NotFound):
-            self._fail(event.id, f"Authenticated user not found from userdb, auth lookup id={event.id}")
-        else:
-            reason = f": {os.fsdecode(event.reason)}" if event.reason else ""
-            self._fail(event.id, f"Internal auth failure{reason}")
-
-    def _on_timeout(self, request_id: int) -> None:
-        waited = monotonic() - self._lookups[request_id].started
-        self._fail(request_id, f"Auth server request timed out after {waited:.3f} secs")
-
-    def _on_end(self, reason: str) -> None:
-        self._lose(reason)
-
-    def _lose(self, reason: str) -> None:
-        self._stream.close()
-        if reason:
-            self._process.log.error(f"auth-master: login: {reason}")
-        for request_id in list(self._lookups):
-            self._fail(request_id, "Disconnected from auth server, aborting")
-        self._process.retire()
-
-    def _fail(self, request_id: int, why: str) -> None:
-        lookup = self._lookups[request_id]
-        now = monotonic()
-        times = f"auth connected {_msecs(now - self._connected)} msecs ago"
-        if self._greeted is not None:
-            times += f", handshake {_msecs(now - self._greeted)} msecs ago"
-        times += f", request took {_msecs(now - lookup.started)} msecs"
-        self._process.log.error(
+            server = await self._greeted.wait(LOOKUP_TIMEOUT)
+            if server.pid != handoff.auth_pid:
+                self._log.warning(
+                    f"auth-master: login: Auth server restarted (pid {handoff.auth_pid} -> {server.pid}), "
+                    "aborting auth"
+                )
+                raise LookupFailed
+            self._protocol.request(
+                request_id, handoff.client_pid, handoff.auth_id, handoff.cookie, session_pid=os.getpid()
+            )
+            self._sender.send(self._protocol.data_to_send())
+            reply = await answer.wait(started + LOOKUP_TIMEOUT - self._loop.now())
+            if isinstance(reply, UserReply):
+                return reply
+            why = _describe(reply)
+        except TimedOut:
+            why = f"Auth server request timed out after {self._loop.now() - started:.3f} secs"
+        except _AuthLost:
+            why = "Disconnected from auth server, aborting"
+        finally:
+            del self._waiting[request_id]
+        self._log.error(
             f"auth-master: login: request [{request_id}]: Login auth request failed: {why} "
-            f"({times}, client-pid={lookup.handoff.client_pid} client-id={lookup.handoff.auth_id})"
+            f"({self._times(started)}, client-pid={handoff.client_pid} client-id={handoff.auth_id})"
         )
-        self._answer(request_id, LookupFailed())
+        raise LookupFailed
 
-    def _answer(self, request_id: int, reply: UserReply | LookupFailed) -> None:
-        lookup = self._lookups.pop(request_id)
-        lookup.timer.cancel()
-        lookup.on_reply(reply)
+    def _take(self, data: bytes) -> None:
+        self._protocol.receive_data(data)
+        while (event := self._protocol.next_event()) is not None:
+            if isinstance(event, ServerHello):
+                self._greeted_at = self._loop.now()
+                self._greeted.set(event)
+            elif event.id in self._waiting:  # else it was given up
+                self._waiting[event.id].set(event)
+
+    def _times(self, started: float) -> str:
+        now = self._loop.now()
+        times = f"auth connected {_msecs(now - self._connected)} msecs ago"
+        if self._greeted_at is not None:
+            times += f", handshake {_msecs(now - self._greeted_at)} msecs ago"
+        return times + f", request took {_msecs(now - started)} msecs"
+
+
+def _describe(reply: NotFound | Failed) -> str:
+    if isinstance(reply, NotFound):
+        return f"Authenticated user not found from userdb, auth lookup id={reply.id}"
+    reason = f": {os.fsdecode(reply.reason)}" if reply.reason else ""
+    return f"Internal auth failure{reason}"
 
 
 def _msecs(seconds: float) -> int:

@@ -4,133 +4,103 @@ from __future__ import annotations
 
 import errno
 import os
-from time import monotonic
 
-from dovecot_urlauth.service.fdpass import send_fd
-from dovecot_urlauth.service.sockets import connect_unix
-from dovecot_urlauth.service.stream import Stream
-from dovecot_urlauth.wire.control import Access, Active, ControlClient, Finished
+from dovecot_urlauth.service.connection import ConnectionLost, connect
+from dovecot_urlauth.wire.control import ControlClient, Disconnected, Finished
 from dovecot_urlauth.wire.lines import ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
-    from collections.abc import Callable
     from typing import Protocol
 
     from dovecot_urlauth.dialect.dialect import Dialect
-    from dovecot_urlauth.service.callbacks import Loop, Timer
+    from dovecot_urlauth.service.connection import Connection
     from dovecot_urlauth.service.log import Log
+    from dovecot_urlauth.service.loop import Loop
+    from dovecot_urlauth.wire.control import Access
 
-    class Surroundings(Protocol):
-        """What a worker connection needs of the process that it lives in."""
+    class Descriptive(Protocol):
+        """What owns a descriptor."""
 
-        loop: Loop
-        dialect: Dialect
+        def fileno(self) -> int: ...
 
 
 CONNECT_PATIENCE = 1.0
-CONNECT_PAUSE = 0.01
 
 
-class WorkerConnection:
-    """Gives the client to a worker and reports what becomes of it.
+class SessionOver(Exception):
+    """The client's session is over; the text is the reason in the line about the disconnect."""
 
-    Callbacks: ``on_passed()`` once the worker has the client's fd, ``on_finished()`` when the client said
-    END, ``on_lost(reason)`` when the session is over.
-    """
 
-    def __init__(
-        self,
-        process: Surroundings,
-        log: Log,
-        path: bytes,
-        access: Access,
-        on_passed: Callable[[], None],
-        on_finished: Callable[[], None],
-        on_lost: Callable[[str], None],
-    ) -> None:
-        self._process = process
+class Worker:
+    """Serves one client until it says END."""
+
+    def __init__(self, loop: Loop, log: Log, dialect: Dialect, path: bytes, access: Access) -> None:
+        self._loop = loop
         self._log = log
         self._path = path
-        self._on_passed = on_passed
-        self._on_finished = on_finished
-        self._on_lost = on_lost
-        self._protocol = ControlClient(process.dialect.control_order, access, f"unix:{os.fsdecode(path)}")
-        self._stream: Stream | None = None
-        self._retry: Timer | None = None
-        self._deadline = monotonic() + CONNECT_PATIENCE
+        self._where = os.fsdecode(path)
+        user = "anonymous" if access.user is None else os.fsdecode(access.user)
+        self._prefix = dialect.worker_message_prefix.format(user=user)
+        self._send_error = dialect.worker_send_error
+        self._protocol = ControlClient(dialect.control_order, access, f"unix:{self._where}")
 
-    def connect(self, client_in: int, client_out: int) -> None:
-        """Connect and pass the client's fds; a full backlog is tried again for a second."""
+    async def connect(self) -> Connection:
+        """Find a worker; a full backlog is tried again for a second. Raises SessionOver."""
         try:
-            connection = connect_unix(self._path, patience=0)
-        except BlockingIOError as error:
-            if monotonic() < self._deadline:
-                self._retry = self._process.loop.after(CONNECT_PAUSE, lambda: self.connect(client_in, client_out))
-                return
-            self._refuse(f"imap-urlauth-client: net_connect_unix({self._where()}) failed: {error.strerror}")
-            return
+            return await connect(self._loop, self._path, patience=CONNECT_PATIENCE)
         except OSError as error:
-            self._refuse(f"imap-urlauth-client: net_connect_unix({self._where()}) failed: {_why(error)}")
-            return
-        self.use(connection, client_in, client_out)
+            self._error(f"imap-urlauth-client: net_connect_unix({self._where}) failed: {_why(error)}")
+            raise SessionOver("Failed to connect to worker") from error
 
-    def close(self) -> None:
-        """Let go of the worker; a retry must not outlive the client, whose fd number may be another's then."""
-        if self._retry is not None:
-            self._retry.cancel()
-        if self._stream is not None:
-            self._stream.close()
-
-    def use(self, connection: socket, client_in: int, client_out: int) -> None:
-        """Pass the client's fds over a connection that is there already."""
-        self._stream = Stream(self._process.loop, connection, self._on_data, self._on_end)
+    async def give(self, connection: Connection, client_in: Descriptive, client_out: Descriptive) -> None:
+        """Pass the client's descriptors: what it says from now on is the worker's. Raises SessionOver."""
         try:
-            for transmission in self._protocol.opening(client_in, client_out):
-                if transmission.fd is None:
-                    self._stream.write(transmission.data)
-                else:
-                    send_fd(connection, transmission.data, transmission.fd)
-        except OSError as error:
-            self._refuse(f"fd_send({self._where()}, {client_out}) failed: {error.strerror}")
-            return
-        self._log.debug(f"Connecting to worker socket {self._where()}")
-        self._on_passed()
+            for transmission in self._protocol.opening(client_in.fileno(), client_out.fileno()):
+                descriptors = [] if transmission.fd is None else [transmission.fd]
+                await connection.send_descriptors(transmission.data, descriptors)
+        except ConnectionLost as lost:
+            fd = client_out.fileno()
+            self._error(self._send_error.format(path=self._where, fd=fd, error=lost.text))
+            raise SessionOver("Failed to connect to worker") from lost
+        self._log.debug(f"{self._prefix}Connecting to worker socket {self._where}")
 
-    def _on_data(self, data: bytes) -> None:
-        self._protocol.receive_data(data)
+    async def finish(self, connection: Connection) -> None:
+        """Wait until the client has said END and is to have the next worker. Raises SessionOver."""
         try:
-            while (event := self._protocol.next_event()) is not None:
-                if isinstance(event, Finished):
-                    self._log.debug("Worker finished successfully")
-                    self.close()
-                    self._on_finished()
-                    return
-                if not isinstance(event, Active):
-                    self._on_lost("Client disconnected")
-                    return
+            while not await self._has_finished(connection):
+                await self._answer(connection)
         except ProtocolError as error:
             for text in error.texts:
-                self._log.error(text)
-            self._on_lost(error.reason)
-            return
-        if self._stream is not None:
-            self._stream.write(self._protocol.data_to_send())
+                self._error(text)
+            raise SessionOver(error.reason) from error
+        self._log.debug(f"{self._prefix}Worker finished successfully")
 
-    def _on_end(self, reason: str) -> None:
+    async def _has_finished(self, connection: Connection) -> bool:
+        """Read once. Raises ProtocolError, SessionOver."""
         try:
+            data = await connection.read()
+        except ConnectionLost:
+            data = b""
+        if data:
+            self._protocol.receive_data(data)
+        else:
             self._protocol.receive_eof()
-        except ProtocolError as error:
-            self._on_lost(error.reason)
+        while (event := self._protocol.next_event()) is not None:
+            if isinstance(event, Finished):
+                return True
+            if isinstance(event, Disconnected):
+                raise SessionOver("Client disconnected")
+        return False
 
-    def _refuse(self, text: str) -> None:
-        self._log.error(text)
-        self.close()
-        self._on_lost("Failed to connect to worker")
+    async def _answer(self, connection: Connection) -> None:
+        try:
+            await connection.write(self._protocol.data_to_send())
+        except ConnectionLost:
+            self._protocol.receive_eof()
 
-    def _where(self) -> str:
-        return os.fsdecode(self._path)
+    def _error(self, text: str) -> None:
+        self._log.error(self._prefix + text)
 
 
 def _why(error: OSError) -> str:

@@ -6,90 +6,94 @@ lib-master/master-login.c (2.3), lib-login/login-server.c (2.4).
 from __future__ import annotations
 
 import os
-from _socket import MSG_NOSIGNAL
-from time import monotonic
 
-from dovecot_urlauth.service.fdpass import close_fds, receive_fds
-from dovecot_urlauth.service.sockets import from_fd
+from dovecot_urlauth.service.connection import Connection, ConnectionLost
+from dovecot_urlauth.service.descriptor import close_all
 from dovecot_urlauth.wire import handoff as wire
 from dovecot_urlauth.wire.lines import ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
-    from collections.abc import Callable
+    from typing import NoReturn
 
-    from dovecot_urlauth.service.callback_process import ServiceProcess
+    from dovecot_urlauth.dialect.dialect import Dialect
+    from dovecot_urlauth.service.descriptor import Descriptor
+    from dovecot_urlauth.service.loop import Loop
 
 READ_SIZE = 2048
 
 
-class LoginConnection:
-    """Ends with ``on_handoff(handoff, client)``, or with ``on_lost(text)``; text "" needs no log line."""
+class LoginLost(Exception):
+    """There will be no client, or it is void; the text is the error line, "" where none is due."""
 
-    def __init__(
-        self,
-        process: ServiceProcess,
-        connection: socket,
-        on_handoff: Callable[[wire.Handoff, socket], None],
-        on_lost: Callable[[str], None],
-    ) -> None:
-        self._process = process
-        self._socket = connection
-        self._on_handoff = on_handoff
-        self._on_lost = on_lost
-        self._reader = wire.HandoffReader(process.dialect.handoff)
-        self.created = monotonic()
-        process.loop.watch(connection.fileno(), self._on_ready)
+
+class LoginConnection:
+    """One connection from login, which carries one client."""
+
+    def __init__(self, loop: Loop, dialect: Dialect, connection: Connection) -> None:
+        self._loop = loop
+        self._connection = connection
+        self._reader = wire.HandoffReader(dialect.handoff)
+        self._descriptors: dict[int, Descriptor] = {}
+
+    async def receive(self) -> tuple[wire.Handoff, Connection]:
+        """Wait for the client, which is the caller's from now on. Raises LoginLost."""
+        try:
+            while True:
+                await self._read()
+                event = self._next_event()
+                if event is not None:
+                    return event.handoff, self._adopt(event)
+        finally:
+            close_all(self._descriptors.values())
+            self._descriptors.clear()
+
+    async def stay(self) -> NoReturn:
+        """Until it is answered login still owns the client: raises LoginLost when login is gone, or says more."""
+        while True:
+            await self._read()
+            close_all(self._descriptors.values())
+            self._descriptors.clear()
+            self._next_event()
 
     def reply(self, tag: int, status: int) -> None:
-        """Say how it went: login then lets go of the client, which must not hear from us before that."""
-        try:
-            self._socket.send(wire.pack_reply(tag, status, os.getpid()), MSG_NOSIGNAL)
-        except OSError:
-            return  # login is gone; the client is served all the same
+        """Say how it went: login then lets go of the client, which must not hear from us before that.
 
-    def close(self) -> None:
-        if self._socket.fileno() >= 0:
-            self._process.loop.forget(self._socket.fileno())
-            self._socket.close()
+        When login is gone the client is served all the same.
+        """
+        self._connection.send_now(wire.pack_reply(tag, status, os.getpid()))
+        self._connection.close()
 
-    def _on_ready(self, events: int) -> None:
+    async def _read(self) -> None:
         try:
-            data, fds = receive_fds(self._socket, READ_SIZE)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._lose(f"fd_read() failed: {error.strerror}")
-            return
-        try:
-            if not data:
-                self._reader.receive_eof()
-                self._lose("")
+            data, descriptors = await self._connection.read_message(READ_SIZE)
+            self._descriptors.update((descriptor.fileno(), descriptor) for descriptor in descriptors)
+            if data:
+                self._reader.receive_data(data, [descriptor.fileno() for descriptor in descriptors])
                 return
-            self._reader.receive_data(data, fds)
-            received = self._reader.next_event()
-            if received is not None:
-                self._deliver(received.handoff, received.fd)
+            self._reader.receive_eof()
+        except ConnectionLost as lost:
+            raise LoginLost(f"fd_read() failed: {lost.text}") from lost
         except ProtocolError as error:
-            self._lose(error.text)
-        finally:
-            close_fds(list(self._reader.surplus_fds()))
+            raise LoginLost(error.text) from error
+        is_early = self._reader.state is wire.State.DONE
+        raise LoginLost("Login client disconnected too early" if is_early else "")
 
-    def _deliver(self, handoff: wire.Handoff, fd: int) -> None:
+    def _next_event(self) -> wire.HandoffReceived | None:
         try:
-            ino = os.fstat(fd).st_ino
-            if ino != handoff.ino:
-                raise ProtocolError(f"Auth request inode mismatch: {handoff.ino} != {ino}")
-            client = from_fd(fd)
-        except ProtocolError:
-            os.close(fd)
-            raise
-        except OSError as error:
-            os.close(fd)
-            raise ProtocolError(f"fstat(fd_read client) failed: {error.strerror}") from error
-        self._on_handoff(handoff, client)
+            return self._reader.next_event()
+        except ProtocolError as error:
+            raise LoginLost(error.text) from error
 
-    def _lose(self, text: str) -> None:
-        self.close()
-        self._on_lost(text)
+    def _adopt(self, event: wire.HandoffReceived) -> Connection:
+        """The client's socket must be the one that login speaks of. Raises LoginLost."""
+        descriptor = self._descriptors.pop(event.fd)
+        try:
+            client = Connection(self._loop, descriptor)
+        except OSError as error:
+            raise LoginLost(f"fstat(fd_read client) failed: {error.strerror}") from error
+        inode = client.inode()
+        if inode != event.handoff.ino:
+            client.close()
+            raise LoginLost(f"Auth request inode mismatch: {event.handoff.ino} != {inode}")
+        return client

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import os
 
-from dovecot_urlauth.service.fdpass import close_fds, receive_fds, send_fd
-from dovecot_urlauth.service.sockets import connect_unix, from_fd
+from dovecot_urlauth.service.connection import Connection, ConnectionLost, connect
+from dovecot_urlauth.service.descriptor import close_all
+from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.wire.authmaster import UserReply
 from dovecot_urlauth.wire.tabescape import fields, join
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
-    from collections.abc import Callable
-
-    from dovecot_urlauth.service.callback_process import ServiceProcess
-    from dovecot_urlauth.service.log import Log
+    from dovecot_urlauth.service.descriptor import Descriptor
+    from dovecot_urlauth.service.loop import Loop
 
 VERSION = b"VERSION\tscript-login\t1\t0\n"
 CONNECT_PATIENCE = 1.0
@@ -28,89 +26,73 @@ READ_SIZE = 1024
 LONGEST_ANSWER = 65536
 
 
+class PostLoginRefused(Exception):
+    """The user may not go on; the text is the error line."""
+
+
 class PostLogin:
-    """Ends with ``on_done(reply, client)``: the reply is None when the user may not go on."""
+    """Runs the script that listens at ``path`` for one client."""
 
-    def __init__(
-        self,
-        process: ServiceProcess,
-        log: Log,
-        path: bytes,
-        reply: UserReply,
-        client: socket,
-        on_done: Callable[[UserReply | None, socket | None], None],
-    ) -> None:
-        self._process = process
-        self._log = log
-        self._path = os.fsdecode(path)
-        self._reply = reply
-        self._on_done = on_done
-        self._input = b""
-        self._client: socket | None = None
-        self._timer = process.loop.after(TIMEOUT, self._on_timeout)
-        self._socket: socket | None = None
+    def __init__(self, loop: Loop, path: bytes) -> None:
+        self._loop = loop
+        self._path = path
+        self._where = os.fsdecode(path)
+
+    async def run(self, reply: UserReply, client: Connection) -> tuple[UserReply, Connection | None]:
+        """Return the user's fields as the script leaves them, and what is to take the client's place, if anything.
+
+        Raises PostLoginRefused.
+        """
+        deadline = self._loop.now() + TIMEOUT
+        descriptors: list[Descriptor] = []
         try:
-            self._socket = connect_unix(path, patience=CONNECT_PATIENCE)
-            send_fd(self._socket, self._question(), client.fileno())
+            connection = await connect(self._loop, self._path, patience=CONNECT_PATIENCE)
         except OSError as error:
-            self._fail(f"net_connect_unix({self._path}) failed: {error.strerror}")
-            return
-        process.loop.watch(self._socket.fileno(), self._on_ready)
-
-    def _question(self) -> bytes:
-        values = [name + b"=" + value if value else name for name, value in self._reply.fields.items()]
-        return VERSION + b"\t\t" + join(self._reply.name, *values) + b"\n"
-
-    def _on_ready(self, events: int) -> None:
-        if self._socket is None:
-            return
+            raise PostLoginRefused(f"net_connect_unix({self._where}) failed: {error.strerror}") from error
         try:
-            data, fds = receive_fds(self._socket, READ_SIZE)
-        except BlockingIOError:
-            return
+            await self._ask(connection, reply, client, deadline)
+            answer = self._parse(reply, await self._read_all(connection, descriptors, deadline))
+            return answer, Connection(self._loop, descriptors.pop()) if descriptors else None
+        except TimedOut:
+            raise PostLoginRefused("Timeout waiting for post-login script to finish, aborting") from None
         except OSError as error:
-            self._fail(f"fd_read({self._path}) failed: {error.strerror}")
-            return
-        self._adopt(fds)
-        self._input += data
-        if not data:
-            self._on_end()
-        elif len(self._input) > LONGEST_ANSWER:
-            self._fail(f"fd_read({self._path}) failed: answer too long")
+            raise PostLoginRefused(f"fd_read({self._where}) failed: {error.strerror}") from error
+        finally:
+            close_all(descriptors)
+            connection.close()
 
-    def _adopt(self, fds: list[int]) -> None:
-        if not fds:
-            return
-        close_fds(fds[:-1])
-        if self._client is not None:
-            self._client.close()
-        self._client = from_fd(fds[-1])
+    async def _ask(self, connection: Connection, reply: UserReply, client: Connection, deadline: float) -> None:
+        values = [name + b"=" + value if value else name for name, value in reply.fields.items()]
+        question = VERSION + b"\t\t" + join(reply.name, *values) + b"\n"
+        try:
+            left = max(0.0, deadline - self._loop.now())
+            await connection.send_descriptors(question, [client.fileno()], left)
+        except ConnectionLost as lost:
+            raise PostLoginRefused(f"net_connect_unix({self._where}) failed: {lost.text}") from lost
 
-    def _on_end(self) -> None:
-        if self._input.endswith(b"\n"):
-            name, *values = fields(self._input[:-1])
-            pairs = (value.partition(b"=") for value in values if value)
-            answer = UserReply(self._reply.id, name, {key: value for key, _, value in pairs})
-            self._finish(answer)
-        elif self._input:
-            self._fail(f"fd_read({self._path}) failed: disconnected")
-        else:
-            self._fail(f"Post-login script denied access to user {os.fsdecode(self._reply.name)}")
+    async def _read_all(self, connection: Connection, descriptors: list[Descriptor], deadline: float) -> bytes:
+        """All that the script says until it ends; its last descriptor is left in ``descriptors``."""
+        said = b""
+        while True:
+            try:
+                left = max(0.0, deadline - self._loop.now())
+                data, more = await connection.read_message(READ_SIZE, left)
+            except ConnectionLost as lost:
+                raise PostLoginRefused(f"fd_read({self._where}) failed: {lost.text}") from lost
+            descriptors += more
+            close_all(descriptors[:-1])
+            del descriptors[:-1]
+            said += data
+            if not data:
+                return said
+            if len(said) > LONGEST_ANSWER:
+                raise PostLoginRefused(f"fd_read({self._where}) failed: answer too long")
 
-    def _on_timeout(self) -> None:
-        self._fail("Timeout waiting for post-login script to finish, aborting")
-
-    def _fail(self, text: str) -> None:
-        self._log.error(text)
-        if self._client is not None:
-            self._client.close()
-            self._client = None
-        self._finish(None)
-
-    def _finish(self, reply: UserReply | None) -> None:
-        self._timer.cancel()
-        if self._socket is not None:
-            self._process.loop.forget(self._socket.fileno())
-            self._socket.close()
-            self._socket = None
-        self._on_done(reply, self._client)
+    def _parse(self, reply: UserReply, said: bytes) -> UserReply:
+        if not said:
+            raise PostLoginRefused(f"Post-login script denied access to user {os.fsdecode(reply.name)}")
+        if not said.endswith(b"\n"):
+            raise PostLoginRefused(f"fd_read({self._where}) failed: disconnected")
+        name, *values = fields(said[:-1])
+        pairs = (value.partition(b"=") for value in values if value)
+        return UserReply(reply.id, name, {key: value for key, _, value in pairs})

@@ -1,71 +1,91 @@
-"""All the sessions of one imap-urlauth process."""
+"""All the sessions of one imap-urlauth process, and what they share."""
 
 from __future__ import annotations
 
 from dovecot_urlauth.broker.session import Session
 from dovecot_urlauth.service.ahead import still_there
+from dovecot_urlauth.service.connection import Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
+    from typing import Protocol
 
-    from dovecot_urlauth.broker.auth import AuthMasterConnection
+    from dovecot_urlauth.broker.auth import Auth
     from dovecot_urlauth.broker.identity import ServiceUsers
-    from dovecot_urlauth.service.callback_process import ServiceProcess
-    from dovecot_urlauth.service.title import ProcessTitle
+    from dovecot_urlauth.dialect.dialect import Dialect
+    from dovecot_urlauth.service.log import Log
+    from dovecot_urlauth.service.loop import Loop
+
+    class Process(Protocol):
+        """What the stage needs of the process that it lives in."""
+
+        loop: Loop
+        log: Log
+        dialect: Dialect
+
+        def retire(self) -> None: ...
+
+    class Title(Protocol):
+        """What shows what the process does."""
+
+        def show(self, text: str) -> None: ...
 
 
 class BrokerStage:
-    """Keeps the sessions, what they share, and the title."""
+    """Keeps the sessions, the connection to auth and the title."""
 
-    keeps_listeners = False
+    is_login = False
+    takes_descriptors = True
 
     def __init__(
         self,
-        process: ServiceProcess,
-        title: ProcessTitle,
-        auth: AuthMasterConnection,
+        process: Process,
+        title: Title,
+        auth: Auth,
         users: ServiceUsers,
         worker_path: bytes,
-        ahead: socket | None,
+        ahead: socket | None = None,
     ) -> None:
-        self.process = process
+        """``ahead`` is a connection to a worker that was made at start."""
+        self.loop = process.loop
+        self.log = process.log
+        self.dialect = process.dialect
         self.auth = auth
         self.users = users
         self.worker_path = worker_path
+        self._process = process
         self._ahead = ahead
         self._title = title
-        self._sessions: set[Session] = set()
+        self._sessions: dict[Session, None] = {}
         self.show_title()
 
-    def accept(self, connection: socket) -> None:
-        self._sessions.add(Session(self, connection))
+    def start(self) -> None:
+        """Listen to auth from now on."""
+        self.loop.spawn(self._keep_auth(), "auth")
+
+    async def serve(self, connection: Connection) -> None:
+        session = Session(self, connection)
+        self._sessions[session] = None
         self.show_title()
-
-    def make_room(self) -> None:
-        """Only login processes are asked to."""
-
-    def master_died(self) -> None:
-        """The sessions go on for as long as the process may live."""
-
-    def terminate(self) -> None:
-        for session in list(self._sessions):
-            session.shut_down()
+        try:
+            await session.serve()
+        finally:
+            del self._sessions[session]
+            self.show_title()
 
     def child_exited(self) -> None:
         """imap-urlauth has no children."""
 
-    def session_over(self, session: Session) -> None:
-        self._sessions.discard(session)
-        self.show_title()
-        self.process.release()
-
-    def take_ahead(self) -> socket | None:
+    def take_ahead(self) -> Connection | None:
         """The connection to a worker that was called at start, once, if it is still there."""
         ahead, self._ahead = self._ahead, None
-        if ahead is None or still_there(ahead):
-            return ahead
-        ahead.close()
+        if ahead is None:
+            return None
+        connection = Connection(self.loop, ahead)
+        if still_there(ahead):
+            return connection
+        connection.close()
         return None
 
     def show_title(self) -> None:
@@ -77,3 +97,11 @@ class BrokerStage:
             self._title.show(session.title)
         else:
             self._title.show(f"[{len(self._sessions)} connections]")
+
+    async def _keep_auth(self) -> None:
+        """Without auth the process serves those it has, and ends: the socket is root's."""
+        try:
+            await self.auth.keep()
+        except Exception as error:  # what nobody foresaw in auth's lines is no reason to stay deaf
+            self.loop.on_crash("auth", error)
+        self._process.retire()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 
-from dovecot_urlauth.broker.auth import AuthMasterConnection
+from dovecot_urlauth.broker.auth import Auth
 from dovecot_urlauth.broker.identity import ServiceUsers
 from dovecot_urlauth.broker.stage import BrokerStage
 from dovecot_urlauth.config.read import read_settings
 from dovecot_urlauth.config.wanted import BROKER
 from dovecot_urlauth.service import sandbox
-from dovecot_urlauth.service.callback_process import ServiceProcess
 from dovecot_urlauth.service.options import parse_options
 from dovecot_urlauth.service.privileges import drop_to_restrictions
+from dovecot_urlauth.service.process import ServiceProcess
 from dovecot_urlauth.service.run import Fatal, Start
+from dovecot_urlauth.service.sockets import connect_unix
 from dovecot_urlauth.service.title import start_title
 
 TYPE_CHECKING = False
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 OPTIONS = "a:c:i:kLo:O"
 AUTH_MASTER = "auth-master"
+CONNECT_PATIENCE = 1.0
+"""Seconds to wait for auth, before there is any client."""
 WORKER_SOCKET = b"imap-urlauth-worker"
 
 
@@ -41,9 +44,10 @@ def serve(start: Start, ahead: socket | None) -> int:
     if start.dialect.auth_master_path_setting:
         auth_path = settings.get("auth_master_socket_path", auth_path)
     try:
-        auth = AuthMasterConnection(process, os.fsencode(auth_path))
+        connected = connect_unix(os.fsencode(auth_path), patience=CONNECT_PATIENCE)
     except OSError as error:
         raise Fatal(f"net_connect_unix({auth_path}) failed: {error.strerror}") from error
+    auth = Auth(process.loop, start.log, start.dialect, connected)
     drop_to_restrictions(start.environment.restrictions)
     users = ServiceUsers(
         submit=os.fsencode(settings.get("imap_urlauth_submit_user")),
@@ -52,6 +56,7 @@ def serve(start: Start, ahead: socket | None) -> int:
     base_dir = os.fsencode(settings.get("base_dir") or os.getcwd())
     worker_path = base_dir + b"/" + WORKER_SOCKET
     stage = BrokerStage(process, start_title(start, settings), auth, users, worker_path, ahead)
+    stage.start()
     sandbox.enter(mode, start.log)
     process.serve(stage)
     return 0

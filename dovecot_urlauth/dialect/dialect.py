@@ -91,8 +91,12 @@ class Dialect:
 
     broker_shutting_down: str
     """imap-urlauth's reason for a disconnect when the process ends."""
-    names_user_in_disconnect: bool
-    """Whether imap-urlauth writes ``user x: `` before ``Disconnected: ...``."""
+    client_message_prefix: str
+    """What imap-urlauth writes before its messages about a client, {user} being its name."""
+    worker_message_prefix: str
+    """The same before messages about a client's worker."""
+    worker_send_error: str
+    """imap-urlauth's error when a worker does not take a client."""
     appends_request_to_errors: bool
     """Whether imap-urlauth adds the login request's age and ids to its errors."""
 

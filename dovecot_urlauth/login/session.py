@@ -12,18 +12,43 @@ from dovecot_urlauth.login.handoff import HandoffFailed
 from dovecot_urlauth.service.connection import ConnectionLost
 from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.service.process import ProcessFull, ProcessOver
-from dovecot_urlauth.service.watch import PeerGone, while_there
+from dovecot_urlauth.service.watch import unless
 from dovecot_urlauth.wire import login as wire
 from dovecot_urlauth.wire.authclient import MECHANISM, AuthFail
 from dovecot_urlauth.wire.handoff import Handoff
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import NoReturn, Protocol
 
-    from dovecot_urlauth.login.auth import Answer
-    from dovecot_urlauth.login.stage import LoginStage
+    from dovecot_urlauth.dialect.dialect import Dialect, LoginTexts
+    from dovecot_urlauth.login.auth import Answer, Auth
+    from dovecot_urlauth.login.handoff import Handoffs
+    from dovecot_urlauth.login.logformat import LogFormat
     from dovecot_urlauth.service.connection import Connection
+    from dovecot_urlauth.service.log import Log
+    from dovecot_urlauth.service.loop import Loop, Result, Work
+
+    class Surroundings(Protocol):
+        """What the clients of a process share."""
+
+        loop: Loop
+        log: Log
+        dialect: Dialect
+        texts: LoginTexts
+        log_format: LogFormat
+        auth: Auth
+        handoffs: Handoffs
+
+        def next_tag(self) -> int:
+            """A number for one hand-off."""
+
+        def handoff_path(self, override: bytes | None) -> bytes:
+            """Where to hand a client; ``override`` is what auth says of it."""
+
+        def take_ahead(self, path: bytes) -> Connection | None:
+            """The connection to ``path`` that was made at start, once."""
+
 
 INACTIVITY_TIMEOUT = 180.0
 AUTH_WAIT_WARNING = 10.0
@@ -33,10 +58,14 @@ class _Refused(Exception):
     """The client does not come in; the text is the reason in the line about its end."""
 
 
+class _Gone(Exception):
+    """The client has left while it was not its turn to speak."""
+
+
 class Session:
     """What is known of a client, how far it has come, and what the log says in the end."""
 
-    def __init__(self, stage: LoginStage, connection: Connection) -> None:
+    def __init__(self, stage: Surroundings, connection: Connection) -> None:
         self._stage = stage
         self._loop = stage.loop
         self._log = stage.log
@@ -59,8 +88,8 @@ class Session:
             self._end(rejected.reason)
         except _Refused as refused:
             self._end(str(refused))
-        except (PeerGone, ConnectionLost) as gone:
-            self._end(self._describe_loss(gone))
+        except (_Gone, ConnectionLost) as loss:
+            self._end(self._describe_loss(loss))
         except TimedOut:
             self._end("Inactivity")
         except ProcessFull:
@@ -69,21 +98,32 @@ class Session:
             self._end(self._stage.texts.shutting_down, Progress.SHUTTING_DOWN)
 
     async def _lead(self) -> None:
-        await while_there(self._loop, self._connection, self._wait_for_auth())
+        await self._unless_gone(self._wait_for_auth())
         self._progress = Progress.NO_ATTEMPT
         if self._stage.dialect.login_greets:
             self._connection.send_now(wire.GREETING)
         request = await self._read_request()
         self._check_peer(request)
-        auth_id, answer = await while_there(self._loop, self._connection, self._authenticate(request))
+        auth_id, answer = await self._unless_gone(self._authenticate(request))
         self._user = os.fsdecode(answer.reply.user)
         if isinstance(answer.reply, AuthFail):
             self._progress = Progress.AUTH_FAILED
             self._fail_code = answer.reply.code
             self._say_failed("Authentication failed")
         self._progress = Progress.HANDING_OFF
-        mail_pid = await while_there(self._loop, self._connection, self._hand_off(auth_id, answer))
+        mail_pid = await self._unless_gone(self._hand_off(auth_id, answer))
         self._log.info(self._line(self._stage.texts.success, mail_pid=str(mail_pid)))
+
+    async def _unless_gone(self, work: Work[Result]) -> Result:
+        return await unless(self._loop, self._leave, work)
+
+    async def _leave(self) -> NoReturn:
+        """Wait until the client is gone, while nobody reads. Raises _Gone."""
+        try:
+            await self._connection.hung_up()
+        except ConnectionLost:
+            pass  # which is one way to be gone
+        raise _Gone
 
     async def _wait_for_auth(self) -> None:
         """Until auth can be asked nothing is read, and 2.4 does not greet. Raises TimedOut."""
@@ -166,9 +206,9 @@ class Session:
         self._connection.send_now(wire.FAILED)
         raise _Refused(reason)
 
-    def _describe_loss(self, gone: PeerGone | ConnectionLost) -> str:
+    def _describe_loss(self, loss: _Gone | ConnectionLost) -> str:
         closed = self._stage.texts.closed
-        reason = gone.text if isinstance(gone, ConnectionLost) else "Connection closed"
+        reason = loss.text if isinstance(loss, ConnectionLost) else "Connection closed"
         return f"{closed}: {reason}" if reason and reason != closed else closed
 
     def _end(self, reason: str, cause: Progress | None = None) -> None:

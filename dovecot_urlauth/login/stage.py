@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.loop import Loop
 
-    class Surroundings(Protocol):
+    class Process(Protocol):
         """What the stage needs of the process that it lives in."""
 
         loop: Loop
@@ -46,7 +46,7 @@ class LoginStage:
 
     def __init__(
         self,
-        process: Surroundings,
+        process: Process,
         title: Title,
         log_format: LogFormat,
         *,

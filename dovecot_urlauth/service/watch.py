@@ -1,44 +1,32 @@
-"""Awaiting one thing while noticing that a peer has gone: a task beside the one that waits."""
+"""Awaiting one thing while noticing another that would make it pointless: a peer that leaves, for one."""
 
 from __future__ import annotations
 
-from dovecot_urlauth.service.connection import ConnectionLost
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
+    from collections.abc import Callable
+    from typing import NoReturn
 
     from dovecot_urlauth.service.loop import Loop, Result, Task, Work
-
-    class Hangable(Protocol):
-        """What can be watched: a connection."""
-
-        async def hung_up(self) -> None: ...
-
-
-class PeerGone(Exception):
-    """The peer that was watched has gone, while it was not its turn to speak."""
 
 
 class _NotWatched(Exception):
     """What was waited for is over."""
 
 
-async def while_there(loop: Loop, peer: Hangable, work: Work[Result]) -> Result:
-    """Await ``work``; nobody reads from ``peer`` meanwhile.
-
-    Raises PeerGone (inside ``work``, where it awaits) when the peer goes first, and what ``work`` raises.
-    """
-    watcher = loop.spawn(_watch(peer, loop.current), "watcher")
+async def unless(loop: Loop, trouble: Callable[[], Work[NoReturn]], work: Work[Result]) -> Result:
+    """Await ``work``, with ``trouble()`` beside it: what that raises is raised in ``work``, where it awaits."""
+    watcher = loop.spawn(_watch(trouble, loop.current), "watcher")
     try:
         return await work
     finally:
         watcher.cancel(_NotWatched())
 
 
-async def _watch(peer: Hangable, waiting: Task[object]) -> None:
+async def _watch(trouble: Callable[[], Work[NoReturn]], waiting: Task[object]) -> None:
     try:
-        await peer.hung_up()
-    except ConnectionLost:
-        pass  # which is one way to be gone
-    waiting.cancel(PeerGone())
+        await trouble()
+    except _NotWatched:
+        raise
+    except Exception as error:
+        waiting.cancel(error)

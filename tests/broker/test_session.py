@@ -1,0 +1,804 @@
+"""Clients of imap-urlauth, from login's hand-off to the end of their last worker."""
+
+from __future__ import annotations
+
+import os
+import types
+
+import pytest
+
+from dovecot_urlauth.broker import auth, control, login, postlogin
+from dovecot_urlauth.broker.identity import ServiceUsers
+from dovecot_urlauth.broker.stage import BrokerStage
+from dovecot_urlauth.dialect.versions import DOVECOT_2_3_13, DOVECOT_2_3_19, DOVECOT_2_4_2
+from dovecot_urlauth.service.process import Terminated
+from dovecot_urlauth.service.sockets import PeerCredentials
+from dovecot_urlauth.wire.handoff import STATUS_INTERNAL_ERROR, STATUS_OK, Handoff, pack, pack_reply
+from tests.transcript import Recorder, Transcript
+
+COOKIE = bytes(range(16))
+PID = os.getpid()
+HELLO = r"""
+    auth> VERSION\t1\t4
+    auth< VERSION\t1\t4\nSPID\t6204
+"""
+HANDED = r"""
+    login< +fd {handoff}\
+"""
+ASKED = rf"""
+    auth> REQUEST\t1\t6221\t1\t{COOKIE.hex()}\tsession_pid={PID}
+"""
+ACCEPTED = r"""
+    login> {accepted}\
+    login !closed
+"""
+REFUSED = r"""
+    login> {refused}\
+    login !closed
+"""
+SAID_NO = r"""
+    S: NO
+    client !closed
+    ended
+"""
+USER = r"""
+    auth< USER\t1\tbob\tclient_service=imap\tuid=1000\tgid=1000
+"""
+KNOWN = HELLO + HANDED + ASKED + USER + ACCEPTED
+WORKER = r"""
+    worker !connect
+    worker> VERSION\timap-urlauth-worker\t2\t0
+    worker> +fd 0\
+    S: OK
+    worker< VERSION\timap-urlauth-worker\t2\t0
+    worker< OK
+    worker> ACCESS\tbob\timap
+    worker< OK
+"""
+DETAILS = (
+    "(connection created {} msecs ago, request created {} msecs ago: session=S, rip=, auth_pid=6204, "
+    "client-pid=6221, client-id=1)"
+)
+LOST = """
+    login !closed
+    client !closed
+    ended
+"""
+
+
+def the_handoff(dialect=DOVECOT_2_4_2, auth_pid=6204, ino=77, data=b"S\0"):
+    return pack(dialect.handoff, Handoff(5, auth_pid, 1, 6221, COOKIE, dialect.handoff.flags, ino, data))
+
+
+class Served:
+    """The process closes what the stage leaves open; so does this."""
+
+    def __init__(self, monkeypatch, text, dialect=DOVECOT_2_4_2, bytewise=False, title=False, **values):
+        values = {
+            "handoff": the_handoff(dialect),
+            "accepted": pack_reply(5, STATUS_OK, PID),
+            "refused": pack_reply(5, STATUS_INTERNAL_ERROR, PID),
+            **values,
+        }
+        self.transcript = Transcript(text, values=values, bytewise=bytewise)
+        for module in (control, postlogin):
+            monkeypatch.setattr(module, "connect", self.transcript.connect)
+        for module in (login, postlogin):
+            monkeypatch.setattr(module, "Connection", self.transcript.adopt)
+        monkeypatch.setattr(auth, "Connection", type(self.transcript.connection("login")))
+        monkeypatch.setattr("os.urandom", lambda size: bytes(size))
+        process = types.SimpleNamespace(
+            loop=self.transcript.loop,
+            log=self.transcript.log,
+            dialect=dialect,
+            retire=lambda: self.transcript.happened("process", "retires"),
+        )
+        shown = Recorder(self.transcript, "title") if title else types.SimpleNamespace(show=lambda text: None)
+        asked = auth.Auth(process.loop, process.log, dialect, self.transcript.connection("auth"))
+        users = ServiceUsers(submit=b"submit", stream=b"stream")
+        self.stage = BrokerStage(process, shown, asked, users, b"/run/worker")
+        self.transcript.actions = {
+            "sigterm": lambda: self.transcript.cancel(Terminated()),
+            "another": lambda: self.transcript.loop.spawn(self.serve("another"), "another"),
+            "root": lambda: self._peer(PeerCredentials(1, 0, 0)),
+            "nameless": lambda: self._peer(None),
+            "debug": lambda: setattr(process.log.pipe, "debugging", True),
+        }
+
+    async def serve(self, name="login"):
+        connection = self.transcript.connection(name)
+        try:
+            await self.stage.serve(connection)
+        finally:
+            connection.close()
+
+    def play(self):
+        self.stage.start()
+        self.transcript.play(self.serve())
+
+    def _peer(self, credentials):
+        self.transcript.connections["client"].credentials = credentials
+
+
+@pytest.fixture(params=[False, True], ids=["whole", "bytewise"])
+def play(request, monkeypatch):
+    def run(text, **options):
+        Served(monkeypatch, text, bytewise=request.param, **options).play()
+
+    return run
+
+
+def test_one_client_and_two_workers(play):
+    play(
+        KNOWN
+        + WORKER
+        + "worker< FINISHED\nworker !closed"
+        + WORKER
+        + r"""
+        worker< DISCONNECTED
+        worker !closed
+        log: imap-urlauth(bob): Info: user bob: Disconnected: Client disconnected
+        client !closed
+        ended
+        """
+    )
+
+
+def test_2_3_passes_the_descriptor_first(play):
+    play(
+        rf"""
+        auth> VERSION\t1\t1
+        auth< VERSION\t1\t1\nSPID\t6204
+        login< +fd {{handoff}}\
+        auth> REQUEST\t1\t6221\t1\t{COOKIE.hex()}\tsession_pid={PID}
+        auth< USER\t1\tsubmit\tclient_service=submission
+        login> {{accepted}}\
+        login !closed
+        worker !connect
+        worker> +fd 0\
+        worker> VERSION\timap-urlauth-worker\t2\t0
+        S: OK
+        worker< OK
+        worker> ACCESS\tsubmit\tsubmission\tapps=submit+
+        worker< OK
+        ..1000s
+        worker !close
+        worker !closed
+        log: imap-urlauth(submit): Info: Disconnected: Worker disconnected unexpectedly
+        client !closed
+        ended
+        """,
+        dialect=DOVECOT_2_3_13,
+    )
+
+
+def test_an_anonymous_user_has_a_name_in_the_log(play):
+    play(
+        HELLO
+        + HANDED
+        + ASKED
+        + r"auth< USER\t1\tanon\tclient_service=imap\tanonymous"
+        + ACCEPTED
+        + WORKER.replace("bob", "")
+        + r"""
+        worker !lost ECONNRESET
+        worker !closed
+        log: imap-urlauth(anonymous): Info: user anonymous: Disconnected: Worker disconnected unexpectedly
+        client !closed
+        """
+    )
+
+
+GIVEN_WITH_DEBUG = r"""
+    worker !connect
+    worker> VERSION\timap-urlauth-worker\t2\t0
+    worker> +fd 0\
+    S: OK
+    log: imap-urlauth(bob): Debug: user bob: worker: Connecting to worker socket /run/worker
+"""
+
+
+def test_what_debugging_adds(play):
+    play(
+        HELLO
+        + "!debug"
+        + HANDED
+        + ASKED
+        + USER
+        + ACCEPTED
+        + GIVEN_WITH_DEBUG
+        + r"""
+        worker< VERSION\timap-urlauth-worker\t2\t0\nOK
+        worker> ACCESS\tbob\timap\tdebug
+        worker< OK
+        worker< FINISHED
+        log: imap-urlauth(bob): Debug: user bob: worker: Worker finished successfully
+        worker !closed
+        """
+        + GIVEN_WITH_DEBUG
+    )
+
+
+@pytest.mark.parametrize(
+    ("happens", "error"),
+    [
+        ("login !close", None),
+        ("login !lost ECONNRESET", "fd_read() failed: Connection reset by peer"),
+        ("login< +fd abc\\\nlogin !close", "fd_read() partial input (3/104)"),
+        ("login< +fd {head}\\\nlogin !close", "Login client disconnected too early (while reading data)"),
+        ("login< +fd {head}S\\\nlogin !close", "Data read partially 1/2"),
+        ("login< {handoff}\\", "Auth request missing a file descriptor"),
+        ("login< {huge}\\", "Too large auth data_size sent"),
+        ("login< +fd=file {handoff}\\", "fstat(fd_read client) failed: Socket operation on non-socket"),
+    ],
+)
+def test_login_hands_nobody_over(play, happens, error):
+    said = f"log: Error: {error} (connection created 0 msecs ago)" if error else ""
+    complete = the_handoff()
+    play(
+        HELLO + happens + f"\n{said}\nlogin !closed\nended",
+        head=complete[:104],
+        huge=complete[:-2].replace(b"\2\0\0\0" + complete[92:104], b"\xff\xff\0\0" + complete[92:104]),
+    )
+
+
+def test_another_socket_than_login_speaks_of(play):
+    play(
+        HELLO
+        + HANDED
+        + """
+        client !closed
+        log: Error: Auth request inode mismatch: 78 != 77 (connection created 0 msecs ago)
+        login !closed
+        ended
+        """,
+        handoff=the_handoff(ino=78),
+    )
+
+
+@pytest.mark.parametrize(
+    ("happens", "error"),
+    [
+        ("login !close", "Login client disconnected too early"),
+        ("login !lost ECONNRESET", "fd_read() failed: Connection reset by peer"),
+        ("login< +fd=more more\\", "Login client sent more than one auth request"),
+    ],
+)
+def test_login_goes_while_auth_thinks(play, happens, error):
+    """The client is login's until login is answered."""
+    play(
+        HELLO
+        + HANDED
+        + ASKED
+        + "..2s\n"
+        + happens
+        + f"""
+        log: Error: {error} {DETAILS.format(2000, 2000)}
+        client !closed
+        login !closed
+        ended
+        auth< USER\\t1\\tbob
+        """
+    )
+
+
+FAILED = (
+    "log: Error: auth-master: login: request [1]: Login auth request failed: {} "
+    "(auth connected {} msecs ago, handshake {} msecs ago, request took {} msecs, client-pid=6221 client-id=1)"
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (r"NOTFOUND\t1", "Authenticated user not found from userdb, auth lookup id=1"),
+        (r"FAIL\t1", "Internal auth failure"),
+        (r"FAIL\t1\treason=none of\nyours".replace(r"\n", " "), "Internal auth failure: none of yours"),
+    ],
+)
+def test_auth_names_nobody(play, answer, why):
+    play(
+        HELLO
+        + HANDED
+        + ASKED
+        + f"..3s\nauth< {answer}\n"
+        + FAILED.format(why, 3000, 3000, 3000)
+        + REFUSED
+        + SAID_NO
+    )
+
+
+def test_auth_is_silent_for_155_seconds(play):
+    why = "Auth server request timed out after 155.000 secs"
+    play(
+        HELLO
+        + "..1s"
+        + HANDED
+        + ASKED
+        + "..154s\n..1s\n"
+        + FAILED.format(why, 156000, 156000, 155000)
+        + REFUSED
+        + SAID_NO
+        + "auth< USER\\t1\\tbob"
+    )
+
+
+def test_auth_does_not_even_greet(play):
+    play(
+        r"auth> VERSION\t1\t4"
+        + HANDED
+        + "..155s\n"
+        + FAILED.format("Auth server request timed out after 155.000 secs", 155000, "", 155000).replace(
+            " handshake  msecs ago,", ""
+        )
+        + REFUSED
+        + SAID_NO
+    )
+
+
+def test_auth_greets_late(play):
+    play(
+        r"auth> VERSION\t1\t4"
+        + HANDED
+        + "..100s\n"
+        + r"auth< VERSION\t1\t4\nSPID\t6204"
+        + ASKED
+        + "..54s\n..1s\n"
+        + FAILED.format("Auth server request timed out after 155.000 secs", 155000, 55000, 155000)
+        + REFUSED
+        + SAID_NO
+    )
+
+
+def test_auth_was_restarted_in_between(play):
+    play(
+        HELLO
+        + HANDED
+        + "log: Warning: auth-master: login: Auth server restarted (pid 6000 -> 6204), aborting auth"
+        + REFUSED
+        + SAID_NO,
+        handoff=the_handoff(auth_pid=6000),
+    )
+
+
+@pytest.mark.parametrize(
+    ("happens", "line"),
+    [
+        ("auth !close", ""),
+        ("auth !lost ECONNRESET", "log: Error: auth-master: login: Connection reset by peer"),
+        (
+            r"auth< USER\tx",
+            "log: Error: auth-master: login: Auth server sent invalid USER reply: USER?x",
+        ),
+    ],
+)
+def test_auth_is_lost(play, happens, line):
+    play(
+        HELLO
+        + HANDED
+        + ASKED
+        + happens
+        + f"\n{line}\nauth !closed\nprocess: retires\n"
+        + FAILED.format("Disconnected from auth server, aborting", 0, 0, 0)
+        + REFUSED
+        + SAID_NO
+    )
+
+
+def test_auth_was_lost_before(play):
+    play(
+        HELLO
+        + "auth !close\nauth !closed\nprocess: retires"
+        + HANDED
+        + FAILED.format("Disconnected from auth server, aborting", 0, 0, 0)
+        + REFUSED
+        + SAID_NO
+    )
+
+
+def test_what_nobody_foresaw_in_auths_lines_is_its_loss(monkeypatch):
+    served = Served(
+        monkeypatch,
+        HELLO
+        + HANDED
+        + ASKED
+        + USER
+        + "auth !closed\nlog: Error: KeyError\nprocess: retires\n"
+        + FAILED.format("Disconnected from auth server, aborting", 0, 0, 0)
+        + REFUSED
+        + SAID_NO,
+    )
+    served.transcript.loop.on_crash = lambda name, error: served.transcript.log.error(type(error).__name__)
+
+    def crash(self):
+        raise KeyError
+
+    real = auth.AuthMaster.next_event
+    monkeypatch.setattr(
+        auth.AuthMaster, "next_event", lambda self: crash(self) if served.stage.auth._waiting else real(self)
+    )
+    served.play()
+
+
+@pytest.mark.parametrize(
+    ("who", "user", "error"),
+    [
+        (
+            "root",
+            USER,
+            "Peer's credentials (uid=0) do not match the user that logged in (uid=1000).",
+        ),
+        ("nameless", USER, "Peer's credentials are missing."),
+        (
+            "root",
+            r"auth< USER\t1\tbob",
+            "Auth did not yield required client_service field (BUG).",
+        ),
+        (
+            "root",
+            r"auth< USER\t1\tbob\tclient_service=imap\tuid=x",
+            "Invalid settings in userdb: Invalid uid in reply",
+        ),
+    ],
+)
+@pytest.mark.parametrize("dialect", [DOVECOT_2_3_19, DOVECOT_2_4_2], ids=lambda dialect: dialect.name)
+def test_who_may_not_be_served(play, who, user, error, dialect):
+    details = f" {DETAILS.format(0, 0)}" if dialect is DOVECOT_2_4_2 else ""
+    hello = HELLO.replace("t4", f"t{dialect.auth_master_minor}")
+    play(
+        hello
+        + HANDED
+        + ASKED
+        + f"!{who}\n"
+        + user
+        + ACCEPTED
+        + f"log: imap-urlauth(bob): Error: {error}{details}"
+        + SAID_NO,
+        dialect=dialect,
+    )
+
+
+@pytest.mark.parametrize(
+    ("happens", "error", "reason"),
+    [
+        (
+            "worker !refuse ENOENT",
+            "imap-urlauth-client: net_connect_unix(/run/worker) failed: No such file or directory",
+            "Failed to connect to worker",
+        ),
+        (
+            "worker !refuse EACCES",
+            "imap-urlauth-client: net_connect_unix(/run/worker) failed: Permission denied "
+            f"(euid={os.geteuid()} egid={os.getegid()})",
+            "Failed to connect to worker",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    ("dialect", "client_prefix", "worker_prefix"),
+    [
+        (DOVECOT_2_3_13, "", ""),
+        (DOVECOT_2_3_19, "user bob: ", "user bob: "),
+        (DOVECOT_2_4_2, "user bob: ", "user bob: worker: "),
+    ],
+    ids=["2.3.13", "2.3.19", "2.4.2"],
+)
+def test_there_is_no_worker(play, happens, error, reason, dialect, client_prefix, worker_prefix):
+    play(
+        happens
+        + KNOWN.replace("t4", f"t{dialect.auth_master_minor}")
+        + f"""
+        log: imap-urlauth(bob): Error: {worker_prefix}{error}
+        log: imap-urlauth(bob): Info: {client_prefix}Disconnected: {reason}
+        client !closed
+        ended
+        """,
+        dialect=dialect,
+    )
+
+
+def test_all_workers_are_busy_for_a_second(play):
+    full = "imap-urlauth-client: net_connect_unix(/run/worker) failed: Resource temporarily unavailable"
+    play(
+        "worker !full"
+        + KNOWN
+        + f"""
+        ..1s
+        log: imap-urlauth(bob): Error: user bob: worker: {full}
+        log: imap-urlauth(bob): Info: user bob: Disconnected: Failed to connect to worker
+        client !closed
+        ended
+        """
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "texts", "reason"),
+    [
+        (
+            r"VERSION\timap-urlauth-worker\t1\t0",
+            [
+                "unix:/run/worker: Socket supports major version 1, "
+                + "but we support only 2 (mixed old and new binaries?)",
+            ],
+            "Handshake with imap-urlauth-worker service failed",
+        ),
+        (r"VERSION\timap-urlauth-worker\t2\t0\nNO", [], "Worker handshake failed"),
+        (r"VERSION\timap-urlauth-worker\t2\t0\nOK\nNO", [], "Failed to negotiate access parameters"),
+        (
+            r"VERSION\timap-urlauth-worker\t2\t0\nOK\nOK\nWHAT",
+            [],
+            "Worker finished with unknown response",
+        ),
+    ],
+)
+def test_a_worker_that_says_something_else(monkeypatch, said, texts, reason):
+    lines = "".join(f"log: imap-urlauth(bob): Error: user bob: worker: {text}\n" for text in texts)
+    Served(
+        monkeypatch,
+        KNOWN
+        + rf"""
+        worker !connect
+        worker> VERSION\timap-urlauth-worker\t2\t0
+        worker> +fd 0\
+        S: OK
+        worker< {said}
+        {lines}
+        log: imap-urlauth(bob): Info: user bob: Disconnected: {reason}
+        worker !closed
+        client !closed
+        ended
+        """,
+    ).play()
+
+
+def test_a_worker_that_does_not_take_the_client(play):
+    play(
+        KNOWN.replace("auth< USER", "worker !stuck\nauth< USER")
+        + r"""
+        worker !connect
+        worker !lost EPIPE
+        log: imap-urlauth(bob): Error: user bob: worker: write(/run/worker) failed: Broken pipe
+        log: imap-urlauth(bob): Info: user bob: Disconnected: Failed to connect to worker
+        worker !closed
+        client !closed
+        ended
+        """
+    )
+
+
+def test_a_worker_that_goes_before_it_knows_for_whom(play):
+    play(
+        KNOWN
+        + r"""
+        worker !connect
+        worker> VERSION\timap-urlauth-worker\t2\t0
+        worker> +fd 0\
+        S: OK
+        worker !stuck
+        worker< VERSION\timap-urlauth-worker\t2\t0\nOK
+        worker !lost EPIPE
+        log: imap-urlauth(bob): Info: user bob: Disconnected: Worker disconnected unexpectedly
+        worker !closed
+        client !closed
+        ended
+        """
+    )
+
+
+def test_a_client_that_has_gone_before_its_ok(play):
+    play(
+        HELLO
+        + HANDED
+        + ASKED
+        + "client !close"
+        + USER
+        + ACCEPTED
+        + r"""
+        worker !connect
+        worker> VERSION\timap-urlauth-worker\t2\t0
+        worker> +fd 0\
+        log: imap-urlauth(bob): Info: user bob: Disconnected: Client disconnected
+        worker !closed
+        client !closed
+        ended
+        """
+    )
+
+
+def test_a_client_that_has_gone_before_its_no(play):
+    details = DETAILS.format(0, 0)
+    play(
+        HELLO
+        + HANDED
+        + ASKED
+        + "client !close"
+        + r"""
+        auth< USER\t1\tbob
+        """
+        + ACCEPTED
+        + f"""
+        log: imap-urlauth(bob): Error: Auth did not yield required client_service field (BUG). {details}
+        log: imap-urlauth(bob): Info: user bob: Disconnected: Client disconnected
+        client !closed
+        ended
+        """
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (HELLO, "login !closed\nended"),
+        (HELLO + HANDED + ASKED, "client !closed\nlogin !closed\nended"),
+        (
+            KNOWN + WORKER,
+            "worker !closed\nlog: imap-urlauth(bob): Info: user bob: Disconnected: Server shutting down\n"
+            "client !closed\nended",
+        ),
+    ],
+    ids=["waiting", "asking", "working"],
+)
+def test_the_process_ends(play, before, after):
+    play(before + "!sigterm\n" + after)
+
+
+SCRIPT = r"""
+    auth< USER\t1\tbob\tclient_service=imap\tpostlogin=/run/script\tnopassword
+"""
+SCRIPTED = (
+    HELLO
+    + HANDED
+    + ASKED
+    + SCRIPT
+    + ACCEPTED
+    + r"""
+    script !connect
+    script> +fd VERSION\tscript-login\t1\t0
+    script> \t\tbob\tclient_service=imap\tpostlogin=/run/script\tnopassword
+    """
+)
+
+
+def test_a_post_login_script_says_yes(play):
+    play(
+        SCRIPTED
+        + r"""
+        script< bob\tclient_service=imap
+        script !close
+        script !closed
+        """
+        + WORKER
+    )
+
+
+def test_it_may_change_the_user_and_the_client(play):
+    play(
+        SCRIPTED
+        + r"""
+        ..59s
+        script< +fd=first +fd=second car\
+        script< +fd=third ol\tclient_service=submission\textra
+        script !close
+        script !closed
+        client !closed
+        """
+        + WORKER.replace("S:", "third>").replace(r"bob\timap", r"carol\tsubmission")
+    )
+
+
+@pytest.mark.parametrize(
+    ("happens", "error"),
+    [
+        ("script !close", "Post-login script denied access to user bob"),
+        ("script< +fd=other bob\\\nscript !close", "fd_read(/run/script) failed: disconnected"),
+        ("script !lost ECONNRESET", "fd_read(/run/script) failed: Connection reset by peer"),
+        ("script< {long}\\", "fd_read(/run/script) failed: answer too long"),
+        ("..60s", "Timeout waiting for post-login script to finish, aborting"),
+        ("..59s\nscript< bob\n..1s", "Timeout waiting for post-login script to finish, aborting"),
+        (
+            "script< +fd=file bob\nscript !close",
+            "fd_read(/run/script) failed: Socket operation on non-socket",
+        ),
+    ],
+)
+def test_it_says_no_or_fails(monkeypatch, happens, error):
+    Served(
+        monkeypatch,
+        SCRIPTED
+        + f"""
+        {happens}
+        script !closed
+        log: imap-urlauth(bob): Error: {error}
+        client !closed
+        ended
+        """,
+        long=b"x" * 65537,
+    ).play()
+
+
+@pytest.mark.parametrize(
+    ("happens", "then", "error"),
+    [
+        ("script !refuse ENOENT", "", "net_connect_unix(/run/script) failed: No such file or directory"),
+        (
+            "script !full",
+            "..1s",
+            "net_connect_unix(/run/script) failed: Resource temporarily unavailable",
+        ),
+        (
+            "script !stuck",
+            "script !connect\nscript !lost EPIPE\nscript !closed",
+            "net_connect_unix(/run/script) failed: Broken pipe",
+        ),
+        (
+            "script !stuck",
+            "script !connect\n..60s\nscript !closed",
+            "Timeout waiting for post-login script to finish, aborting",
+        ),
+    ],
+)
+def test_it_does_not_listen(play, happens, then, error):
+    play(
+        happens
+        + HELLO
+        + HANDED
+        + ASKED
+        + SCRIPT
+        + ACCEPTED
+        + f"""
+        {then}
+        log: imap-urlauth(bob): Error: {error}
+        client !closed
+        ended
+        """
+    )
+
+
+def test_the_process_ends_while_it_runs(play):
+    play(
+        SCRIPTED
+        + """
+        !sigterm
+        script !closed
+        log: imap-urlauth(bob): Info: user bob: Disconnected: Server shutting down
+        client !closed
+        ended
+        """
+    )
+
+
+def test_the_title_tells_how_far_a_client_is(play):
+    play(
+        "title: [idling]\ntitle: [waiting on client]"
+        + HELLO
+        + HANDED
+        + "title: [auth lookup]"
+        + ASKED
+        + SCRIPT
+        + "title: [post-login script]"
+        + ACCEPTED
+        + r"""
+        script !connect
+        script> +fd VERSION\tscript-login\t1\t0
+        script> \t\tbob\tclient_service=imap\tpostlogin=/run/script\tnopassword
+        script< bob\tclient_service=imap
+        script !close
+        script !closed
+        title: [bob]
+        """
+        + WORKER
+        + r"""
+        !another
+        title: [2 connections]
+        another !close
+        title: [bob]
+        another !closed
+        worker !close
+        worker !closed
+        log: imap-urlauth(bob): Info: user bob: Disconnected: Worker disconnected unexpectedly
+        client !closed
+        title: [idling]
+        """,
+        title=True,
+    )
