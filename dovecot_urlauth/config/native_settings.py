@@ -48,7 +48,6 @@ class AttributeDict:
 class NativeSettings:
     """Everything that the settings say about a user's mail."""
 
-    uid: int
     namespaces: tuple[Namespace, ...]
     attributes: AttributeDict
     message_rules: MessageRules
@@ -84,7 +83,6 @@ class _Resolver:
             raise UnsupportedSetting(f"mail_plugins has {plugin}")
         known.check_outside(self._settings)
         return NativeSettings(
-            uid=self._user.uid,
             namespaces=self._namespaces(),
             attributes=self._attributes(),
             message_rules=self._dialect.load_message_rules(),

@@ -216,17 +216,35 @@ def test_uidlist_that_does_not_belong_to_the_index(home):
 
 
 @pytest.mark.parametrize("name", ["cur/mail3:2,S", "dovecot.index", "dovecot.index.log", "dovecot-uidlist"])
-def test_links_and_fifos_are_refused_not_handed_to_dovecot(home, name):
+def test_a_fifo_is_refused_and_a_link_goes_to_dovecot(home, name):
     path = home / "Maildir" / name
-    for make in (lambda: os.mkfifo(path), lambda: path.symlink_to("/etc/passwd"), path.mkdir):
+    for make in (lambda: os.mkfifo(path), path.mkdir):
         path.unlink()
         make()
         store, said = opened(user(home))
         with pytest.raises(StoreFailure):
             read(store)
         assert said == ["store: native"]
-        if path.is_dir() and not path.is_symlink():
-            break
+        store.close()
+        if path.is_dir():
+            path.rmdir()
+            path.touch()
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+    store, said = opened(user(home))
+    mailbox = open_mailbox(store, b"INBOX")
+    wait(mailbox.key())
+    assert wait(mailbox.fetch(3, WHOLE)) == ("engine's", 3, WHOLE)
+    assert said == ["store: native", f"store: dovecot: {path} is a symbolic link"]
+    assert content(open_mailbox(store, b"Sub"), 1) == b"sub"
+
+
+def test_a_dictionary_that_is_a_link_goes_to_dovecot(home):
+    (home / "attributes").rename(home / "shared")
+    (home / "attributes").symlink_to("shared")
+    store, said = opened(user(home))
+    assert wait(open_mailbox(store, b"INBOX").key()) == b"engine's key"
+    assert said[1:] == [f"store: dovecot: {home}/attributes is a symbolic link"]
 
 
 def test_no_descriptor_is_left(home):

@@ -15,6 +15,14 @@ def version(status: os.stat_result) -> object:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
+def close_quietly(fd: int) -> None:
+    """Close what was only read: an error has lost nothing, and the descriptor is gone all the same."""
+    try:
+        os.close(fd)
+    except OSError:
+        return
+
+
 class FileSource:
     """Reads with ``pread``; fulfils the message room's ``Source``.
 
@@ -24,9 +32,7 @@ class FileSource:
 
     __slots__ = ("fd", "path", "size", "version")
 
-    def __init__(self, fd: int, path: bytes, status: os.stat_result | None = None) -> None:
-        """``status`` is the file's, where the caller has it already."""
-        status = status or os.fstat(fd)
+    def __init__(self, fd: int, path: bytes, status: os.stat_result) -> None:
         self.fd = fd
         self.path = path
         """For log texts only."""
@@ -51,7 +57,7 @@ class FileSource:
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         if self.fd >= 0:
-            os.close(self.fd)
+            close_quietly(self.fd)
             self.fd = -1
 
     def __enter__(self) -> FileSource:

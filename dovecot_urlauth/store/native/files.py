@@ -1,8 +1,9 @@
 """Opening files below a root whose owner may have put anything there.
 
 Below the root that the settings name, each step is an ``openat`` that follows no symbolic link and waits for no
-FIFO, and only regular files of the target user, or of the owner of the directory they stand in, are opened.
-Nothing is ever opened for writing.  (Dovecot opens mails without looking; the stock worker hangs on a FIFO.)
+FIFO, and only regular files are opened, whoever owns them: the process has the target user's rights and no more,
+so the kernel decides what may be read.  A link is Unsupported: Dovecot follows it, and Dovecot's own imap may do
+so.  Nothing is ever opened for writing.  (Dovecot opens mails without looking; the stock worker hangs on a FIFO.)
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import stat
 
 from dovecot_urlauth.store.errors import StoreFailure, Unsupported
-from dovecot_urlauth.store.native.file_source import FileSource
+from dovecot_urlauth.store.native.file_source import FileSource, close_quietly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,50 +28,52 @@ ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 class Directory:
     """An open directory at or below a mail root."""
 
-    __slots__ = ("_identity", "_owners", "fd", "path")
+    __slots__ = ("_identity", "fd", "path")
 
-    def __init__(self, fd: int, path: bytes, uid: int) -> None:
-        status = os.fstat(fd)
+    def __init__(self, fd: int, path: bytes) -> None:
+        """Take ``fd`` over.  Raises StoreFailure or FileNotFoundError, and has closed it."""
+        status = _status_of(fd, path)
         self.fd = fd
         self.path = path
         """How it was reached; opening goes by ``fd``."""
-        self._owners = (uid, status.st_uid)
         self._identity = (status.st_dev, status.st_ino)
 
     @classmethod
-    def root(cls, path: bytes, uid: int) -> Directory:
-        """Open a directory that the settings name, for the target user ``uid``; links on the way are followed.
+    def root(cls, path: bytes) -> Directory:
+        """Open a directory that the settings name; links on the way are followed.
 
         Raises FileNotFoundError or StoreFailure.
         """
         try:
-            return cls(os.open(path, OPEN_DIRECTORY), path, uid)
+            fd = os.open(path, OPEN_DIRECTORY)
         except (OSError, ValueError) as error:
             raise _failure("open", path, error) from None
+        return cls(fd, path)
 
     def directory(self, *names: bytes) -> Directory:
         """The directory below, ``names`` deep; with no name a second handle of this one.
 
-        Raises FileNotFoundError, StoreFailure for anything else than directories, and Unsupported for a link
-        that root made: administrators share mailboxes by them, and Dovecot follows them.
+        Raises FileNotFoundError, StoreFailure for anything else than directories, and Unsupported for a link.
         """
-        here = Directory(os.dup(self.fd), self.path, self._owners[0])
+        try:
+            fd = os.dup(self.fd)
+        except OSError as error:
+            raise _failure("dup", self.path, error) from None
+        here = Directory(fd, self.path)
         for name in names:
             with here:
                 here = here._step(name)
         return here
 
     def file(self, name: bytes) -> FileSource:
-        """Open the regular file ``name``.  Raises FileNotFoundError or StoreFailure."""
+        """Open the regular file ``name``.  Raises FileNotFoundError, StoreFailure, or Unsupported for a link."""
         path = self.path + b"/" + name
         fd = self._open(name, OPEN_FILE)
-        status = os.fstat(fd)
-        if stat.S_ISREG(status.st_mode) and status.st_uid in self._owners:
+        status = _status_of(fd, path)
+        if stat.S_ISREG(status.st_mode):
             return FileSource(fd, path, status)
-        os.close(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise StoreFailure(f"{os.fsdecode(path)} is not a regular file")
-        raise StoreFailure(f"{os.fsdecode(path)} belongs to another user (uid={status.st_uid})")
+        close_quietly(fd)
+        raise StoreFailure(f"{os.fsdecode(path)} is not a regular file")
 
     def status(self, name: bytes) -> os.stat_result | None:
         """lstat() of ``name``; None when it does not exist.  Raises StoreFailure."""
@@ -106,14 +109,14 @@ class Directory:
     def close(self) -> None:
         """Close the directory; a second call does nothing."""
         if self.fd >= 0:
-            os.close(self.fd)
+            close_quietly(self.fd)
             self.fd = -1
 
     def _step(self, name: bytes) -> Directory:
         if name in (b"", b".", b"..") or b"/" in name:
             raise StoreFailure(f"{os.fsdecode(name)!r} is not the name of a directory")
         fd = self._open(name, OPEN_DIRECTORY | os.O_NOFOLLOW)
-        return Directory(fd, self.path + b"/" + name, self._owners[0])
+        return Directory(fd, self.path + b"/" + name)
 
     def _open(self, name: bytes, flags: int) -> int:
         path = self.path + b"/" + name
@@ -124,7 +127,7 @@ class Directory:
             if isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.ENOTDIR):
                 status = self.status(name)
                 if status is not None and stat.S_ISLNK(status.st_mode):
-                    failure = _link_failure(path, status, bool(flags & os.O_DIRECTORY))
+                    failure = Unsupported(f"{os.fsdecode(path)} is a symbolic link")
             raise failure from None
 
     def __enter__(self) -> Directory:
@@ -141,9 +144,13 @@ def _failure(call: str, path: bytes, error: OSError | ValueError) -> FileNotFoun
     return StoreFailure(f"{call}({os.fsdecode(path)}) failed: {reason}")
 
 
-def _link_failure(path: bytes, link: os.stat_result, is_step: bool) -> StoreFailure | Unsupported:
-    text = f"{os.fsdecode(path)} is a symbolic link"
-    return Unsupported(text) if is_step and link.st_uid == 0 else StoreFailure(text)
+def _status_of(fd: int, path: bytes) -> os.stat_result:
+    """fstat(); the descriptor is closed if that fails, as it may on a network file system."""
+    try:
+        return os.fstat(fd)
+    except OSError as error:
+        close_quietly(fd)
+        raise _failure("fstat", path, error) from None
 
 
 def close_all(handles: Iterable[Directory | FileSource | None]) -> None:

@@ -49,7 +49,7 @@ class NativeStore:
     def __init__(self, settings: NativeSettings, loop: Loop) -> None:
         self._settings = settings
         self._loop = loop
-        self._attributes = FileDict(settings.attributes.path, settings.uid)
+        self._attributes = FileDict(settings.attributes.path)
         self._folders: dict[bytes, Folder] = {}
         """By the mailbox's name in URLs, the one used last at the end."""
 
@@ -60,7 +60,7 @@ class NativeStore:
             folder.close()
             folder = None
         if folder is None:
-            folder = Folder(self._places(mailbox), self._settings.uid)
+            folder = Folder(self._places(mailbox))
         try:
             index = folder.refresh()
             if uidvalidity not in (0, index.uid_validity):

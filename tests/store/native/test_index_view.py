@@ -36,7 +36,7 @@ def write(folder: Path, index: bytes | None = None, log: bytes | None = None, ol
 
 
 def view(folder: Path) -> IndexView:
-    opened = IndexView(Directory.root(os.fsencode(folder), os.getuid()))
+    opened = IndexView(Directory.root(os.fsencode(folder)))
     try:
         opened.refresh()
     except BaseException:

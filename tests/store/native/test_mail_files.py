@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dovecot_urlauth.store.errors import ReadFailed, StoreFailure
+from dovecot_urlauth.store.errors import ReadFailed, StoreFailure, Unsupported
 from dovecot_urlauth.store.native.files import Directory
 from dovecot_urlauth.store.native.maildir.mail_files import Maildir, size_in_name
 
@@ -24,7 +24,7 @@ SEEN, FLAGGED = 0x08, 0x02
 def maildir(tmp_path: Path) -> Iterator[Maildir]:
     for name in ("cur", "new"):
         (tmp_path / name).mkdir()
-    with Directory.root(os.fsencode(tmp_path), os.getuid()) as root:
+    with Directory.root(os.fsencode(tmp_path)) as root:
         opened = Maildir(root)
     yield opened
     opened.close()
@@ -73,16 +73,23 @@ def test_renamed_while_we_look(maildir, tmp_path, monkeypatch):
         assert file.size == 1
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/etc/passwd", path), os.mkdir])
-def test_no_mail(maildir, tmp_path, make):
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (os.mkfifo, StoreFailure),
+        (lambda path: os.symlink("/etc/passwd", path), Unsupported),
+        (os.mkdir, StoreFailure),
+    ],
+)
+def test_no_mail(maildir, tmp_path, make, error):
     make(tmp_path / "cur" / "a:2,S")
     for flags in (SEEN, 0):
-        with pytest.raises(StoreFailure):
+        with pytest.raises(error):
             maildir.open(b"a", flags)
 
 
 def test_no_maildir(tmp_path):
-    with Directory.root(os.fsencode(tmp_path), os.getuid()) as root:
+    with Directory.root(os.fsencode(tmp_path)) as root:
         with pytest.raises(FileNotFoundError):
             Maildir(root)
         (tmp_path / "cur").mkdir()

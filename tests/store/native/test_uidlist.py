@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @contextmanager
 def opened(folder: Path, data: bytes) -> Iterator[Uidlist]:
     (folder / "dovecot-uidlist").write_bytes(data)
-    with Directory.root(os.fsencode(folder), os.getuid()) as root, root.file(b"dovecot-uidlist") as file:
+    with Directory.root(os.fsencode(folder)) as root, root.file(b"dovecot-uidlist") as file:
         yield Uidlist(file)
 
 
@@ -90,7 +90,7 @@ def test_broken_and_very_long(tmp_path, monkeypatch):
     monkeypatch.setattr(uidlist, "LIMIT_SCAN", 1 << 20)
     (tmp_path / "dovecot-uidlist").write_bytes(ondisk.uidlist([]))
     os.truncate(tmp_path / "dovecot-uidlist", 1 << 40)
-    with Directory.root(os.fsencode(tmp_path), os.getuid()) as root, root.file(b"dovecot-uidlist") as file:
+    with Directory.root(os.fsencode(tmp_path)) as root, root.file(b"dovecot-uidlist") as file:
         with pytest.raises(StoreFailure, match="very long"):
             Uidlist(file).find(7)
 

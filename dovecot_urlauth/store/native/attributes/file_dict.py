@@ -28,19 +28,18 @@ LIMIT_PAIR = 16 * 1024 * 1024
 
 
 class FileDict:
-    """The dictionary in the file ``path``, read as the target user ``uid``.
+    """The dictionary in the file ``path``.
 
     What was looked up is remembered as long as the file is the same, and so that it provably is, held open.
     """
 
-    def __init__(self, path: bytes, uid: int) -> None:
+    def __init__(self, path: bytes) -> None:
         self._path = path
-        self._uid = uid
         self._file: FileSource | None = None
         self._known: dict[bytes, bytes | None] = {}
 
     def lookup(self, key: bytes) -> bytes | None:
-        """The value of ``key``, None when there is none.  Raises StoreFailure."""
+        """The value of ``key``, None when there is none.  Raises StoreFailure or Unsupported."""
         file = self._current_file()
         if file is None:
             return None
@@ -64,7 +63,7 @@ class FileDict:
         self.close()
         parent, _, name = self._path.rpartition(b"/")
         try:
-            with Directory.root(parent or b"/", self._uid) as directory:
+            with Directory.root(parent or b"/") as directory:
                 self._file = directory.file(name)
         except FileNotFoundError:
             return None

@@ -22,26 +22,25 @@ if TYPE_CHECKING:
 class Folder:
     """An opened mailbox of a maildir storage; whoever uses it calls :meth:`refresh` first."""
 
-    def __init__(self, where: MailboxPlaces, uid: int) -> None:
-        """Open everything for the target user ``uid``.
+    def __init__(self, where: MailboxPlaces) -> None:
+        """Open everything.
 
         Raises MailboxMissing, StoreFailure or Unsupported.
         """
-        self._uid = uid
         self._uidlist_file: FileSource | None = None
         self._uidlist: Uidlist | None = None
         try:
-            with self._directory(where.mail) as mail:
+            with _directory(where.mail) as mail:
                 self.maildir = Maildir(mail)
         except FileNotFoundError:
             raise MailboxMissing("there is no such maildir") from None
         try:
-            index = self._directory(where.index)
+            index = _directory(where.index)
         except BaseException as error:
             self.maildir.close()
             raise _without_index(error) from None
         try:
-            self.control = self._directory(where.control)
+            self.control = _directory(where.control)
         except BaseException as error:
             self.maildir.close()
             index.close()
@@ -83,9 +82,10 @@ class Folder:
         self._index.close()
         self.maildir.close()
 
-    def _directory(self, place: Place) -> Directory:
-        with Directory.root(place.root, self._uid) as root:
-            return root.directory(*place.steps)
+
+def _directory(place: Place) -> Directory:
+    with Directory.root(place.root) as root:
+        return root.directory(*place.steps)
 
 
 def _without_index(error: BaseException) -> BaseException:
