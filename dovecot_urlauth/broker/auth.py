@@ -16,11 +16,10 @@ from dovecot_urlauth.wire.lines import ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
-
     from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.loop import Loop, Promise
+    from dovecot_urlauth.start.cpython import socket
     from dovecot_urlauth.wire.authmaster import Failed
     from dovecot_urlauth.wire.handoff import Handoff
 

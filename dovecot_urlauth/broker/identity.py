@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.wire.control import Access
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class IdentityRefused(Exception):
     """The client may not be served; the text is the error line."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class ServiceUsers:
     """imap_urlauth_submit_user and imap_urlauth_stream_user; empty means nobody."""
 

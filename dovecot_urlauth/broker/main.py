@@ -3,7 +3,7 @@
 Usage: imap-urlauth [-a auth-master-socket]
 """
 
-from dovecot_urlauth.service.ahead import call, serves_one_waiting_client
+from dovecot_urlauth.start.preconnect import preconnect, serves_one_waiting_client
 
 NAME = "imap-urlauth"
 WORKER_SOCKET = b"imap-urlauth-worker"
@@ -11,7 +11,7 @@ WORKER_SOCKET = b"imap-urlauth-worker"
 
 def main(argv: list[str]) -> int:
     """Return the exit status."""
-    ahead = call(WORKER_SOCKET) if serves_one_waiting_client() else None
+    ahead = preconnect(WORKER_SOCKET) if serves_one_waiting_client() else None
 
     from dovecot_urlauth.broker.start import serve
     from dovecot_urlauth.service.run import run

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dovecot_urlauth.broker.session import Session
-from dovecot_urlauth.service.ahead import still_there
 from dovecot_urlauth.service.connection import Connection
+from dovecot_urlauth.start.preconnect import still_there
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
     from typing import Protocol
 
     from dovecot_urlauth.broker.auth import Auth
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.loop import Loop
+    from dovecot_urlauth.start.cpython import socket
 
     class Process(Protocol):
         """What the stage needs of the process that it lives in."""

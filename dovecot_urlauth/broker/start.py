@@ -19,7 +19,7 @@ from dovecot_urlauth.service.title import start_title
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
+    from dovecot_urlauth.start.cpython import socket
 
 OPTIONS = "a:c:i:kLo:O"
 AUTH_MASTER = "auth-master"

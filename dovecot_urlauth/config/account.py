@@ -12,7 +12,7 @@ import os
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.language import language_of
 from dovecot_urlauth.config.settings import SettingsError
-from dovecot_urlauth.wire.value import record
+from dovecot_urlauth.start.frozen import frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class AccountRefused(Exception):
         self.text = text
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Account:
     """The target user, as the system knows it."""
 

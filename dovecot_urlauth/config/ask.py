@@ -17,9 +17,8 @@ from dovecot_urlauth.wire.config_text import ConfigRefused, ConfigReply, request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
-
     from dovecot_urlauth.config.wanted import Wanted
+    from dovecot_urlauth.start.cpython import socket
 
 TIME_LIMIT = 10.0
 """Seconds for the whole conversation, as in Dovecot."""

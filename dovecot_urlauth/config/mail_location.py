@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.settings import is_yes
-from dovecot_urlauth.wire.value import record
+from dovecot_urlauth.start.frozen import frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ SEPARATORS = {MAILDIRPP: b".", FS: b"/"}
 """The layouts we know, each with what stands between the parts of a stored name."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Location:
     """A maildir storage: absolute paths without a final slash; None where Dovecot uses the mail root."""
 

@@ -11,7 +11,7 @@ from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.language import language_of
 from dovecot_urlauth.config.mail_location import SEPARATORS, to_path
 from dovecot_urlauth.config.settings import SettingsError
-from dovecot_urlauth.wire.value import record
+from dovecot_urlauth.start.frozen import frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SHARED = "shared"
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Namespace:
     """One ``namespace { }``."""
 
@@ -36,7 +36,7 @@ class Namespace:
     """The reason for having no location."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class AttributeDict:
     """Where mailbox attributes are: a dictionary of lib-dict."""
 
@@ -44,7 +44,7 @@ class AttributeDict:
     path: bytes
 
 
-@record(frozen=True, slots=True)
+@frozen
 class NativeSettings:
     """Everything that the settings say about a user's mail."""
 

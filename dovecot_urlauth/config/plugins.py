@@ -6,7 +6,7 @@ the whole list as it is configured.
 
 from __future__ import annotations
 
-from dovecot_urlauth.wire.value import Enum
+from dovecot_urlauth.start.frozen import Enum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ hands out the whole configuration; the reader names blocks, and a protocol and a
 
 from __future__ import annotations
 
-from dovecot_urlauth.wire.value import record
+from dovecot_urlauth.start.frozen import frozen
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Wanted:
     """One stage's share of the configuration."""
 

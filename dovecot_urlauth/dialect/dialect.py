@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dovecot_urlauth.start.frozen import Enum, frozen
 from dovecot_urlauth.wire.control import ControlOrder
 from dovecot_urlauth.wire.handoff import HandoffLayout
-from dovecot_urlauth.wire.value import Enum, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class LoginDetails(Enum):
     TEXT_AND_CODE = "the same, more regular, and a machine-readable word (2.4)"
 
 
-@record(frozen=True, slots=True)
+@frozen
 class LoginTexts:
     """How imap-urlauth-login words the end of a connection in the log (login-common/client-common.c)."""
 
@@ -48,7 +48,7 @@ class LoginTexts:
     log_format_elements: str
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Dialect:
     """Everything in which one family of Dovecot versions differs from another.
 

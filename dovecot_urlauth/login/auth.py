@@ -10,9 +10,9 @@ import os
 from dovecot_urlauth.service.connection import ConnectionLost, connect
 from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.service.sender import Sender
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.wire.authclient import AuthClient, AuthFail, AuthOk, Ready
 from dovecot_urlauth.wire.lines import ProtocolError
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class AuthLost(Exception):
     """auth is not there, or went away before it answered."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Answer:
     """What auth says of one client; ``server`` is the auth process that said it."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dovecot_urlauth.dialect.dialect import LoginDetails
-from dovecot_urlauth.wire.value import Enum, record
+from dovecot_urlauth.start.frozen import Enum, frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Progress(Enum):
     SHUTTING_DOWN = "shutting_down"
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Ending:
     """A disconnect as the log sees it; times in whole seconds."""
 

@@ -6,9 +6,7 @@ A client that turns out to have no token has then made master start imap-urlauth
 nothing: they end as soon as login lets go of the connection, which it does after two seconds at the latest.
 """
 
-import posix
-
-from dovecot_urlauth.service.ahead import call, serves_one_waiting_client
+from dovecot_urlauth.start.preconnect import environ, preconnect, serves_one_waiting_client
 
 NAME = "imap-urlauth-login"
 
@@ -16,7 +14,7 @@ NAME = "imap-urlauth-login"
 def main(argv: list[str]) -> int:
     """Return the exit status."""
     # what an option or auth may name instead of this socket is not known yet
-    ahead = call(_handoff_socket()) if serves_one_waiting_client() and len(argv) == 1 else None
+    ahead = preconnect(_handoff_socket()) if serves_one_waiting_client() and len(argv) == 1 else None
 
     from dovecot_urlauth.login.start import serve
     from dovecot_urlauth.service.run import run
@@ -26,4 +24,4 @@ def main(argv: list[str]) -> int:
 
 def _handoff_socket() -> bytes:
     """Where it is before the chroot, for master's cwd is base_dir."""
-    return (posix.environ.get(b"RESTRICT_CHROOT") or b"token-login") + b"/imap-urlauth"
+    return (environ.get(b"RESTRICT_CHROOT") or b"token-login") + b"/imap-urlauth"

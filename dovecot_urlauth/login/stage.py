@@ -5,18 +5,18 @@ from __future__ import annotations
 from dovecot_urlauth.login.auth import Auth
 from dovecot_urlauth.login.handoff import Handoffs
 from dovecot_urlauth.login.session import Session
-from dovecot_urlauth.service.ahead import still_there
 from dovecot_urlauth.service.connection import Connection
+from dovecot_urlauth.start.preconnect import still_there
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
     from typing import Protocol
 
     from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.login.logformat import LogFormat
     from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.loop import Loop
+    from dovecot_urlauth.start.cpython import socket
 
     class Process(Protocol):
         """What the stage needs of the process that it lives in."""

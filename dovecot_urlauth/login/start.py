@@ -20,7 +20,7 @@ from dovecot_urlauth.service.title import start_title
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
+    from dovecot_urlauth.start.cpython import socket
 
 OPTIONS = "c:i:kLo:O:Dl:R:S"
 SOCKET_DIRECTORY = b"token-login/"

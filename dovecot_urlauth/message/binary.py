@@ -19,7 +19,7 @@ from dovecot_urlauth.message.source import CHUNK
 from dovecot_urlauth.message.tokens import MORE, Tokenizer
 from dovecot_urlauth.message.transfer import Encoding, decoded
 from dovecot_urlauth.message.window import Window
-from dovecot_urlauth.wire.value import Enum
+from dovecot_urlauth.start.frozen import Enum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dovecot_urlauth.message.errors import ReadError
 from dovecot_urlauth.message.lineends import completed, count
 from dovecot_urlauth.message.source import CHUNK
-from dovecot_urlauth.wire.value import record
+from dovecot_urlauth.start.frozen import frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def partial_size(size: int, offset: int, limit: int | None) -> int:
     return left if limit is None else min(left, limit)
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Span:
     """A range of a message, ``size`` bytes long when every line end is CRLF."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dovecot_urlauth.wire.value import record
+from dovecot_urlauth.start.frozen import frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Content:
     """The answer: ``chunks`` yields exactly ``size`` bytes, or raises ReadError when the message falls short."""
 

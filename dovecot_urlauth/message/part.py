@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dovecot_urlauth.message.window import Mark
-from dovecot_urlauth.wire.value import Enum
+from dovecot_urlauth.start.frozen import Enum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dovecot_urlauth.wire.value import record
+from dovecot_urlauth.start.frozen import frozen
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Request:
     """One URL's wishes."""
 

@@ -6,10 +6,10 @@ The dialect chooses one of the constants below; nothing else in this room knows 
 
 from __future__ import annotations
 
-from dovecot_urlauth.wire.value import record
+from dovecot_urlauth.start.frozen import frozen
 
 
-@record(frozen=True, slots=True)
+@frozen
 class MessageRules:
     """One version's reading of a message."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dovecot_urlauth.message.errors import InvalidSection
 from dovecot_urlauth.message.fieldlist import parse_field_list
-from dovecot_urlauth.wire.value import Enum, record
+from dovecot_urlauth.start.frozen import Enum, frozen
 
 
 class Text(Enum):
@@ -23,7 +23,7 @@ class Text(Enum):
     FIELDS_NOT = "HEADER.FIELDS.NOT"
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Section:
     """A parsed section: the part's path (empty for the message itself) and the text wanted of it."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from binascii import a2b_base64, a2b_qp
 
 from dovecot_urlauth.message.errors import Undecodable
-from dovecot_urlauth.wire.value import Enum
+from dovecot_urlauth.start.frozen import Enum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

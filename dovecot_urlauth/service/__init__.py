@@ -1,6 +1,5 @@
 """What every Dovecot service process does, whatever it serves.
 
-ahead.py        calling the next stage before our own imports
 environment.py  what master says in the environment
 process.py      the life of a process: start, accept, reload, stop
 slots.py        how many more clients it takes, and when it has served enough

@@ -19,12 +19,12 @@ from dovecot_urlauth.service.sockets import accept, from_fd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
     from collections.abc import Callable
     from typing import Protocol
 
     from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.service.log import Log
+    from dovecot_urlauth.start.cpython import socket
 
     class Stage(Protocol):
         """What a stage does with the events of its process."""

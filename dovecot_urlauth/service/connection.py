@@ -7,16 +7,6 @@ descriptor, until :meth:`Connection.detach` gives it away or :meth:`Connection.c
 from __future__ import annotations
 
 import os
-from _socket import (
-    AF_UNIX,
-    MSG_NOSIGNAL,
-    MSG_PEEK,
-    SHUT_RDWR,
-    SOCK_CLOEXEC,
-    SOCK_NONBLOCK,
-    SOCK_STREAM,
-    socket,
-)
 from errno import EIO
 
 from dovecot_urlauth.service.descriptor import (
@@ -29,6 +19,16 @@ from dovecot_urlauth.service.descriptor import (
 )
 from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.service.sockets import peer_credentials
+from dovecot_urlauth.start.cpython import (
+    AF_UNIX,
+    MSG_NOSIGNAL,
+    MSG_PEEK,
+    SHUT_RDWR,
+    SOCK_CLOEXEC,
+    SOCK_NONBLOCK,
+    SOCK_STREAM,
+    socket,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,10 @@ receiving call, and each is made harmless before it is closed here.
 from __future__ import annotations
 
 import os
-from _socket import (
+from errno import EMFILE
+from struct import pack, unpack
+
+from dovecot_urlauth.start.cpython import (
     AF_UNIX,
     CMSG_SPACE,
     MSG_CMSG_CLOEXEC,
@@ -21,8 +24,6 @@ from _socket import (
     SOL_SOCKET,
     socket,
 )
-from errno import EMFILE
-from struct import pack, unpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

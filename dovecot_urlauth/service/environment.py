@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from dovecot_urlauth.wire.value import record
+from dovecot_urlauth.start.frozen import frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class EnvironmentInvalid(ValueError):
     """A variable that master always sets well does not make sense."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Restrictions:
     """RESTRICT_*: what the process shall become (lib/restrict-access.c). Ids are numbers; None means unchanged."""
 
@@ -35,7 +35,7 @@ class Restrictions:
     chroot: bytes | None = None
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Environment:
     """The contract between master and one process."""
 

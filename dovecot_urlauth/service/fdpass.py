@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
-from _socket import (
+
+from dovecot_urlauth.start.cpython import (
     CMSG_SPACE,
     MSG_CMSG_CLOEXEC,
     MSG_CTRUNC,
@@ -16,7 +17,7 @@ from _socket import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
+    from dovecot_urlauth.start.cpython import socket
 
 MOST_FDS = 4
 """Room for more than the one that is due, so that surplus ones are seen and closed, not cut off by the kernel."""

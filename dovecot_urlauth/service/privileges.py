@@ -9,7 +9,7 @@ import os
 import time
 
 from dovecot_urlauth.service.libc import PR_GET_NO_NEW_PRIVS, PR_SET_NO_NEW_PRIVS, prctl
-from dovecot_urlauth.wire.value import record
+from dovecot_urlauth.start.frozen import frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class PrivilegesKept(Exception):
     """Privileges could not be dropped, or could be taken back: the process must end."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Identity:
     """Who the process becomes."""
 

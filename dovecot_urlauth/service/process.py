@@ -22,12 +22,12 @@ from dovecot_urlauth.service.sockets import accept, from_fd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
     from typing import Protocol
 
     from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.loop import Promise, Task
+    from dovecot_urlauth.start.cpython import socket
 
     class Stage(Protocol):
         """What a stage does with the clients of its process."""

@@ -13,7 +13,7 @@ from dovecot_urlauth.dialect.choose import choose_dialect
 from dovecot_urlauth.service.environment import Environment, EnvironmentInvalid, read_environment
 from dovecot_urlauth.service.log import Log, LogPipe
 from dovecot_urlauth.service.privileges import PrivilegesKept
-from dovecot_urlauth.wire.value import record
+from dovecot_urlauth.start.frozen import frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Fatal(Exception):
         self.status = status
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Start:
     """What every stage begins with."""
 

@@ -15,7 +15,7 @@ from dovecot_urlauth.service import landlock, seccomp
 from dovecot_urlauth.service.libc import PR_SET_DUMPABLE, install_filter, prctl
 from dovecot_urlauth.service.privileges import forbid_new_privileges
 from dovecot_urlauth.service.run import Fatal
-from dovecot_urlauth.wire.value import Enum
+from dovecot_urlauth.start.frozen import Enum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,13 +10,8 @@ import os
 import struct
 
 from dovecot_urlauth.service.libc import signalfd
-from dovecot_urlauth.wire.value import record
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import signal as _signal
-else:
-    import _signal
+from dovecot_urlauth.start.cpython import SIG_BLOCK, SIG_DFL, SIG_IGN, SIG_UNBLOCK, pthread_sigmask, signal
+from dovecot_urlauth.start.frozen import frozen
 
 SIGINT = 2
 SIGQUIT = 3
@@ -37,7 +32,7 @@ CODE_NAMES = {0: "kill", 0x80: "kernel", -1: "queue", -2: "timer", -3: "mesgq", 
 """si_code in Dovecot's words (lib/lib-signals.c)."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Signal:
     """One signal that arrived."""
 
@@ -54,8 +49,8 @@ class SignalReader:
 
     def __init__(self) -> None:
         for number in IGNORED:
-            _signal.signal(number, _signal.SIG_IGN)
-        _signal.pthread_sigmask(_signal.SIG_BLOCK, BLOCKED)
+            signal(number, SIG_IGN)
+        pthread_sigmask(SIG_BLOCK, BLOCKED)
         self.fd = signalfd(BLOCKED)
 
     def read(self) -> list[Signal]:
@@ -74,5 +69,5 @@ def restore(reader: SignalReader) -> None:
     """In a forked child: let signals end the process again, as for any program."""
     os.close(reader.fd)
     for number in BLOCKED:
-        _signal.signal(number, _signal.SIG_DFL)
-    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, BLOCKED)
+        signal(number, SIG_DFL)
+    pthread_sigmask(SIG_UNBLOCK, BLOCKED)

@@ -6,16 +6,24 @@ The C module ``_socket`` is used directly: ``import socket`` takes 7 ms for conv
 from __future__ import annotations
 
 import struct
-from _socket import AF_UNIX, SO_PEERCRED, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, socket
 from time import monotonic, sleep
 
-from dovecot_urlauth.wire.value import record
+from dovecot_urlauth.start.cpython import (
+    AF_UNIX,
+    SO_PEERCRED,
+    SOCK_CLOEXEC,
+    SOCK_NONBLOCK,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    socket,
+)
+from dovecot_urlauth.start.frozen import frozen
 
 CREDENTIALS = struct.Struct("=iii")
 RETRY_PAUSE = 0.01
 
 
-@record(frozen=True, slots=True)
+@frozen
 class PeerCredentials:
     """Who called connect(2), as the kernel noted it then."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from _socket import MSG_NOSIGNAL
 
 from dovecot_urlauth.service.callbacks import READ, WRITE
+from dovecot_urlauth.start.cpython import MSG_NOSIGNAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
     from collections.abc import Callable
 
     from dovecot_urlauth.service.callbacks import Loop
+    from dovecot_urlauth.start.cpython import socket
 
 READ_SIZE = 8192
 """Bytes read at once, where the protocol names no smaller number."""

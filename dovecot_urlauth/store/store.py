@@ -7,7 +7,7 @@ message part at a time.  Whatever may have to wait for somebody else is awaited.
 
 from __future__ import annotations
 
-from dovecot_urlauth.wire.value import record
+from dovecot_urlauth.start.frozen import frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ else:
     Protocol = object
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Delivery:
     """A part of a message: ``chunks`` yields exactly ``size`` bytes, or raises a message error or StoreFailure."""
 

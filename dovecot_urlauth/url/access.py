@@ -6,8 +6,8 @@ The rules are those of Dovecot 2.4.3 and later in every version (lib-imap-urlaut
 
 from __future__ import annotations
 
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.url.uri import show
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class AccessDenied(Exception):
         self.text = text
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Accessor:
     """The one who asks, as the ACCESS command introduced him.
 

@@ -6,10 +6,10 @@ told to him.  The section's syntax, the mailbox and the token are looked at late
 
 from __future__ import annotations
 
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.url.access import AccessDenied, check_access
 from dovecot_urlauth.url.imapurl import parse
 from dovecot_urlauth.url.uri import InvalidURL, show
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class URLRefused(Exception):
         self.text = text
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Policy:
     """What this server answers for: ``imap_urlauth_host``, ``imap_urlauth_port`` and the target user."""
 

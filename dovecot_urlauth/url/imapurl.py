@@ -9,6 +9,7 @@ Dovecot (lib-imap/imap-url.c).  Keywords are compared without regard to case.
 
 from __future__ import annotations
 
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.url.path import Partial, parse_location
 from dovecot_urlauth.url.uri import (
     USERINFO,
@@ -23,7 +24,6 @@ from dovecot_urlauth.url.uri import (
     split_scheme,
 )
 from dovecot_urlauth.url.urlauth import NO_URLAUTH, parse_urlauth
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ AUTH_TYPE = b"AUTH="
 ACHAR = USERINFO.translate(None, b":;")
 
 
-@record(frozen=True, slots=True)
+@frozen
 class ImapURL:
     """The parts of an IMAP URL, percent-decoded where the grammar says so; absent numbers are 0.
 

@@ -9,15 +9,15 @@ those of lib-imap/imap-url.c.
 
 from __future__ import annotations
 
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.url.uri import InvalidURL, decode, show
-from dovecot_urlauth.wire.value import record
 
 NUMBER_LIMIT = 2**32 - 1
 OFFSET_LIMIT = 2**64 - 1
 SHOWN_LIMIT = 80  # bytes of the URL in an error text
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Partial:
     """The bytes wanted, in octets; ``size`` 0 means to the end."""
 
@@ -25,7 +25,7 @@ class Partial:
     size: int
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Location:
     """What a path names; names are decoded, absent numbers are 0."""
 

@@ -6,10 +6,10 @@ the host grammar changed with 2.4.0 (lib/uri-util.c, lib-imap-urlauth/imap-urlau
 
 from __future__ import annotations
 
-from dovecot_urlauth.wire.value import record
+from dovecot_urlauth.start.frozen import frozen
 
 
-@record(frozen=True, slots=True)
+@frozen
 class URLRules:
     """How one generation of Dovecot reads and refuses URLs."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from binascii import unhexlify
 
-from dovecot_urlauth.wire.value import record
+from dovecot_urlauth.start.frozen import frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class InvalidURL(Exception):
         self.text = text
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Authority:
     """``[userinfo@]host[:port]``; userinfo is still percent-encoded, the host is not."""
 
@@ -200,7 +200,7 @@ def _parse_ip_literal(url: bytes, start: int, rules: URLRules) -> tuple[bytes, i
 
 def _is_address(address: bytes, rules: URLRules) -> bool:
     # Almost no URL has an IP literal, so the module that can read one is loaded here.
-    from _socket import AF_INET6, AI_NUMERICHOST, getaddrinfo, inet_pton
+    from dovecot_urlauth.start.cpython import AF_INET6, AI_NUMERICHOST, getaddrinfo, inet_pton
 
     if b"\0" in address:
         return False

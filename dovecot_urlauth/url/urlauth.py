@@ -10,17 +10,17 @@ from __future__ import annotations
 from binascii import Error as NotHex
 from binascii import unhexlify
 
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.url.expire import InvalidDateTime, parse_date_time
 from dovecot_urlauth.url.path import shorten
 from dovecot_urlauth.url.uri import InvalidURL, decode, show
-from dovecot_urlauth.wire.value import record
 
 EXPIRE = b";EXPIRE="
 URLAUTH = b";URLAUTH="
 TOKEN_DIGITS_MIN = 32  # enc-urlauth = 32*HEXDIG
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Verifier:
     """The mechanism and the token (binary) that it signed the rump URL with."""
 
@@ -28,7 +28,7 @@ class Verifier:
     token: bytes
 
 
-@record(frozen=True, slots=True)
+@frozen
 class URLAuth:
     """Until when (Unix time), for whom, and the proof; ``unsigned`` counts the bytes after the rump URL."""
 

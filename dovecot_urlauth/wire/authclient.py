@@ -24,10 +24,10 @@ from __future__ import annotations
 
 import binascii
 
+from dovecot_urlauth.start.frozen import Enum, frozen
 from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError, shown
 from dovecot_urlauth.wire.number import PID_MAX, UINT32_MAX, decimal
 from dovecot_urlauth.wire.tabescape import escape, fields
-from dovecot_urlauth.wire.value import Enum, record
 from dovecot_urlauth.wire.version import auth_version
 
 TYPE_CHECKING = False
@@ -43,7 +43,7 @@ _TOO_LONG = f"BUG: Auth server sent us more than {LINE_LIMIT} bytes of data"
 _NOT_FOR_US = (b"nologin", b"proxy")  # the user may not log in here: for this service a failure
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Ready:
     """Handshake done; both values belong into the hand-off."""
 
@@ -51,7 +51,7 @@ class Ready:
     cookie: bytes
 
 
-@record(frozen=True, slots=True)
+@frozen
 class AuthOk:
     """Authenticated as ``user``, the name as auth spells it."""
 
@@ -60,7 +60,7 @@ class AuthOk:
     fields: Mapping[bytes, bytes]
 
 
-@record(frozen=True, slots=True)
+@frozen
 class AuthFail:
     """Refused.  ``code`` is auth's word for why (``temp_fail``, ...), empty for a plain mismatch."""
 
@@ -71,7 +71,7 @@ class AuthFail:
     fields: Mapping[bytes, bytes]
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Cancelled:
     """A cancelled request is gone; sent from minor version 4 on."""
 

@@ -23,10 +23,10 @@ from __future__ import annotations
 
 import binascii
 
+from dovecot_urlauth.start.frozen import Enum, frozen
 from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError, quoted, shown
 from dovecot_urlauth.wire.number import PID_MAX, decimal
 from dovecot_urlauth.wire.tabescape import fields, join
-from dovecot_urlauth.wire.value import Enum, record
 from dovecot_urlauth.wire.version import auth_version
 
 TYPE_CHECKING = False
@@ -40,14 +40,14 @@ LINE_LIMIT = 8192  # what Dovecot's own clients buffer of an answer
 _REASON = b"reason="
 
 
-@record(frozen=True, slots=True)
+@frozen
 class ServerHello:
     """auth is there; ``pid`` must be the ``auth_pid`` of a hand-off, or auth was restarted in between."""
 
     pid: int
 
 
-@record(frozen=True, slots=True)
+@frozen
 class UserReply:
     """The user exists.  ``name`` is auth's spelling; a field without ``=`` has the value ``b""``."""
 
@@ -56,14 +56,14 @@ class UserReply:
     fields: Mapping[bytes, bytes]
 
 
-@record(frozen=True, slots=True)
+@frozen
 class NotFound:
     """No such user."""
 
     id: int
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Failed:
     """auth would or could not answer; ``reason`` is None if it did not say why."""
 

@@ -18,8 +18,8 @@ from __future__ import annotations
 import sys
 from struct import unpack
 
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.wire.config_filter import ConfigFileError, Filter, parse_filter
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ EXPANSION_MARK = b"\x01"
 """Begins a value with variables: a compiled form, LF, and the text as written."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Record:
     """One setting under one filter."""
 
@@ -64,7 +64,7 @@ class Record:
     """As the administrator wrote it, variables unexpanded."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class FilteredSettings:
     """What a block holds under one filter."""
 

@@ -10,8 +10,8 @@ Names of blocks stand innermost first; here they become one path, outermost firs
 
 from __future__ import annotations
 
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.wire.lines import ProtocolError
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class ConfigFileError(ProtocolError):
     """The configuration cannot be used; ``text`` is for the log."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Term:
     """``field="value"``, or its opposite."""
 
@@ -33,7 +33,7 @@ class Term:
     negated: bool
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Filter:
     """A parsed filter."""
 

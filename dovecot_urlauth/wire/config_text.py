@@ -7,8 +7,8 @@ Behaviour of config/config-connection.c and config-request.c; ``doveconf -n -S``
 
 from __future__ import annotations
 
+from dovecot_urlauth.start.frozen import Enum
 from dovecot_urlauth.wire.lines import ProtocolError
-from dovecot_urlauth.wire.value import Enum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

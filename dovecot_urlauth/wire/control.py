@@ -24,9 +24,9 @@ or fatal.
 
 from __future__ import annotations
 
+from dovecot_urlauth.start.frozen import Enum, frozen
 from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError, quoted, shown
 from dovecot_urlauth.wire.tabescape import fields, join
-from dovecot_urlauth.wire.value import Enum, record
 from dovecot_urlauth.wire.version import is_version, version_fault, version_line
 
 TYPE_CHECKING = False
@@ -53,7 +53,7 @@ class ControlOrder(Enum):
     VERSION_FIRST = "version-first"
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Descriptors:
     """The client's descriptors, the same number twice when one serves both ways."""
 
@@ -61,7 +61,7 @@ class Descriptors:
     fd_out: int
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Access:
     """Who fetches: ``user`` is None for an anonymous one; ``service`` is imap or submission."""
 
@@ -71,7 +71,7 @@ class Access:
     debug: bool = False
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Transmission:
     """Bytes to send in one sendmsg, with a descriptor if ``fd`` is not None."""
 
@@ -79,17 +79,17 @@ class Transmission:
     fd: int | None
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Active:
     """The worker now reads the client's commands."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Finished:
     """The client said END: the next worker is due, then ``OK`` to the client."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Disconnected:
     """The client has gone."""
 

@@ -20,9 +20,9 @@ parameters, a line above the limit.  (imap-urlauth-worker.c, imap-urlauth-worker
 
 from __future__ import annotations
 
+from dovecot_urlauth.start.frozen import Enum, frozen
 from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError, quoted
 from dovecot_urlauth.wire.tabescape import escape, fields
-from dovecot_urlauth.wire.value import Enum, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ NO_LINE = b"NO\n"
 LITERAL_END = b"\n"
 
 
-@record(frozen=True, slots=True)
+@frozen
 class UserCommand:
     """Open the mail of this user."""
 
     name: bytes
 
 
-@record(frozen=True, slots=True)
+@frozen
 class UrlCommand:
     """Fetch this URL.  At most one of ``body`` and ``binary`` is set; none of the three never."""
 
@@ -52,7 +52,7 @@ class UrlCommand:
     structure: bool
 
 
-@record(frozen=True, slots=True)
+@frozen
 class EndCommand:
     """Done with this user."""
 

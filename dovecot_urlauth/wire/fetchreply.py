@@ -17,10 +17,10 @@ Fatal besides: any byte while no answer is due, a literal without its LF.
 
 from __future__ import annotations
 
+from dovecot_urlauth.start.frozen import Enum, frozen
 from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError, quoted
 from dovecot_urlauth.wire.number import UINT64_MAX, decimal
 from dovecot_urlauth.wire.tabescape import fields
-from dovecot_urlauth.wire.value import Enum, record
 from dovecot_urlauth.wire.version import version_fault
 
 PROTOCOL = b"imap-urlauth"
@@ -41,14 +41,14 @@ class Expect(Enum):
     END = "end"
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Accepted:
     """OK to anything but URL."""
 
     command: Expect
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Refused:
     """NO to USER or URL; ``error`` is the text for the user, if one was sent."""
 
@@ -56,7 +56,7 @@ class Refused:
     error: bytes | None
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Fetched:
     """OK to URL."""
 

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import struct
 
+from dovecot_urlauth.start.frozen import Enum, frozen
 from dovecot_urlauth.wire.lines import ProtocolError
-from dovecot_urlauth.wire.value import Enum, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _REPLY = struct.Struct("=Iii")
 _PORTS = "HH"
 
 
-@record(frozen=True, slots=True)
+@frozen
 class HandoffLayout:
     """One generation's struct: the bytes per IP address and the flags that login sets."""
 
@@ -50,7 +50,7 @@ LAYOUT_2_3 = HandoffLayout(address_size=20, flags=FLAG_CONN_SECURED)
 LAYOUT_2_4 = HandoffLayout(address_size=24, flags=0)
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Handoff:
     """One authenticated client; ``auth_pid``, ``client_pid`` and ``cookie`` come from the auth handshake."""
 
@@ -69,7 +69,7 @@ class Handoff:
         return self.data.partition(b"\0")[0]
 
 
-@record(frozen=True, slots=True)
+@frozen
 class HandoffReceived:
     """A complete hand-off and its client's descriptor, which the caller now owns."""
 
@@ -77,7 +77,7 @@ class HandoffReceived:
     fd: int
 
 
-@record(frozen=True, slots=True)
+@frozen
 class HandoffReply:
     """imap-urlauth's answer; ``mail_pid`` is the process that took the client."""
 

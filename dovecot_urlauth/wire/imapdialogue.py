@@ -9,8 +9,8 @@ is ever held; everything else is collected up to a limit.
 
 from __future__ import annotations
 
+from dovecot_urlauth.start.frozen import Enum, frozen
 from dovecot_urlauth.wire.lines import ProtocolError
-from dovecot_urlauth.wire.value import Enum, record
 
 RESPONSE_LIMIT = 16 * 1024 * 1024
 """Bytes of one response apart from streamed content: the structure of 10 000 parts takes 2 MiB."""
@@ -20,7 +20,7 @@ _CONTENT_ITEMS = frozenset((b"BODY", b"BINARY"))
 _ATOM_END = b" ()\r\n"
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Status:
     """``<tag> OK [CODE] text``; the tag is ``*`` for an untagged one, the code is empty if there is none."""
 
@@ -30,7 +30,7 @@ class Status:
     text: bytes
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Metadata:
     """One entry of one mailbox; the value is None for ``NIL``."""
 
@@ -39,7 +39,7 @@ class Metadata:
     value: bytes | None
 
 
-@record(frozen=True, slots=True)
+@frozen
 class UrlFetch:
     """The answer to one URL.
 
@@ -55,7 +55,7 @@ class UrlFetch:
     literal8: bool
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Piece:
     """The next bytes of the content announced by the last :class:`UrlFetch`; never empty."""
 

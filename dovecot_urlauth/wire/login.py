@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import binascii
 
+from dovecot_urlauth.start.frozen import Enum, frozen
 from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError, shown
 from dovecot_urlauth.wire.number import PID_MAX, decimal
 from dovecot_urlauth.wire.tabescape import fields
-from dovecot_urlauth.wire.value import Enum, record
 from dovecot_urlauth.wire.version import is_version, version_line
 
 TYPE_CHECKING = False
@@ -42,12 +42,12 @@ class LoginRejected(ProtocolError):
     """The client is to be disconnected without a word: ``texts`` to log (maybe none) and the ``reason``."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class VersionReceived:
     """The client speaks our protocol."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class AuthRequest:
     """Who the client says it is.  Nothing here is proven; no field holds a NUL."""
 

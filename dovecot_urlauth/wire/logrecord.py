@@ -14,7 +14,7 @@ an error of its own: each line of a text therefore gets its own head, as Dovecot
 
 from __future__ import annotations
 
-from dovecot_urlauth.wire.value import Enum
+from dovecot_urlauth.start.frozen import Enum
 
 RECORD_LIMIT = 4096  # PIPE_BUF: head, text and LF
 _OPTION = 0x08

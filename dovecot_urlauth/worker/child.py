@@ -16,13 +16,13 @@ from dovecot_urlauth.worker.userdb import LookupFailed, Userdb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
     from collections.abc import Callable
 
     from dovecot_urlauth.service.connection import Connection
     from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.loop import Task
     from dovecot_urlauth.service.sockets import PeerCredentials
+    from dovecot_urlauth.start.cpython import socket
     from dovecot_urlauth.worker.parentlink import ParentLink
     from dovecot_urlauth.worker.selecting import Selection
     from dovecot_urlauth.worker.target import WorkerConfig

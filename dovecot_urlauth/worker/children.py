@@ -11,13 +11,13 @@ The parent never reads a client's bytes, nor a connection's: it compares keys an
 from __future__ import annotations
 
 import os
-from _socket import MSG_DONTWAIT
 from time import monotonic
 
 from dovecot_urlauth.service.fdpass import close_fds, receive_fds
 from dovecot_urlauth.service.signals import SIGKILL, SIGTERM
 from dovecot_urlauth.service.sockets import CREDENTIALS
-from dovecot_urlauth.wire.value import Enum
+from dovecot_urlauth.start.cpython import MSG_DONTWAIT
+from dovecot_urlauth.start.frozen import Enum
 from dovecot_urlauth.worker.link import (
     ADMITTED,
     ALONE,
@@ -33,11 +33,11 @@ from dovecot_urlauth.worker.link import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
     from collections.abc import Callable
 
     from dovecot_urlauth.service.callback_process import ServiceProcess
     from dovecot_urlauth.service.sockets import PeerCredentials
+    from dovecot_urlauth.start.cpython import socket
 
     Live = Callable[[socket], int]
     """What a child does with its end of the link; returns the exit status."""

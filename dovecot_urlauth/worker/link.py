@@ -17,8 +17,18 @@ so none can be cut short or run into the next.  Whoever finds the other end clos
 
 from __future__ import annotations
 
-from _socket import AF_UNIX, MSG_NOSIGNAL, SCM_RIGHTS, SOCK_CLOEXEC, SOCK_SEQPACKET, SOL_SOCKET, socket, socketpair
 from struct import pack
+
+from dovecot_urlauth.start.cpython import (
+    AF_UNIX,
+    MSG_NOSIGNAL,
+    SCM_RIGHTS,
+    SOCK_CLOEXEC,
+    SOCK_SEQPACKET,
+    SOL_SOCKET,
+    socket,
+    socketpair,
+)
 
 KEY_SIZE = 32
 """Bytes of what stands for a target user."""

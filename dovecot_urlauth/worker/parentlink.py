@@ -19,9 +19,8 @@ from dovecot_urlauth.worker.pipes import open_connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
-
     from dovecot_urlauth.service.loop import Loop
+    from dovecot_urlauth.start.cpython import socket
     from dovecot_urlauth.wire.control import Access
 
 FEWEST_DESCRIPTORS = 2

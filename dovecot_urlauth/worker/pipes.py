@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from _socket import AF_UNIX, SOCK_STREAM, socket
 from errno import EIO
 
 from dovecot_urlauth.service.connection import Connection, ConnectionLost
+from dovecot_urlauth.start.cpython import AF_UNIX, SOCK_STREAM, socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dovecot_urlauth.service.loop import Loop
+from dovecot_urlauth.start.digest import blake2b
 from dovecot_urlauth.worker.warmup import warm_up
 
 TYPE_CHECKING = False
@@ -10,7 +11,6 @@ if TYPE_CHECKING:
     from dovecot_urlauth.worker.target import WorkerConfig
 
 MODULES = (
-    "_blake2",
     "dovecot_urlauth.message.fetch",
     "dovecot_urlauth.store.fallback",
     "dovecot_urlauth.store.engine.engine",
@@ -25,6 +25,7 @@ def preload(config: WorkerConfig) -> None:
     """Load everything that serving a URL takes in this dialect, and run it."""
     for name in MODULES:
         __import__(name)
+    blake2b(b"", 1)
     loop = Loop()
     for _ in range(WARM_UPS):
         loop.run(warm_up(loop, config))

@@ -10,10 +10,10 @@ import os
 
 from dovecot_urlauth.service.connection import ConnectionLost, TimedOut
 from dovecot_urlauth.service.descriptor import Descriptor, close_all
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.wire.control import DISCONNECTED, Access, ControlServer, Descriptors
 from dovecot_urlauth.wire.fetch import CommandReader, UserCommand
 from dovecot_urlauth.wire.lines import ProtocolError
-from dovecot_urlauth.wire.value import record
 from dovecot_urlauth.worker.client import (
     IDLE_TIMEOUT,
     Client,
@@ -47,7 +47,7 @@ class ControlRefused(Exception):
         self.texts = texts
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Selection:
     """A client, and whom it asked for."""
 

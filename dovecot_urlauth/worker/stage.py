@@ -18,11 +18,10 @@ from dovecot_urlauth.worker.client import SessionOver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
-
     from dovecot_urlauth.service.callback_process import ServiceProcess
     from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.title import ProcessTitle
+    from dovecot_urlauth.start.cpython import socket
     from dovecot_urlauth.worker.children import Children
     from dovecot_urlauth.worker.target import WorkerConfig
 

@@ -11,10 +11,11 @@ import os
 from dovecot_urlauth.config.account import AccountRefused, resolve_account
 from dovecot_urlauth.config.settings import SettingsError
 from dovecot_urlauth.service.privileges import Identity, drop_privileges, forbid_new_privileges
+from dovecot_urlauth.start.digest import blake2b
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import StoreFailure
 from dovecot_urlauth.store.fallback import DOVECOT, open_before_chroot, open_store
 from dovecot_urlauth.wire.tabescape import join
-from dovecot_urlauth.wire.value import record
 from dovecot_urlauth.worker.link import KEY_SIZE
 from dovecot_urlauth.worker.userdb import LookupFailed
 
@@ -37,7 +38,7 @@ NOBODY = Identity(uid=65534, gid=65534, groups=(65534,))
 DEFAULT_PORT = 143
 
 
-@record(frozen=True, slots=True)
+@frozen
 class WorkerConfig:
     """What the worker's parent found out as root, once, for all its children."""
 
@@ -51,7 +52,7 @@ class WorkerConfig:
     userdb_path: bytes
 
 
-@record(frozen=True, slots=True)
+@frozen
 class OpenedTarget:
     """The selected user: ``store`` is None when there is nothing to serve."""
 
@@ -75,7 +76,7 @@ class OpenedTarget:
         return self.settings.number("imap_urlauth_port", DEFAULT_PORT)
 
 
-@record(frozen=True, slots=True)
+@frozen
 class TargetUser:
     """Whose mail is asked for: ``account`` is None when the mail of such a user cannot be served."""
 
@@ -116,13 +117,11 @@ def _key_of(name: bytes, access: Access, reply: UserReply, account: Account, deb
     """A digest of all that a user's process is made from, and of who asks: what code that took the process over
     could get at are the sockets of this very user's other sessions.
     """
-    from _blake2 import blake2b
-
     details = [b"anonymous" if access.user is None else b"user", access.user or b"", access.service]
     details += [name, reply.name, b"%d" % account.uid, b"%d" % account.gid, b"%d" % debugging]
     details += [b"%d" % group for group in account.groups]
     details += [part for field in sorted(reply.fields.items()) for part in field]
-    return bytes(blake2b(join(*details), digest_size=KEY_SIZE).digest())
+    return blake2b(join(*details), KEY_SIZE)
 
 
 async def open_target(

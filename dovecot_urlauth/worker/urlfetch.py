@@ -12,12 +12,12 @@ from time import time
 from dovecot_urlauth.message.errors import InvalidSection, MessageError
 from dovecot_urlauth.message.fetch import Request
 from dovecot_urlauth.message.section import parse_section
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreError
 from dovecot_urlauth.url.access import Accessor
 from dovecot_urlauth.url.check import Policy, URLRefused, check
 from dovecot_urlauth.url.token import verify
 from dovecot_urlauth.wire.fetch import LITERAL_END, no_line, ok_line
-from dovecot_urlauth.wire.value import record
 from dovecot_urlauth.worker.userdb import LookupFailed
 
 TYPE_CHECKING = False
@@ -38,7 +38,7 @@ URLAUTH = b";urlauth="
 UNVERIFIED = "URLAUTH verification failed"
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Reply:
     """The first line, and the ``chunks`` that follow with their end; None when nothing follows."""
 

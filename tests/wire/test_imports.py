@@ -13,7 +13,17 @@ import dovecot_urlauth.wire
 
 ROOM = Path(dovecot_urlauth.wire.__file__).parent
 MODULES = sorted(path.stem for path in ROOM.glob("*.py") if path.stem != "__init__")
-ALLOWED = {"__future__", "binascii", "struct", "sys", "collections.abc", "dataclasses", "enum", "typing"}
+ALLOWED = {
+    "dovecot_urlauth.start.frozen",
+    "__future__",
+    "binascii",
+    "struct",
+    "sys",
+    "collections.abc",
+    "dataclasses",
+    "enum",
+    "typing",
+}
 ONLY_FOR_TYPES = {"collections.abc", "dataclasses", "enum", "typing"}
 EXPENSIVE = {
     "dataclasses",

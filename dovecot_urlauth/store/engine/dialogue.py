@@ -6,11 +6,11 @@ whose place nobody knows, so the engine is killed and the session is over.
 
 from __future__ import annotations
 
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.engine.imap_process import Command, EngineProcess
 from dovecot_urlauth.store.errors import StoreFailure
 from dovecot_urlauth.wire.imapdialogue import Event, ImapDialogue, Piece, Status
 from dovecot_urlauth.wire.lines import ProtocolError
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ ANSWER_SECONDS = 120.0
 """Seconds of silence that end a session: a huge mailbox with a cold index, or a lock, may take its time."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Answer:
     """All events that a command without content brought, and its tagged response."""
 

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import os
 
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.engine.imap_process import CONFIG_FD, Command
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ KEPT_VARIABLES = (b"TZ", b"DOVECOT_HOSTNAME", b"DOVECOT_HOSTDOMAIN")
 """Variables of ours that the engine gets too; without the host names it asks the DNS for them."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class EngineStart:
     """A way to start the engine for any user.
 

@@ -15,9 +15,9 @@ from select import EPOLLIN, epoll
 from time import monotonic, sleep
 
 from dovecot_urlauth.service.loop import TimedOut
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.engine.program import path_of, unreadable_copy
 from dovecot_urlauth.store.errors import StoreFailure
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class EngineGone(StoreFailure):
     """The engine has ended, and not because we wanted it to."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Command:
     """What is executed, and the file that holds the configuration, if it does."""
 

@@ -6,14 +6,14 @@ Matches list/mailbox-list-maildir.c (Maildir++) and list/mailbox-list-fs.c in li
 from __future__ import annotations
 
 from dovecot_urlauth.config.mail_location import FS, MAILDIRPP, SEPARATORS, Location
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.native.names import NameRules
-from dovecot_urlauth.wire.value import record
 
 INBOX = b"INBOX"
 MAILDIR_DIRECTORIES = (b"cur", b"new", b"tmp")
 
 
-@record(frozen=True, slots=True)
+@frozen
 class Place:
     """A directory: a root that the settings name, and the steps below it, each to be distrusted."""
 
@@ -21,7 +21,7 @@ class Place:
     steps: tuple[bytes, ...]
 
 
-@record(frozen=True, slots=True)
+@frozen
 class MailboxPlaces:
     """Where the parts of one mailbox are; often all three are the same."""
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused
-from dovecot_urlauth.wire.value import record
 
 NAME_LIMIT = 4096
 """Bytes; longer names cannot be paths (PATH_MAX)."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class NameRules:
     """How one namespace's mail store writes names."""
 

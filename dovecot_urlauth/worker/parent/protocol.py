@@ -29,8 +29,8 @@ from __future__ import annotations
 import struct
 
 from dovecot_urlauth.service.sockets import CREDENTIALS, PeerCredentials
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.wire.control import access_line, parse_access
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,14 +65,14 @@ NAMES = {
 _LENGTH = struct.Struct("=H")
 
 
-@record(frozen=True, slots=True)
+@frozen
 class GivenConnection:
     """A connection of imap-urlauth that nobody has read from."""
 
     peer: PeerCredentials
 
 
-@record(frozen=True, slots=True)
+@frozen
 class GivenClient:
     """A client that has said USER."""
 

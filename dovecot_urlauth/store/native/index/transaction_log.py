@@ -10,8 +10,8 @@ from __future__ import annotations
 from struct import Struct
 from struct import error as StructError
 
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import Unsupported
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ LIMIT_LOG = 16 * 1024 * 1024
 """Bytes of log that are replayed; Dovecot rotates at 1 MiB unless one transaction is larger."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class LogHeader:
     """The file's place in the sequence of logs."""
 

@@ -7,8 +7,8 @@ over byte offsets.  A file that breaks its own order is read line by line; Dovec
 
 from __future__ import annotations
 
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import StoreFailure, Unsupported
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ LIMIT_SCAN = 256 * 1024 * 1024
 DIGITS = b"0123456789"
 
 
-@record(frozen=True, slots=True)
+@frozen
 class UidlistHeader:
     """The first line."""
 
@@ -39,7 +39,7 @@ class UidlistHeader:
     """Bytes of the line with its LF."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class UidlistEntry:
     """One message's line."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import posix
 import socket
 
 import pytest
 
-from dovecot_urlauth.service.ahead import call, serves_one_waiting_client, still_there
+from dovecot_urlauth.start.preconnect import preconnect, serves_one_waiting_client, still_there
 
 
 @pytest.mark.parametrize(
@@ -23,7 +22,7 @@ from dovecot_urlauth.service.ahead import call, serves_one_waiting_client, still
     ],
 )
 def test_only_a_process_started_for_its_one_client_calls(monkeypatch, environment, expected):
-    monkeypatch.setattr(posix, "environ", environment)
+    monkeypatch.setattr("dovecot_urlauth.start.preconnect.environ", environment)
     assert serves_one_waiting_client() is expected
 
 
@@ -32,7 +31,7 @@ def test_a_call_connects(tmp_path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
-        connection = call(path)
+        connection = preconnect(path)
         assert connection is not None
         assert connection.getpeername() == path.decode()
         assert not connection.getblocking()
@@ -41,10 +40,10 @@ def test_a_call_connects(tmp_path):
 
 def test_nobody_to_call(tmp_path):
     path = str(tmp_path / "next").encode()
-    assert call(path) is None
+    assert preconnect(path) is None
     with socket.socket(socket.AF_UNIX) as unheard:
         unheard.bind(path)
-        assert call(path) is None
+        assert preconnect(path) is None
 
 
 def test_a_full_backlog_is_not_waited_for(tmp_path):
@@ -52,9 +51,9 @@ def test_a_full_backlog_is_not_waited_for(tmp_path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(0)
-        first = call(path)
+        first = preconnect(path)
         assert first is not None
-        assert call(path) is None
+        assert preconnect(path) is None
         first.close()
 
 

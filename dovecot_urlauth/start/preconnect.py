@@ -1,21 +1,28 @@
-"""Calling the next stage ahead of our own imports, so that master starts it meanwhile, on another CPU.
+"""Connecting to the next stage before our own imports, so that master starts it meanwhile, on another CPU.
 
 Under stock service settings a process serves one client in its life, and master starts the next stage's process
 when somebody connects to its socket; starting takes that one as long as us.  Only modules that are part of the
 interpreter are used here: ``import os`` takes a quarter of the time that the interpreter itself needs.
 """
 
-import posix
-from _socket import AF_UNIX, MSG_PEEK, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, socket
+from dovecot_urlauth.start.cpython import AF_UNIX, MSG_PEEK, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from os import environb as environ
+else:
+    try:
+        from posix import environ
+    except ImportError:  # another Python than CPython 3.11 to 3.14
+        from os import environb as environ
 
 
 def serves_one_waiting_client() -> bool:
     """Whether master started this process because a client waits, and for that one only."""
-    environment = posix.environ
-    return environment.get(b"SERVICE_COUNT") == b"1" and environment.get(b"PROCESS_MIN_AVAIL", b"0") == b"0"
+    return environ.get(b"SERVICE_COUNT") == b"1" and environ.get(b"PROCESS_MIN_AVAIL", b"0") == b"0"
 
 
-def call(path: bytes) -> socket | None:
+def preconnect(path: bytes) -> socket | None:
     """A connection to the next stage's socket, None if it is not to be had at once; master's cwd is base_dir."""
     connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
     try:
@@ -27,10 +34,13 @@ def call(path: bytes) -> socket | None:
 
 
 def still_there(connection: socket) -> bool:
-    """Whether the called process has not hung up; what it may have said stays to be read."""
+    """Whether the next stage has not hung up; what it may have said stays to be read."""
     try:
         return connection.recv(1, MSG_PEEK) != b""
     except BlockingIOError:
         return True
     except OSError:
         return False
+
+
+__all__ = ["environ", "preconnect", "serves_one_waiting_client", "still_there"]
