@@ -1,6 +1,6 @@
 """imap-urlauth-login's start: everything that needs root or files comes before the chroot.
 
-The options are login-common/main.c's; ``-D``, ``-S`` and ``-R`` mean nothing to this service.
+The options are login-common/main.c's; ``-D`` and ``-S`` mean nothing to this service.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import select
 import sys
 
 from dovecot_urlauth.wire.logrecord import Severity, encode, encode_prefix
+from dovecot_urlauth.wire.readable import readable
 
 LOG_FD = 2
 LABELS = {
@@ -37,8 +38,9 @@ class LogPipe:
         self.sent_prefix: str | None = None
 
     def write(self, severity: Severity, text: str, prefix: str) -> None:
+        """One record; nothing in prefix or text can end it or forge another one."""
         if not self.to_master:
-            sys.stderr.write(f"{prefix}{LABELS[severity]}{text}\n")
+            sys.stderr.write(f"{readable(prefix)}{LABELS[severity]}{readable(text)}\n")
             sys.stderr.flush()
             return
         pid = os.getpid()

@@ -5,11 +5,21 @@ Master passes none of its own: what is there was written behind ``executable =``
 
 from __future__ import annotations
 
-from dovecot_urlauth.service.run import EXIT_FATAL, Fatal
+from dovecot_urlauth.service.run import EXIT_USAGE, Fatal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dovecot_urlauth.service.run import Start
+
+
+NOT_OBEYED = {
+    "c": "the configuration is the running Dovecot's",
+    "i": "the configuration is the running Dovecot's",
+    "o": "write the setting into the configuration, for this protocol",
+    "O": "the configuration is the running Dovecot's",
+    "R": "no raw logs are written",
+}
+"""Options of Dovecot's own services that would change what we do: to pass them over in silence would be wrong."""
 
 
 class Options:
@@ -30,11 +40,13 @@ class Options:
         return self._values.get(name, [default])[-1]
 
 
-def parse_options(start: Start, known: str) -> tuple[Options, list[str]]:
+def parse_options(
+    start: Start, known: str, known_long: tuple[str, ...] = ("sandbox",)
+) -> tuple[Options, list[str]]:
     """Return the options (``"yes"`` for a flag) and the remaining arguments.
 
-    ``known`` is getopt's option string.  ``--store=x`` style long options appear under their name.
-    Raises Fatal for an unknown option.
+    ``known`` is getopt's option string.  ``known_long`` names the options that are written like ``--store=x``.
+    Raises Fatal for an unknown option, and for one that is known but cannot be obeyed.
     """
     options = Options()
     pending = list(start.arguments)
@@ -43,7 +55,11 @@ def parse_options(start: Start, known: str) -> tuple[Options, list[str]]:
         if argument == "--":
             break
         if argument.startswith("--"):
-            name, _, value = argument[2:].partition("=")
+            name, equals, value = argument[2:].partition("=")
+            if name not in known_long:
+                raise Fatal(f"Unknown argument: {argument}", EXIT_USAGE)
+            if not equals:
+                raise Fatal(f"Missing value for argument: {argument}", EXIT_USAGE)
             options.add(name, value)
             continue
         _take_letters(argument[1:], known, options, pending)
@@ -55,11 +71,13 @@ def _take_letters(letters: str, known: str, options: Options, pending: list[str]
         letter, letters = letters[0], letters[1:]
         at = known.find(letter)
         if at < 0 or letter == ":":
-            raise Fatal(f"Unknown argument: -{letter}", EXIT_FATAL)
+            raise Fatal(f"Unknown argument: -{letter}", EXIT_USAGE)
+        if letter in NOT_OBEYED:
+            raise Fatal(f"Argument not supported: -{letter} ({NOT_OBEYED[letter]})", EXIT_USAGE)
         if known[at + 1 : at + 2] != ":":
             options.add(letter, "yes")
             continue
         if not letters and not pending:
-            raise Fatal(f"Missing value for argument: -{letter}", EXIT_FATAL)
+            raise Fatal(f"Missing value for argument: -{letter}", EXIT_USAGE)
         options.add(letter, letters or pending.pop(0))
         return

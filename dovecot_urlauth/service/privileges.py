@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from dovecot_urlauth.service.libc import PR_GET_NO_NEW_PRIVS, PR_SET_NO_NEW_PRIVS, prctl
+from dovecot_urlauth.service.libc import PR_GET_NO_NEW_PRIVS, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, prctl
 from dovecot_urlauth.start.frozen import frozen
 
 TYPE_CHECKING = False
@@ -34,13 +34,26 @@ class Identity:
 def drop_privileges(identity: Identity) -> None:
     """Become ``identity`` for good. Raises PrivilegesKept.
 
-    A process that is not root may only "become" who it is already.
+    A process that is not root may only "become" who it is already.  Afterwards no process of the same user can
+    look into this one's memory: the user's own programs run under the same uid.
     """
     if identity.uid == 0:
         raise PrivilegesKept("We couldn't drop root privileges: the wanted user is root")
-    if os.getuid() != 0 and os.geteuid() != 0:
-        _verify(identity)
-        return
+    _close_memory()  # now as well: what it takes may not be found behind the chroot
+    if os.getuid() == 0 or os.geteuid() == 0:
+        _change(identity)
+    _verify(identity)
+    _close_memory()
+
+
+def _close_memory() -> None:
+    try:
+        prctl(PR_SET_DUMPABLE, 0)
+    except OSError as error:
+        raise PrivilegesKept(f"prctl(PR_SET_DUMPABLE) failed: {error}") from error
+
+
+def _change(identity: Identity) -> None:
     try:
         os.setresgid(identity.gid, identity.gid, identity.gid)
         os.setgroups(identity.groups)
@@ -50,8 +63,8 @@ def drop_privileges(identity: Identity) -> None:
             os.chdir(b"/")
         os.setresuid(identity.uid, identity.uid, identity.uid)
     except OSError as error:
-        raise PrivilegesKept(f"We couldn't drop root privileges: {error.strerror}") from error
-    _verify(identity)
+        where = f"chroot({os.fsdecode(identity.chroot)}): " if identity.chroot and error.filename else ""
+        raise PrivilegesKept(f"We couldn't drop root privileges: {where}{error.strerror}") from error
 
 
 def drop_to_restrictions(restrictions: Restrictions) -> None:

@@ -25,6 +25,9 @@ EXIT_OK = 0
 EXIT_USAGE = 64
 EXIT_FATAL = 89
 
+PACKAGE = os.path.dirname(os.path.dirname(__file__)) + "/"
+PLACES_SHOWN = 4
+
 
 class Fatal(Exception):
     """The process cannot go on: the text is logged as fatal, the status given to master."""
@@ -84,7 +87,11 @@ def describe(error: BaseException) -> str:
     frame = error.__traceback__
     while frame is not None:
         code = frame.tb_frame.f_code
-        places.append(f"{os.path.basename(code.co_filename)}:{frame.tb_lineno} ({code.co_name})")
+        places.append(f"{_short_name(code.co_filename)}:{frame.tb_lineno} ({code.co_name})")
         frame = frame.tb_next
-    text = str(error).replace("\n", " ")
-    return f"{type(error).__name__}: {text} at {' < '.join(reversed(places[-4:]))}"
+    return f"{type(error).__name__}: {error} at {' < '.join(reversed(places[-PLACES_SHOWN:]))}"
+
+
+def _short_name(path: str) -> str:
+    """Room and file of one of ours, ``worker/session.py``, of others the file and its folder."""
+    return "/".join(path.removeprefix(PACKAGE).split("/")[-2:])

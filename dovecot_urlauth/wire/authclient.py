@@ -25,8 +25,9 @@ from __future__ import annotations
 import binascii
 
 from dovecot_urlauth.start.frozen import Enum, frozen
-from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError, shown
+from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError
 from dovecot_urlauth.wire.number import PID_MAX, UINT32_MAX, decimal
+from dovecot_urlauth.wire.readable import readable
 from dovecot_urlauth.wire.tabescape import escape, fields
 from dovecot_urlauth.wire.version import auth_version
 
@@ -140,7 +141,7 @@ class AuthClient(LineProtocol):
     def _read_version(self, line: bytes) -> None:
         version = auth_version(line)
         if version is None or version[0] != MAJOR:
-            raise ProtocolError(f"Auth server sent invalid version line: {shown(line)}")
+            raise ProtocolError(f"Auth server sent invalid version line: {readable(line)}")
         self.state = State.HANDSHAKE
 
     def _read_handshake(self, line: bytes) -> Ready | None:
@@ -190,10 +191,10 @@ class AuthClient(LineProtocol):
         word, *rest = fields(line) or [b""]
         build = _REPLIES.get(word)
         if build is None:
-            raise ProtocolError(f"Auth server sent unknown response: {shown(word)}")
+            raise ProtocolError(f"Auth server sent unknown response: {readable(word)}")
         request_id = decimal(rest[0]) if rest else None
         if request_id is None:
-            raise ProtocolError(f"BUG: Authentication server sent broken {shown(word)} line")
+            raise ProtocolError(f"BUG: Authentication server sent broken {readable(word)} line")
         if not 0 < request_id <= self._last_id:
             raise ProtocolError(f"BUG: Authentication server sent unknown id {request_id}")
         if word == b"CANCELLED":

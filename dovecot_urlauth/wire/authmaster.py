@@ -24,8 +24,9 @@ from __future__ import annotations
 import binascii
 
 from dovecot_urlauth.start.frozen import Enum, frozen
-from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError, quoted, shown
+from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError
 from dovecot_urlauth.wire.number import PID_MAX, decimal
+from dovecot_urlauth.wire.readable import quoted, readable
 from dovecot_urlauth.wire.tabescape import fields, join
 from dovecot_urlauth.wire.version import auth_version
 
@@ -116,7 +117,7 @@ class AuthMaster(LineProtocol):
     def _read_version(self, line: bytes) -> None:
         version = auth_version(line)
         if version is None:
-            raise ProtocolError(f"didn't reply with a valid VERSION line: {shown(line)}")
+            raise ProtocolError(f"didn't reply with a valid VERSION line: {readable(line)}")
         if version[0] != MAJOR:
             raise ProtocolError(
                 f"Socket supports major version {version[0]}, but we support only {MAJOR} "
@@ -128,7 +129,7 @@ class AuthMaster(LineProtocol):
         word, *rest = fields(line) or [b""]
         pid = decimal(rest[0], PID_MAX) if rest and word == b"SPID" else None
         if pid is None:
-            raise ProtocolError(f"Authentication server didn't send valid SPID as expected: {shown(line)}")
+            raise ProtocolError(f"Authentication server didn't send valid SPID as expected: {readable(line)}")
         self.state = State.OPEN
         return ServerHello(pid)
 
@@ -140,7 +141,7 @@ class AuthMaster(LineProtocol):
         request_id = decimal(rest[0]) if rest else None
         event = build(request_id, rest[1:]) if request_id is not None else None
         if event is None:
-            raise ProtocolError(f"Auth server sent invalid {shown(word)} reply: {quoted(line)}")
+            raise ProtocolError(f"Auth server sent invalid {readable(word)} reply: {quoted(line)}")
         return event
 
 

@@ -25,7 +25,8 @@ or fatal.
 from __future__ import annotations
 
 from dovecot_urlauth.start.frozen import Enum, frozen
-from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError, quoted, shown
+from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError
+from dovecot_urlauth.wire.readable import quoted, readable
 from dovecot_urlauth.wire.tabescape import fields, join
 from dovecot_urlauth.wire.version import is_version, version_fault, version_line
 
@@ -244,7 +245,7 @@ def _check_version_2_3(line: bytes, peer: str) -> None:
     if not is_version(line, PROTOCOL, MAJOR):
         raise ProtocolError(
             "imap-urlauth-worker client not compatible with this server (mixed old and new binaries?) "
-            + shown(line),
+            + readable(line),
             "Control session aborted: Version mismatch",
         )
 

@@ -21,7 +21,8 @@ parameters, a line above the limit.  (imap-urlauth-worker.c, imap-urlauth-worker
 from __future__ import annotations
 
 from dovecot_urlauth.start.frozen import Enum, frozen
-from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError, quoted
+from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError
+from dovecot_urlauth.wire.readable import quoted
 from dovecot_urlauth.wire.tabescape import escape, fields
 
 TYPE_CHECKING = False

@@ -18,8 +18,9 @@ Fatal besides: any byte while no answer is due, a literal without its LF.
 from __future__ import annotations
 
 from dovecot_urlauth.start.frozen import Enum, frozen
-from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError, quoted
+from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError
 from dovecot_urlauth.wire.number import UINT64_MAX, decimal
+from dovecot_urlauth.wire.readable import quoted
 from dovecot_urlauth.wire.tabescape import fields
 from dovecot_urlauth.wire.version import version_fault
 

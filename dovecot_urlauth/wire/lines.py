@@ -22,9 +22,6 @@ protocol names its limit.
 
 from __future__ import annotations
 
-QUOTED_BYTES = 80  # how much of a peer's input Dovecot shows in a log line
-_ELLIPSIS = "..."
-
 
 class ProtocolError(Exception):
     """The peer broke the protocol: log ``texts``, close the connection.
@@ -113,22 +110,4 @@ class LineProtocol:
         return self._lines.rest()
 
 
-def shown(data: bytes) -> str:
-    """A peer's bytes as log text, complete; bytes that are not UTF-8 survive as surrogates."""
-    return data.decode("utf-8", "surrogateescape")
-
-
-def quoted(data: bytes, limit: int = QUOTED_BYTES) -> str:
-    """A peer's bytes as log text of at most ``limit`` bytes, made harmless.
-
-    As Dovecot's str_sanitize: control characters become ``?``, so does what is not UTF-8, and a text that
-    had to be cut ends in three dots.
-    """
-    head = data[:limit].decode("utf-8", "replace").replace("\ufffd", "?")
-    text = "".join("?" if char < " " or "\x7f" <= char <= "\x9f" else char for char in head)
-    if len(data) <= limit:
-        return text
-    return text.encode()[: limit - len(_ELLIPSIS)].decode("utf-8", "ignore") + _ELLIPSIS
-
-
-__all__ = ["LineBuffer", "LineProtocol", "ProtocolError", "quoted", "shown"]
+__all__ = ["LineBuffer", "LineProtocol", "ProtocolError"]

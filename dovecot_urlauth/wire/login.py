@@ -18,8 +18,9 @@ from __future__ import annotations
 import binascii
 
 from dovecot_urlauth.start.frozen import Enum, frozen
-from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError, shown
+from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError
 from dovecot_urlauth.wire.number import PID_MAX, decimal
+from dovecot_urlauth.wire.readable import readable
 from dovecot_urlauth.wire.tabescape import fields
 from dovecot_urlauth.wire.version import is_version, version_line
 
@@ -94,7 +95,7 @@ class LoginProtocol(LineProtocol):
 def _read_version(line: bytes) -> VersionReceived:
     if not is_version(line, PROTOCOL, MAJOR):
         raise LoginRejected(
-            "IMAP URLAUTH client not compatible with this server (mixed old and new binaries?) " + shown(line),
+            "IMAP URLAUTH client not compatible with this server (mixed old and new binaries?) " + readable(line),
             reason="Version mismatch",
         )
     return VersionReceived()
@@ -106,12 +107,12 @@ def _read_auth(line: bytes) -> AuthRequest:
     # auth separates the fields of its answer by NUL: a NUL inside one would shift all that follow.
     if pid is None or any(b"\0" in field for field in parts):
         raise LoginRejected(
-            f"IMAP URLAUTH client sent unexpected AUTH input: {shown(line)}", reason="Unexpected input"
+            f"IMAP URLAUTH client sent unexpected AUTH input: {readable(line)}", reason="Unexpected input"
         )
     service, user, session, token = parts[1], parts[3], parts[4], parts[5]
     if service not in SERVICES:
         raise LoginRejected(
-            f"IMAP URLAUTH accessed from inappropriate service: {shown(service)}", reason="Unexpected input"
+            f"IMAP URLAUTH accessed from inappropriate service: {readable(service)}", reason="Unexpected input"
         )
     return AuthRequest(service, pid, user, session, token)
 

@@ -1,6 +1,6 @@
 r"""Log records: what a service process writes to fd 2 for Dovecot's log process.
 
-A record is one line, or several when its text is long or has several lines (lib/failures.c)::
+A record is one line, or several when its text is long (lib/failures.c)::
 
     0x01  type  pid in decimal  SP  text  LF
 
@@ -8,13 +8,14 @@ A record is one line, or several when its text is long or has several lines (lib
     \x01\x026221 Logged in: user=<bob>, ...\n       one record at severity info
 
 The pipe is shared by all processes of the service, so each line must go out in one atomic write and may not
-exceed PIPE_BUF.  A bare LF inside a text would start a line without a head, which the log process takes for
-an error of its own: each line of a text therefore gets its own head, as Dovecot 2.4 does.
+exceed PIPE_BUF.  Whatever the text holds, it is made readable here: a LF of a client would start a line that
+nobody wrote, a NUL would hide the rest of the line from the log process, which reads C strings.
 """
 
 from __future__ import annotations
 
 from dovecot_urlauth.start.frozen import Enum
+from dovecot_urlauth.wire.readable import readable
 
 RECORD_LIMIT = 4096  # PIPE_BUF: head, text and LF
 _OPTION = 0x08
@@ -32,30 +33,17 @@ class Severity(Enum):
 
 
 def encode(severity: Severity, pid: int, text: str) -> list[bytes]:
-    """The record as lines to be written with one ``write`` each; empty lines of the text are left out."""
+    """The record as lines to be written with one ``write`` each."""
     head = b"\x01%c%d " % (severity.value, pid)
     room = RECORD_LIMIT - len(head) - 1
-    lines = [line for line in _bytes(text).split(b"\n") if line] or [b""]
-    return [
-        b"%s%s\n" % (head, line[start : start + room])
-        for line in lines
-        for start in range(0, max(len(line), 1), room)
-    ]
+    line = readable(text).encode()
+    return [b"%s%s\n" % (head, line[start : start + room]) for start in range(0, max(len(line), 1), room)]
 
 
 def encode_prefix(pid: int, prefix: str) -> bytes:
     """The line that sets the log prefix of a process, cut to one record if need be."""
     head = b"\x01%c%d prefix=" % (_OPTION, pid)
-    return b"%s%s\n" % (head, _bytes(prefix).replace(b"\n", b" ")[: RECORD_LIMIT - len(head) - 1])
-
-
-def _bytes(text: str) -> bytes:
-    try:
-        data = text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # surrogates that did not come from bytes
-        data = text.encode("utf-8", "surrogatepass")
-    # The log process reads C strings: a NUL would hide the rest of the line.
-    return data.replace(b"\0", b"?")
+    return b"%s%s\n" % (head, readable(prefix).encode()[: RECORD_LIMIT - len(head) - 1])
 
 
 __all__ = ["RECORD_LIMIT", "Severity", "encode", "encode_prefix"]

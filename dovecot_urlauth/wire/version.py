@@ -8,8 +8,8 @@ exist in Dovecot: lib/master-service.c (``version_string_verify``) only says yes
 
 from __future__ import annotations
 
-from dovecot_urlauth.wire.lines import shown
 from dovecot_urlauth.wire.number import decimal
+from dovecot_urlauth.wire.readable import readable
 from dovecot_urlauth.wire.tabescape import fields
 
 
@@ -33,13 +33,13 @@ def version_fault(line: bytes, name: bytes, major: int) -> str | None:
     """What 2.4 logs, behind the connection's name, about a line that is not this VERSION; None if it is."""
     parts = fields(line)
     if len(parts) < 4 or parts[0] != b"VERSION":
-        return f"didn't reply with a valid VERSION line: {shown(line)}"
+        return f"didn't reply with a valid VERSION line: {readable(line)}"
     if parts[1] != name:
-        wanted, got = shown(name), shown(parts[1])
+        wanted, got = readable(name), readable(parts[1])
         return f"Received wrong socket type. We want '{wanted}', but received '{got}' (wrong socket path?)"
     theirs, minor = decimal(parts[2]), decimal(parts[3])
     if theirs is None or minor is None:
-        return f"didn't reply with a valid VERSION line: {shown(line)}"
+        return f"didn't reply with a valid VERSION line: {readable(line)}"
     if theirs != major:
         return f"Socket supports major version {theirs}, but we support only {major} (mixed old and new binaries?)"
     return None

@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
 
 
 def serve(start: Start) -> int:
-    options, arguments = parse_options(start, OPTIONS)
+    options, arguments = parse_options(start, OPTIONS, ("store", "sandbox"))
     mode = options.last("store", STORE_MODES[0])
     if mode not in STORE_MODES:
         raise Fatal(f"Unknown argument: --store={mode}", EXIT_USAGE)

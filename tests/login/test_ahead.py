@@ -71,8 +71,9 @@ def test_there_may_be_none():
 )
 def test_whom_login_calls(monkeypatch, environment, arguments, called):
     calls = []
-    monkeypatch.setattr("posix.environ", environment)
-    monkeypatch.setattr(main, "call", calls.append)
+    monkeypatch.setattr("dovecot_urlauth.start.preconnect.environ", environment)
+    monkeypatch.setattr(main, "environ", environment)
+    monkeypatch.setattr(main, "preconnect", calls.append)
     monkeypatch.setattr("dovecot_urlauth.service.run.run", lambda argv, name, stage: 0)
     assert main.main(["imap-urlauth-login", *arguments]) == 0
     assert calls == ([called] if called else [])

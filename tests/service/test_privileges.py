@@ -9,6 +9,7 @@ import pytest
 
 from dovecot_urlauth.service import privileges
 from dovecot_urlauth.service.environment import Restrictions
+from dovecot_urlauth.service.libc import PR_SET_DUMPABLE, prctl
 from dovecot_urlauth.service.privileges import (
     Identity,
     PrivilegesKept,
@@ -19,6 +20,7 @@ from dovecot_urlauth.service.privileges import (
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root has privileges to give up")
 
+PR_GET_DUMPABLE = 3
 ALICE = Identity(uid=5001, gid=5001, groups=(5001, 5100))
 
 
@@ -117,3 +119,26 @@ def test_masters_restrictions(tmp_path):
 
 def test_no_restriction_changes_nothing():
     assert in_child(lambda: (drop_to_restrictions(Restrictions()), os.getuid())[1]) == 0
+
+
+def test_nobody_may_look_into_the_memory_of_who_gave_root_up():
+    """Not even a program of the same user: without this, ptrace and /proc/PID/mem are open to it."""
+
+    def action():
+        drop_privileges(ALICE)
+        dropped = prctl(PR_GET_DUMPABLE)
+        # as after an exec, or in a process that was never root
+        prctl(PR_SET_DUMPABLE, 1)
+        drop_privileges(ALICE)
+        return dropped, prctl(PR_GET_DUMPABLE)
+
+    assert in_child(action) == (0, 0)
+
+
+def test_a_chroot_that_is_missing_is_named():
+    def action():
+        drop_privileges(Identity(uid=5001, gid=5001, groups=(5001,), chroot=b"/nowhere/token-login"))
+
+    assert str(in_child(action)) == (
+        "We couldn't drop root privileges: chroot(/nowhere/token-login): No such file or directory"
+    )

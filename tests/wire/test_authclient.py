@@ -13,6 +13,7 @@ from dovecot_urlauth.wire.authclient import (
     Ready,
     State,
 )
+from dovecot_urlauth.wire.readable import readable
 from tests.wire.feeding import same_in_pieces
 
 COOKIE = "957fa8fd44d2bcaa4e79fb08d01f0278"
@@ -106,7 +107,7 @@ def test_broken_handshakes(hello: bytes, text: str) -> None:
     events, error = same_in_pieces(_client(), hello)
     assert events == []
     assert error is not None
-    assert error.texts == (text,)
+    assert error.texts == (readable(text),)
 
 
 def _fail(code: bytes = b"", reason: bytes = b"", user: bytes = b"", **fields: bytes) -> AuthFail:

@@ -14,6 +14,7 @@ from dovecot_urlauth.wire.authmaster import (
     State,
     UserReply,
 )
+from dovecot_urlauth.wire.readable import readable
 from tests.wire.feeding import same_in_pieces
 
 HELLO = b"VERSION\t1\t4\nSPID\t6204\n"
@@ -113,7 +114,7 @@ INVALID = [
 def test_invalid(data: bytes, text: str) -> None:
     _, error = same_in_pieces(_master, data)
     assert error is not None
-    assert error.texts == (text,)
+    assert error.texts == (readable(text),)
 
 
 def test_states() -> None:

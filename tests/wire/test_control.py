@@ -27,6 +27,7 @@ from dovecot_urlauth.wire.control import (
     parse_access,
 )
 from dovecot_urlauth.wire.lines import ProtocolError
+from dovecot_urlauth.wire.readable import readable
 from tests.wire.feeding import same_in_pieces, summary
 
 FD_FIRST, VERSION_FIRST = ControlOrder
@@ -135,7 +136,7 @@ def test_fd_first_where_version_is_due() -> None:
     events, error, _, surplus = serve(VERSION_FIRST, [(b"0", [9]), (VERSION, [])])
     assert events == []
     assert error is not None
-    assert error[0][0] == f"{PEER}: didn't reply with a valid VERSION line: 0{VERSION.decode().rstrip()}"
+    assert error[0][0] == f"{PEER}: didn't reply with a valid VERSION line: 0{readable(VERSION.rstrip())}"
     assert surplus == [9]
 
 
@@ -148,14 +149,14 @@ BAD_VERSIONS = [
     (
         b"VERSION\timap-urlauth\t2\t0\n",
         "imap-urlauth-worker client not compatible with this server (mixed old and new binaries?) "
-        "VERSION\timap-urlauth\t2\t0",
+        "VERSION?imap-urlauth?2?0",
         f"{PEER}: Received wrong socket type. We want 'imap-urlauth-worker', but received 'imap-urlauth' "
         "(wrong socket path?)",
     ),
     (
         b"VERSION\timap-urlauth-worker\t1\t0\n",
         "imap-urlauth-worker client not compatible with this server (mixed old and new binaries?) "
-        "VERSION\timap-urlauth-worker\t1\t0",
+        "VERSION?imap-urlauth-worker?1?0",
         f"{PEER}: Socket supports major version 1, but we support only 2 (mixed old and new binaries?)",
     ),
 ]

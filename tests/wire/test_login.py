@@ -18,6 +18,7 @@ from dovecot_urlauth.wire.login import (
     peer_mismatch,
     token_response,
 )
+from dovecot_urlauth.wire.readable import readable
 from tests.wire.feeding import same_in_pieces
 
 VERSION = b"VERSION\timap-urlauth\t2\t0\n"
@@ -68,7 +69,7 @@ def test_bad_version(line: bytes) -> None:
     events, error = same_in_pieces(_login, line + b"\n" + AUTH)
     assert events == []
     assert isinstance(error, LoginRejected)
-    assert error.texts == (INCOMPATIBLE + line.decode(),)
+    assert error.texts == (INCOMPATIBLE + readable(line),)
     assert error.reason == "Version mismatch"
 
 
@@ -98,7 +99,7 @@ def test_bad_auth(line: bytes, text: str) -> None:
     events, error = same_in_pieces(_login, VERSION + line + b"\n")
     assert events == [VersionReceived()]
     assert isinstance(error, LoginRejected)
-    assert error.texts == (text,)
+    assert error.texts == (readable(text),)
     assert error.reason == "Unexpected input"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dovecot_urlauth.wire import authclient, authmaster, control, fetch, handoff, lines, login, logrecord
+from dovecot_urlauth.wire import authclient, authmaster, control, fetch, handoff, login, logrecord, readable
 from dovecot_urlauth.wire.tabescape import escape
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "PROTOCOL.md").read_text("utf-8")
@@ -22,7 +22,7 @@ STATES = [
     ("Fetch", fetch.State),
 ]
 LIMITS = [
-    ("Letters", lines.QUOTED_BYTES),
+    ("Letters", readable.QUOTED_BYTES),
     ("Login", login.LINE_LIMIT),
     ("Auth client", authclient.LINE_LIMIT),
     ("Hand-off", handoff.DATA_LIMIT),
