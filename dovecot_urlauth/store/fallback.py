@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.message.fetch import Request
     from dovecot_urlauth.service.loop import Loop
     from dovecot_urlauth.store.engine.engine_start import EngineStart
+    from dovecot_urlauth.store.engine.imap_process import Command
     from dovecot_urlauth.store.store import Delivery, Mailbox, Store
 
 AUTO = "auto"
@@ -39,49 +40,37 @@ def open_store(
 ) -> Store:
     """The store for ``account``; ``log`` is told which and why, at debug level.
 
-    ``engine_started()`` is called with every engine, from which on a session may have to wait for another one.
-    Raises StoreFailure when ``mode`` is ``native`` and the native store does not understand the settings.
+    To be called as root, before the process becomes the user: an engine that has to find out about the user by
+    itself is started here, for it may need root's rights to ask, and a chroot does not hold its program.  Nothing
+    else is opened.  ``engine_started()`` is called with every engine, from which on a session may have to wait for
+    another one.  Raises StoreFailure when ``mode`` is ``native`` and the native store does not understand the
+    settings.
     """
 
-    def start_engine(reason: str) -> Store:
+    def start_engine(command: Command, reason: str) -> Store:
         from dovecot_urlauth.store.engine.engine import EngineStore
 
         log(f"store: dovecot: {reason}")
-        store = EngineStore(engine, account.name, log, loop, account.settings)
+        store = EngineStore(account.name, command, log, loop)
         store.start()
         engine_started()
         return store
 
-    def refuse(reason: str) -> Store:
-        raise StoreFailure(f"store: native: {reason}")
+    def fall_back(reason: str) -> Store:
+        if mode == NATIVE:
+            raise StoreFailure(f"store: native: {reason}")
+        return start_engine(engine.told(account), reason)
 
     if mode == DOVECOT:
-        return start_engine("--store=dovecot")
-    fall_back = refuse if mode == NATIVE else start_engine
+        return start_engine(engine.asking(account.name, account.settings), "--store=dovecot")
     try:
         native = NativeStore(native_settings(account, dialect), loop)
     except UnsupportedSetting as error:
-        return fall_back(error.reason)
+        if mode == NATIVE:
+            raise StoreFailure(f"store: native: {error.reason}") from None
+        return start_engine(engine.asking(account.name, account.settings), error.reason)
     log("store: native")
     return ChosenStore(native, fall_back)
-
-
-def open_before_chroot(
-    account: MailUser, mode: str, engine: EngineStart, loop: Loop, log: Callable[[str], None]
-) -> Store | None:
-    """The store of a user who lives in a chroot, while the process is still outside and root.
-
-    The engine's program is not inside, so it is started here; it asks the userdb, enters the chroot and gives
-    root up by itself, as for a login.  None in mode ``native``, whose store opens inside.
-    """
-    if mode == NATIVE:
-        return None
-    from dovecot_urlauth.store.engine.engine import EngineStore
-
-    log("store: dovecot: chroot")
-    store = EngineStore(engine, account.name, log, loop, account.settings)
-    store.start()
-    return store
 
 
 class ChosenStore:

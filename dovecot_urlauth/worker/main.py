@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 
+from dovecot_urlauth.config.language import language_of
 from dovecot_urlauth.config.read import read_config_file, read_settings, receive_config_fd
 from dovecot_urlauth.config.wanted import TARGET_USER
 from dovecot_urlauth.dialect.dialect import ConfigSource
@@ -65,11 +66,12 @@ def _configure(start: Start, mode: str) -> WorkerConfig:
     if settings.flag("mail_debug"):
         start.log.pipe.debugging = True
     libexec_dir = os.fsencode(settings.get("libexec_dir", LIBEXEC_DIR))
+    imported = language_of(start.dialect).imported_variables(settings)
     base_dir = settings.get("base_dir") or os.getcwd()
     return WorkerConfig(
         dialect=start.dialect,
         settings=settings,
-        engine=prepare_engine(start.dialect.generation, settings, libexec_dir, config_fd),
+        engine=prepare_engine(settings, libexec_dir, config_fd, imported),
         store_mode=mode,
         extra_groups=start.environment.restrictions.extra_groups,
         base_dir=os.fsencode(base_dir),

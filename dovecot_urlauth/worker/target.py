@@ -1,4 +1,4 @@
-"""From a name to the mail that may be read: who it is, found out as root; then root given up; then the store.
+"""From a name to the mail that may be read: who it is and which store, found out as root; then root given up.
 
 Whatever goes wrong, the client is told OK and each of its URLs NO: a NO to USER makes imap panic, and
 would say who exists.  Such a target has no store, and the process becomes nobody all the same.
@@ -14,7 +14,7 @@ from dovecot_urlauth.service.privileges import Identity, drop_privileges, forbid
 from dovecot_urlauth.start.digest import blake2b
 from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import StoreFailure
-from dovecot_urlauth.store.fallback import DOVECOT, open_before_chroot, open_store
+from dovecot_urlauth.store.fallback import DOVECOT, open_store
 from dovecot_urlauth.wire.tabescape import join
 from dovecot_urlauth.worker.link import KEY_SIZE
 from dovecot_urlauth.worker.userdb import LookupFailed
@@ -127,7 +127,7 @@ def _key_of(name: bytes, access: Access, reply: UserReply, account: Account, deb
 async def open_target(
     loop: Loop, user: TargetUser, config: WorkerConfig, log: Log, engine_started: Callable[[], None]
 ) -> OpenedTarget:
-    """Become the user for good, and open the store.  ``engine_started()`` is called whenever a store's engine is.
+    """Open the store, and become the user for good.  ``engine_started()`` is called whenever a store's engine is.
 
     Raises PrivilegesKept only.
     """
@@ -135,17 +135,13 @@ async def open_target(
     if account is None:
         return _nobody(user, config)
     try:
-        store = None
-        if account.chroot is not None:
-            store = open_before_chroot(account, config.store_mode, config.engine, loop, log.debug)
-        _become(account)
-        if store is None:
-            store = open_store(
-                account, config.dialect, config.store_mode, config.engine, loop, log.debug, engine_started
-            )
+        store = open_store(
+            account, config.dialect, config.store_mode, config.engine, loop, log.debug, engine_started
+        )
     except StoreFailure as error:
         log.error(f"Failed to lookup user {os.fsdecode(user.name)}: {error.text}")
         return _nobody(user, config)
+    _become(account)
     return OpenedTarget(user.name, account.settings, store, user.asked_for)
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19, DOVECOT_2_4_1, DOVECOT_2_4_2
 from dovecot_urlauth.message.fetch import Request
 from dovecot_urlauth.store.engine import engine
+from dovecot_urlauth.store.engine.engine_start import prepare_engine
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreFailure
 from dovecot_urlauth.store.fallback import ChosenStore, open_store
 from tests.store.user import KEY, SETTINGS_2_4, make_maildir, user, write_key
@@ -22,11 +24,15 @@ WHOLE = Request(section=b"", partial_offset=0, partial_size=None, body=True, bin
 MAILS = {3: b"a: b\n\nthree\n", 7: b"a: b\r\n\r\nseven"}
 
 
+ENGINE = prepare_engine(Settings({}), b"/lib", None)
+
+
 class FakeEngine:
     """Stands in for EngineStore."""
 
-    def __init__(self, start, name, log, loop, settings):
+    def __init__(self, name, command, log, loop):
         assert name == b"bob"
+        self.command = command
         self.opened = []
         self.started = False
 
@@ -59,7 +65,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def opened(who, dialect=DOVECOT_2_3_19, mode="auto"):
     said: list[str] = []
-    return open_store(who, dialect, mode, None, LOOP, said.append), said
+    return open_store(who, dialect, mode, ENGINE, LOOP, said.append), said
 
 
 def read(store):
@@ -164,7 +170,9 @@ def test_no_namespace_at_all(home):
 def test_chroot(home):
     bob = user(home)
     bob.chroot = b"/home"
-    assert opened(bob)[1] == ["store: dovecot: user has a chroot"]
+    store, said = opened(bob)
+    assert said == ["store: dovecot: user has a chroot"]
+    assert store.command.arguments[:3] == (b"imap", b"-u", b"bob")
 
 
 def test_mode_dovecot(home):
@@ -185,7 +193,9 @@ def test_one_odd_mailbox_goes_alone(home):
     assert wait(mailbox.key()) == b"engine's key"
     assert said == ["store: native", "store: dovecot: mailbox has no index yet"]
     assert content(open_mailbox(store, b"Sub"), 1) == b"sub"
-    assert open_mailbox(store, b"INBOX").opened == [(b"INBOX", 1000), (b"INBOX", 0)]
+    engine = open_mailbox(store, b"INBOX")
+    assert engine.opened == [(b"INBOX", 1000), (b"INBOX", 0)]
+    assert b"-u" not in engine.command.arguments
     store.close()
 
 

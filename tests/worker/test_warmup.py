@@ -42,7 +42,7 @@ def test_it_comes_as_far_as_the_token(name, monkeypatch):
     loop.run(warm_up(loop, SimpleNamespace(dialect=DIALECTS[name], engine=None), log))
     assert opened == [NOWHERE]
     assert "URLAUTH verification failed" in log.lines[-1]
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_nobody_can_be_meant():

@@ -27,9 +27,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dovecot_urlauth.config.settings import Settings
     from dovecot_urlauth.service.loop import Loop
-    from dovecot_urlauth.store.engine.engine_start import EngineStart
+    from dovecot_urlauth.store.engine.imap_process import Command
 
 KEY_ENTRY = b"/private/vendor/vendor.dovecot/imap-urlauth"
 KEY_DIGITS = 128
@@ -53,25 +52,24 @@ TEMPORARY = frozenset((b"SERVERBUG", b"INUSE", b"UNAVAILABLE", b"CORRUPTION", b"
 class EngineStore:
     """One target user's mail; the engine starts with the first mailbox, or with ``start``.
 
-    It is meant to be used with the user's rights, root given up for good.  For a user with a chroot, call
-    ``start`` as root before: Dovecot then changes root and user itself, and there is no second engine.
-    ``settings`` are the user's.  ``log`` gets the engine's own complaints, one line each.
+    ``command`` starts an engine for ``user``.  One that asks the userdb is started with ``start`` while we are
+    root: Dovecot then becomes the user, and changes root, by itself.  An engine that follows it is started with
+    the user's rights.  ``log`` gets the engine's own complaints, one line each.
     """
 
     def __init__(
         self,
-        start: EngineStart,
-        account_name: bytes,
+        user: bytes,
+        command: Command,
         log: Callable[[str], None],
         loop: Loop,
-        settings: Settings | None = None,
     ) -> None:
-        self.user = account_name
-        self._command = start.command(account_name, settings)
+        self.user = user
+        self._command = command
         self._log = log
         self._session: EngineSession | None = None
         self._loop = loop
-        self._again: Callable[[], EngineStore] = lambda: EngineStore(start, account_name, log, loop, settings)
+        self._again: Callable[[], EngineStore] = lambda: EngineStore(user, command, log, loop)
         self._is_used = False
 
     def start(self) -> None:

@@ -1,13 +1,17 @@
-"""How the engine is started: everything that only root can find out, found out before root is given up.
+"""How the engine is started: it never knows less than we do, and never has fewer rights than Dovecot's own has.
 
-``imap -u <user>`` asks auth-userdb about the user itself, so that all of the userdb's fields apply as in a
-login; auth answers a peer whose uid is the user's.  What it cannot read as that user is the configuration.
-Dovecot 2.3 takes it from the environment, as ``doveconf -e`` would leave it there: upper-case names and
-``DOVECONF_ENV``.  2.4 takes an open file, ``DOVECOT_CONFIG_FD``; its offset is shared by all who hold it, but
-Dovecot maps it and never seeks.  So neither doveconf (15-25 ms) nor a readable dovecot.conf is needed.
+Where native does not understand a user's settings, the engine is started while we are root, as Dovecot starts
+its own: ``imap -u <user>`` asks auth-userdb itself, so that all of the userdb's fields apply as in a login, and
+becomes the user itself, whatever says who that is (``mail_uid``, a chroot).  Later, and for a single mailbox of a
+user whose settings are understood, root is gone, and auth may answer nobody but root: the engine is then told
+everything, who it serves and what the userdb overrode, and asks nobody.
+
+Dovecot 2.3 takes its configuration from the environment, as ``doveconf -e`` would leave it there: upper-case
+names and ``DOVECONF_ENV``.  2.4 takes an open file, ``DOVECOT_CONFIG_FD``; its offset is shared by all who hold
+it, but Dovecot maps it and never seeks.  So neither doveconf (15-25 ms) nor a readable dovecot.conf is needed.
 
 Plugins that change nothing of what is read are left out, if all others are known: their start takes 3 ms, and
-last_login or fts would take note of a login that is none.
+last_login or fts would take note of a login that is none.  A raw log would have the mailbox key in it.
 
 2.3's configuration is what the stock worker sees, service imap-urlauth-worker: ``protocol imap { }`` does not
 apply to it, neither its mail_plugins nor anything else.  2.4's has everything, and ``imap`` picks what
@@ -18,13 +22,15 @@ from __future__ import annotations
 
 import os
 
-from dovecot_urlauth.start.frozen import frozen
+from dovecot_urlauth.config import plugins
 from dovecot_urlauth.store.engine.imap_process import CONFIG_FD, Command
+from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from dovecot_urlauth.config.mail_user import MailUser
     from dovecot_urlauth.config.settings import Settings
 
 OUR_HOST = b"localhost"
@@ -35,79 +41,102 @@ OPTIONS = (
     b"imap_urlauth_port=143",
     b"imap_metadata=yes",
     b"imap_fetch_failure=no-after",
+    b"rawlog_dir=",
 )
 """``-o`` settings; they win over the configuration and over the userdb."""
 
-NEEDED_PLUGINS = frozenset(
-    "acl charset_alias listescape mail_compress mail_crypt mail_filter mailbox_alias var_expand_crypt virtual"
-    " zlib".split()
-)
-"""Plugins that decide what is read, or whether it may be."""
-
-SPARED_PLUGINS = frozenset(
-    "fts fts_flatcurve fts_lucene fts_solr fts_squat imap_acl imap_filter_sieve imap_quota imap_sieve"
-    " imap_stats imap_zlib last_login lazy_expunge mail_log notify notify_status push_notification quota"
-    " quota_clone replication stats trash".split()
-)
-"""Plugins that commands of a mail client, changes or logins are for."""
-
-KEPT_VARIABLES = (b"TZ", b"DOVECOT_HOSTNAME", b"DOVECOT_HOSTDOMAIN")
+KEPT_VARIABLES = (b"TZ", b"DOVECOT_HOSTNAME", b"DOVECOT_HOSTDOMAIN", b"RESTRICT_SETEXTRAGROUPS")
 """Variables of ours that the engine gets too; without the host names it asks the DNS for them."""
 
+ASKS_USERDB = "userdb:"
+"""In a setting: a variable whose value only the userdb's answer has."""
 
-@frozen
+
+@record(frozen=True, slots=True)
 class EngineStart:
     """A way to start the engine for any user.
 
-    ``generation`` is ``"2.3"`` or ``"2.4"``; ``config_fd`` is 2.4's configuration, open in this process.
+    ``settings`` are those of all users; ``config_fd`` is 2.4's configuration, open in this process, None in 2.3.
     """
 
-    generation: str
     program: bytes
     environment: Mapping[bytes, bytes]
     config_fd: int | None
+    settings: Settings
 
-    def command(self, user: bytes, settings: Settings | None = None) -> Command:
-        """The command that starts the engine for ``user``, a name as the userdb gave it.
+    def asking(self, user: bytes, settings: Settings | None = None) -> Command:
+        """The command of an engine that asks the userdb about ``user``, a name as the userdb gave it.
 
         ``settings`` are the user's own, the userdb's overrides applied; they spare the engine some plugins.
         """
-        options: tuple[bytes, ...] = OPTIONS
-        plugins = None if settings is None else needed_plugins(settings.get("mail_plugins"))
-        if plugins is not None:
-            options = (*OPTIONS, b"mail_plugins=" + os.fsencode(plugins))
+        options = OPTIONS if settings is None else _options(settings)
+        return self._command((b"-u", user), options, self.environment)
+
+    def told(self, account: MailUser) -> Command:
+        """The command of an engine that asks nobody, to be started with the user's rights.
+
+        Some settings need the userdb's answer as it is; then the engine asks after all.
+        """
+        settings = account.settings
+        if any(ASKS_USERDB in settings.get(name) for name in settings):
+            return self.asking(account.name, settings)
+        home = account.home or b"/"
+        environment = {**self.environment, b"USER": account.name, b"HOME": home}
+        own = [b"mail_uid=%d" % account.uid, b"mail_gid=%d" % account.gid]
+        own.append(b"mail_home=" + home.replace(b"%", b"%%"))
+        if self.config_fd is None:
+            environment.update(_as_doveconf_does(settings))
+        else:
+            own += [_option(name, settings) for name in settings if self._is_overridden(name, settings)]
+        fixed = _options(settings)
+        names = {option.partition(b"=")[0] for option in fixed}
+        own = [option for option in own if option.partition(b"=")[0] not in names]
+        return self._command((), (*own, *fixed), environment)
+
+    def _is_overridden(self, name: str, settings: Settings) -> bool:
+        return name not in self.settings or self.settings.get(name) != settings.get(name)
+
+    def _command(
+        self, who: tuple[bytes, ...], options: tuple[bytes, ...], environment: Mapping[bytes, bytes]
+    ) -> Command:
         words = tuple(word for option in options for word in (b"-o", option))
-        return Command(self.program, (b"imap", b"-u", user, *words), self.environment, self.config_fd)
+        return Command(self.program, (b"imap", *who, *words), environment, self.config_fd)
 
 
 def prepare_engine(
-    generation: str,
     settings: Settings,
     libexec_dir: bytes,
     config_fd: int | None,
+    imported: Iterable[str] = (),
     variables: Mapping[bytes, bytes] = os.environb,
 ) -> EngineStart:
     """Makes an EngineStart.
 
-    ``settings`` are 2.3's explicit ones as the config service gives them (2.4 does not look at them);
-    ``config_fd`` is the file that 2.4's config service gave out; ``variables`` is our environment.
+    ``settings`` are the explicit ones as the config service gives them; ``config_fd`` is the file that 2.4's
+    gave out; ``imported`` are the names that ``import_environment`` has; ``variables`` is our environment.
     """
-    environment = {name: variables[name] for name in KEPT_VARIABLES if name in variables}
+    kept = {*KEPT_VARIABLES, *(os.fsencode(name) for name in imported)}
+    environment = {name: variables[name] for name in sorted(kept) if name in variables}
     # No statistics: the socket is not ours to write to once root is gone.
     environment[b"STATS_WRITER_SOCKET_PATH"] = b""
-    if generation == "2.3":
+    if config_fd is None:
         environment.update(_as_doveconf_does(settings))
     else:
         environment[b"DOVECOT_CONFIG_FD"] = str(CONFIG_FD).encode()
-    return EngineStart(generation, os.path.join(libexec_dir, b"imap"), environment, config_fd)
+    return EngineStart(os.path.join(libexec_dir, b"imap"), environment, config_fd, settings)
 
 
-def needed_plugins(mail_plugins: str) -> str | None:
-    """The plugins of a list that the engine needs; None if it has one that may need any of the others."""
-    plugins = mail_plugins.replace(",", " ").split()
-    if not NEEDED_PLUGINS | SPARED_PLUGINS >= set(plugins):
-        return None
-    return " ".join(plugin for plugin in plugins if plugin in NEEDED_PLUGINS)
+def _options(settings: Settings) -> tuple[bytes, ...]:
+    """Our own settings, and the plugins that this user's engine needs."""
+    configured = plugins.words(settings.get("mail_plugins"))
+    needed = plugins.needed_by_engine(configured)
+    if needed == configured:
+        return OPTIONS
+    return (*OPTIONS, b"mail_plugins=" + os.fsencode(" ".join(needed)))
+
+
+def _option(name: str, settings: Settings) -> bytes:
+    return os.fsencode(f"{name}={settings.get(name)}")
 
 
 def _as_doveconf_does(settings: Settings) -> dict[bytes, bytes]:

@@ -1,8 +1,8 @@
 """Dovecot's ``imap`` as a child process on three pipes.
 
-It runs as whoever we are by now: the target user, without a way back to root.  It gets stdin and stdout for
-the dialogue, stderr for its log, the configuration's descriptor where there is one, and nothing else of ours.
-What it logs has no header that Dovecot's log service could read, so it never meets our own stderr: its
+It runs as whoever we are when it starts: root, whom it leaves by itself, or the target user.  It gets stdin and
+stdout for the dialogue, stderr for its log, the configuration's descriptor where there is one, and nothing else of
+ours.  What it logs has no header that Dovecot's log service could read, so it never meets our own stderr: its
 complaints are handed to a callback, its informational lines are dropped.  Both outputs are waited for at once,
 through an epoll that holds the two: a log that nobody takes would stop the engine.
 """
@@ -134,6 +134,8 @@ class EngineProcess:
         try:
             os.kill(self.pid, SIGKILL)
             os.waitpid(self.pid, 0)
+        except PermissionError:
+            pass  # it was started by root and is not the user yet; it ends with its input
         except (ProcessLookupError, ChildProcessError):
             self.last_complaint = self.last_complaint or "somebody else has waited for it"
         self._forget()

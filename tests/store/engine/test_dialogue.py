@@ -14,7 +14,6 @@ import pytest
 from dovecot_urlauth.message.request import Request
 from dovecot_urlauth.store.engine.dialogue import EngineSession
 from dovecot_urlauth.store.engine.engine import EngineStore
-from dovecot_urlauth.store.engine.engine_start import EngineStart
 from dovecot_urlauth.store.engine.imap_process import Command, EngineGone
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreFailure
 from dovecot_urlauth.wire.imapdialogue import Status, UrlFetch
@@ -83,8 +82,7 @@ class Stage:
         return session
 
     def store(self, scene: str) -> EngineStore:
-        program = self.command(scene).program
-        store = EngineStore(EngineStart("2.3", program, {}, None), b"alice", self.logged.append, LOOP)
+        store = EngineStore(b"alice", self.command(scene), self.logged.append, LOOP)
         self.opened.append(store)
         return store
 

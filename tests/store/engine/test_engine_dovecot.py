@@ -75,16 +75,14 @@ class Engine:
         """What the worker's parent finds out as root."""
         socket_path = os.fsencode(self.dovecot.folder / "run" / "config")
         if self.is_2_3:
-            return prepare_engine(
-                "2.3", Settings(ask_for_values(socket_path, TARGET_USER)), b"/usr/lib/dovecot", None
-            )
+            return prepare_engine(Settings(ask_for_values(socket_path, TARGET_USER)), b"/usr/lib/dovecot", None)
         with self.dovecot.connect("config") as connection:
             connection.sendall(b"VERSION\tconfig\t3\t0\nREQ\n")
             ancillary: list[Any] = []
             while not ancillary:
                 _, ancillary, _, _ = connection.recvmsg(4096, socket.CMSG_SPACE(4))
         fds = array.array("i", ancillary[0][2])
-        return prepare_engine("2.4", Settings({}), b"/usr/lib/dovecot", fds[0])
+        return prepare_engine(Settings({}), b"/usr/lib/dovecot", fds[0])
 
     def as_user(self, user: str, scenario: Callable[[EngineStore], Any], **settings: str) -> Any:
         """What the scenario returns, run with an engine of the user's in a process of the user's."""
@@ -128,8 +126,14 @@ class Engine:
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
         logged: list[str] = []
+
+        def begin(name: bytes, settings: Settings | None = None) -> EngineStore:
+            return EngineStore(name, start.asking(name, settings), logged.append, LOOP)
+
         try:
-            return scenario(lambda name, settings=None: EngineStore(start, name, logged.append, LOOP, settings))
+            return scenario(
+                lambda name, settings=None: EngineStore(name, start.asking(name, settings), logged.append, LOOP)
+            )
         except StoreFailure as failure:
             raise AssertionError(f"{failure.text}; {logged}") from failure
 
