@@ -50,7 +50,8 @@ class Mailbox(Protocol):
     async def fetch(self, uid: int, request: Request) -> Delivery:
         """A part of the message ``uid``, readable until the next call or :meth:`close`.
 
-        Raises message errors for the part, ReadFailed for the message and StoreFailure for the store.
+        Raises message errors for the part, ReadFailed for the message, MailboxMissing when the mailbox has
+        another UIDVALIDITY, and StoreFailure for the store.
         """
 
     def close(self) -> None:
@@ -63,7 +64,8 @@ class Store(Protocol):
     async def open(self, mailbox: bytes, uidvalidity: int) -> Mailbox:
         """Open ``mailbox``, a UTF-8 name as the URL has it; ``uidvalidity`` 0 matches every mailbox.
 
-        Raises MailboxRefused, MailboxMissing (also for another UIDVALIDITY) or StoreFailure.
+        Raises MailboxRefused, MailboxMissing (also for another UIDVALIDITY, if not at :meth:`Mailbox.fetch`) or
+        StoreFailure.
         """
 
     def share(self) -> Store:

@@ -49,6 +49,11 @@ class EngineSession:
         return not self._tag and not (self._greeted and self._process.has_spoken())
 
     @property
+    def is_fresh(self) -> bool:
+        """Whether it has had no command yet, and so has nothing open."""
+        return not self._commands
+
+    @property
     def last_complaint(self) -> str:
         """What the engine last wrote to its log that was worth it; empty if nothing was."""
         return self._process.last_complaint

@@ -5,6 +5,10 @@ and imap-msgpart-url.c), so drivers, plugins, namespaces and access rights are e
 stays ours: the mailbox key is read with ``GETMETADATA`` for every URL (RESETKEY may have changed it), the
 caller's token is verified by us, and the engine is asked for a URL that we sign ourselves.
 
+An engine keeps the indexes of a mailbox open after a command, and the next URLFETCH takes them as they are: mail
+that came meanwhile would not be there, and expunged mail still would.  So an engine that has been used is asked
+to EXAMINE the mailbox first, which makes it look; STATUS may answer from the list of mailboxes.
+
 Dovecot 2.3's imap panics where a stock worker would give up: a part that cannot be decoded.  The next engine
 then tells the reason.
 """
@@ -15,7 +19,6 @@ from binascii import Error as NotHex
 from binascii import unhexlify
 
 from dovecot_urlauth.message.errors import InvalidSection, PartMissing, Undecodable
-from dovecot_urlauth.message.request import Request
 from dovecot_urlauth.store.engine.dialogue import Answer, EngineSession
 from dovecot_urlauth.store.engine.imap_process import EngineGone
 from dovecot_urlauth.store.engine.own_url import own_url, quoted_mailbox
@@ -27,6 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dovecot_urlauth.message.request import Request
     from dovecot_urlauth.service.loop import Loop
     from dovecot_urlauth.store.engine.imap_process import Command
 
@@ -34,10 +38,7 @@ KEY_ENTRY = b"/private/vendor/vendor.dovecot/imap-urlauth"
 KEY_DIGITS = 128
 NAME_LIMIT = 4096
 """Bytes; no longer name can exist (PATH_MAX)."""
-NO_MESSAGE = 0xFFFFFFFF
-"""A UID that no message has."""
 INVALID_SECTION = "Invalid section"
-NOTHING = Request(b"", 0, None, True, False, False)
 
 UNDECODABLE = {
     b"UNKNOWN-CTE": "Unknown Content-Transfer-Encoding.",
@@ -78,7 +79,7 @@ class EngineStore:
             self._session = EngineSession(self._command, self._log, self._loop)
 
     async def open(self, mailbox: bytes, uidvalidity: int) -> EngineMailbox:
-        """The mailbox with a name as in the URL, in UTF-8.
+        """The mailbox with a name as in the URL, in UTF-8; its UIDVALIDITY is compared when it is read.
 
         Raises MailboxRefused, MailboxMissing or StoreFailure.
         """
@@ -89,9 +90,8 @@ class EngineStore:
         if not 0 < len(mailbox) <= NAME_LIMIT or any(sign < " " or sign == "\x7f" for sign in name):
             raise MailboxMissing("no mailbox can have this name")
         opened = EngineMailbox(self, mailbox, quoted_mailbox(name), uidvalidity)
+        await opened.synchronize()
         await opened.read_key()
-        if uidvalidity:
-            await opened.check_uidvalidity()
         return opened
 
     def share(self) -> EngineStore:
@@ -144,14 +144,10 @@ class EngineMailbox:
             raise MailboxMissing("no mailbox has this name")
         self._key = self._decode_key(values[0].value)
 
-    async def check_uidvalidity(self) -> None:
-        """Raises MailboxMissing if the mailbox has another UIDVALIDITY, asking as the stock worker does."""
-        if self._key is None:
-            return
-        try:
-            await self._fetch(NO_MESSAGE, NOTHING)
-        except ReadFailed:
-            return
+    async def synchronize(self) -> None:
+        """Let the engine see the mailbox as it is now.  That it may not be there, others find out."""
+        if not self._store.session().is_fresh:
+            await self._store.call(b"EXAMINE " + self._quoted)
 
     async def key(self) -> bytes | None:
         """The mailbox key, 64 bytes, as it was when the mailbox was opened; None if there is none."""
@@ -160,7 +156,8 @@ class EngineMailbox:
     async def fetch(self, uid: int, request: Request) -> Delivery:
         """What ``request`` asks for of message ``uid``.
 
-        Raises ReadFailed, PartMissing, Undecodable or StoreFailure; its chunks may raise StoreFailure.
+        Raises MailboxMissing when the mailbox has another UIDVALIDITY, ReadFailed, PartMissing, Undecodable or
+        StoreFailure; its chunks may raise StoreFailure.
         """
         if not (request.body or request.binary or request.structure):
             return Delivery(0, False, None, nothing())
@@ -168,8 +165,6 @@ class EngineMailbox:
             return await self._fetch(uid, request)
         except EngineGone as death:
             raise await self._why_died(death, uid, request) from None
-        except MailboxMissing as change:
-            raise StoreFailure(f"mailbox has changed while it was read: {change.text}") from None
 
     def close(self) -> None:
         """Nothing is held between commands."""

@@ -26,13 +26,20 @@ def say(text):
     os.write(1, text)
 
 def hear():
+    line = hear_line()
+    while looks and line.split()[1:2] == [b"EXAMINE"]:
+        say(b"* OK [UIDNEXT 4] Predicted next UID\\r\\n" + line.split()[0] + b" OK\\r\\n")
+        line = hear_line()
+    return line.split()[0], line
+
+def hear_line():
     line = b""
     while not line.endswith(b"\\n"):
         byte = os.read(0, 1)
         if not byte:
             os._exit(0)
         line += byte
-    return line.split()[0], line
+    return line
 
 def ok():
     tag, line = hear()
@@ -55,6 +62,7 @@ def urlfetch(answer, end=b""):
 def complain(text):
     os.write(2, text)
 
+looks = True
 GREETING = b"* PREAUTH [CAPABILITY IMAP4rev1] Logged in as alice\\r\\n"
 {scene}
 """
@@ -320,6 +328,7 @@ def test_an_invalid_key(stage: Stage, value: bytes) -> None:
 )
 def test_why_a_mailbox_does_not_open(stage: Stage, said: bytes, error: type[Exception], text: str) -> None:
     scene = f"""
+looks = False
 say(GREETING)
 tag, _ = hear()
 say(tag + b" NO Refused.\\r\\n")
@@ -352,6 +361,23 @@ def test_text_of_a_message_that_is_not_there(stage: Stage) -> None:
         with pytest.raises(ReadFailed) as raised:
             fetch(store)
         assert raised.value.text == "Message not found"
+
+
+def test_an_engine_that_was_used_looks_again(stage: Stage) -> None:
+    """It has the mailbox's indexes open, and would not see what came or went."""
+    again = "line = hear_line(); complain(line); say(line.split()[0] + b' OK\\r\\n')"
+    store = stage.store(f"say(GREETING); metadata(); {again}; metadata(); hear()")
+    open_mailbox(store, b"INBOX")
+    assert not stage.logged
+    open_mailbox(store, b"INBOX")
+    assert [line.partition(" ")[2] for line in stage.logged] == ['EXAMINE "INBOX"\r']
+
+
+def test_another_uidvalidity(stage: Stage) -> None:
+    answer = b'NIL\r\n* NO Failed to fetch URLAUTH "@": Invalid UIDVALIDITY.'
+    store = stage.store(f"say(GREETING); metadata(); urlfetch({answer!r}); hear()")
+    with pytest.raises(MailboxMissing):
+        wait(open_mailbox(store, b"INBOX", 7).fetch(1, WHOLE))
 
 
 def test_nothing_asked_for_nothing_given(stage: Stage) -> None:

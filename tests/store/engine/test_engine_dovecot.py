@@ -23,6 +23,7 @@ from dovecot_urlauth.message.errors import MessageError, PartMissing, Undecodabl
 from dovecot_urlauth.message.request import Request
 from dovecot_urlauth.store.engine.engine import EngineStore
 from dovecot_urlauth.store.engine.engine_start import EngineStart, prepare_engine
+from dovecot_urlauth.store.engine.imap_process import Command
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreError, StoreFailure
 from dovecot_urlauth.store.native.names import to_mutf7
 from dovecot_urlauth.url.token import mint
@@ -30,6 +31,7 @@ from dovecot_urlauth.wire.tabescape import unescape
 from testing.instance import HOST, DovecotInstance
 from testing.oracle import STOCK_WORKER, WorkerSession, sign
 from testing.versions import ALL_STOCK, VERSIONS
+from tests.store.user import User
 from tests.store.waiting import LOOP, key_of, open_mailbox, wait, whole
 
 pytestmark = [
@@ -96,15 +98,18 @@ class Engine:
 
         return self.in_child(user, with_one)
 
-    def in_child(self, user: str, scenario: Callable[[Begin], Any]) -> Any:
-        """What the scenario returns, given a way to begin engines, in a process of the user's."""
+    def in_child(self, user: str, scenario: Callable[[Begin], Any], first: Command | None = None) -> Any:
+        """What the scenario returns, given a way to begin engines, in a process of the user's.
+
+        An engine of the ``first`` command is started as root, and is the one that the scenario gets.
+        """
         to_mutf7("ä")  # a codec of Python's is loaded on first use
         reader, writer = os.pipe()
         pid = os.fork()
         if pid == 0:
             os.close(reader)
             try:
-                result = self._run(user, scenario), None
+                result = self._run(user, scenario, first), None
             except BaseException as error:
                 result = None, f"{type(error).__name__}: {error}"
             with os.fdopen(writer, "wb") as pipe:
@@ -117,23 +122,24 @@ class Engine:
         assert error is None, error
         return value
 
-    def _run(self, user: str, scenario: Callable[[Begin], Any]) -> Any:
+    def _run(self, user: str, scenario: Callable[[Begin], Any], first: Command | None) -> Any:
         start = self.start()
+        logged: list[str] = []
         os.chroot(self.dovecot.version.root)
         os.chdir("/")
         uid = FORMATS[user]
+        early = None if first is None else EngineStore(user.encode(), first, logged.append, LOOP)
+        if early is not None:
+            early.start()
         os.setgroups([uid])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-        logged: list[str] = []
 
         def begin(name: bytes, settings: Settings | None = None) -> EngineStore:
-            return EngineStore(name, start.asking(name, settings), logged.append, LOOP)
+            return early or EngineStore(name, start.asking(name, settings), logged.append, LOOP)
 
         try:
-            return scenario(
-                lambda name, settings=None: EngineStore(name, start.asking(name, settings), logged.append, LOOP)
-            )
+            return scenario(begin)
         except StoreFailure as failure:
             raise AssertionError(f"{failure.text}; {logged}") from failure
 
@@ -170,6 +176,14 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
         yield Engine(dovecot)
     finally:
         dovecot.stop()
+
+
+def _overrides(engine: Engine, user: str) -> dict[str, str]:
+    """What `_give_formats` has the userdb say, as settings."""
+    if engine.is_2_3:
+        return {"mail_location": f"{user}:~/mail-{user}" + (":INBOX=~/inbox" if user == "mbox" else "")}
+    inbox = {"mail_inbox_path": "~/inbox"} if user == "mbox" else {}
+    return {"mail_driver": user, "mail_path": f"~/mail-{user}", **inbox}
 
 
 def _give_formats(dovecot: DovecotInstance) -> None:
@@ -420,6 +434,87 @@ def test_two_engines_share_one_configuration(engine: Engine) -> None:
         return answers
 
     assert engine.in_child("maildir", scenario) == [(b"", PLAIN)] * 5
+
+
+@pytest.mark.parametrize("user", FORMATS)
+def test_an_engine_needs_no_right_that_the_user_lacks(engine: Engine, user: str) -> None:
+    """auth-userdb answers nobody but root: an engine asks it as root, or is told everything and asks nobody."""
+    start = engine.start()
+    bob = User(
+        os.fsencode(engine.dovecot.inside / "home" / user),
+        start.settings.merged(_overrides(engine, user)),
+        user.encode(),
+        FORMATS[user],
+        FORMATS[user],
+    )
+
+    def scenario(begin: Begin) -> Any:
+        store = begin(b"")
+        answer = read(store, 1, Request(b""))
+        store.close()
+        return answer
+
+    def asking_as_the_user(begin: Begin) -> Any:
+        with pytest.raises(StoreFailure):
+            read(begin(user.encode()), 1, Request(b""))
+
+    auth = engine.dovecot.folder / "run" / "auth-userdb"
+    mode = auth.stat().st_mode
+    auth.chmod(0o600)
+    try:
+        engine.in_child(user, asking_as_the_user)
+        assert engine.in_child(user, scenario, start.asking(user.encode())) == (b"", PLAIN)
+        told = start.told(bob)
+        assert b"-u" not in told.arguments
+
+        def told_as_the_user(begin: Begin) -> Any:
+            return scenario(lambda name, settings=None: EngineStore(user.encode(), told, [].append, LOOP))
+
+        assert engine.in_child(user, told_as_the_user) == (b"", PLAIN)
+    finally:
+        auth.chmod(mode)
+
+
+@pytest.mark.parametrize("user", FORMATS)
+def test_mail_that_comes_and_goes_within_a_session(engine: Engine, user: str) -> None:
+    ours, theirs = socket.socketpair()
+
+    def scenario(store: EngineStore) -> Any:
+        answers = [read(store, 1, Request(b""), b"comings")]
+        for _ in range(2):
+            ours.sendall(b"?")
+            ours.recv(1)
+            answers += [read(store, uid, Request(b""), b"comings") for uid in (1, 2, 3)]
+        return answers
+
+    with engine.dovecot.imap(user) as client:
+        assert client.command(b"CREATE comings").ok
+        client.append("comings", PLAIN)
+        client.genurlauth(f"imap://{user}@{HOST}/comings/;UID=1;URLAUTH=authuser")
+    answering = os.fork()
+    if answering == 0:
+        ours.close()
+        theirs.recv(1)
+        with engine.dovecot.imap(user) as client:
+            client.append("comings", MIXED)
+        theirs.sendall(b"!")
+        theirs.recv(1)
+        with engine.dovecot.imap(user) as client:
+            client.append("comings", PLAIN)
+            client.command(b"SELECT comings")
+            client.command(rb"UID STORE 1 +FLAGS (\Deleted)")
+            client.command(b"EXPUNGE")
+        theirs.sendall(b"!")
+        os._exit(0)
+    theirs.close()
+    absent = (ReadFailed, "Message not found")
+    plain, mixed = (b"", PLAIN), (b"", MIXED.replace(b"\n", b"\r\n"))
+    try:
+        answers = engine.as_user(user, scenario)
+    finally:
+        ours.close()
+        os.waitpid(answering, 0)
+    assert answers == [plain, plain, mixed, absent, absent, mixed, plain]
 
 
 def test_plugins_are_spared(engine: Engine) -> None:
