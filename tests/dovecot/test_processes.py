@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from testing.instance import USERS, DovecotInstance
+from testing.instance import HOST, USERS, DovecotInstance
+from testing.oracle import WorkerSession
 from testing.processes import Process, wait_for
 from testing.scene import MESSAGE, Scene
 from testing.versions import PIECES
@@ -57,6 +58,31 @@ def test_titles_of_an_anonymous_session(scene: Scene) -> None:
     scene.anonymous().fetch_url(scene.sign(scene.store(), "anonymous"))
     assert _serving(scene.dovecot).title == "dovecot/imap-urlauth-worker [anonymous->alice]"
     assert "dovecot/imap-urlauth [anonymous]" in [process.title for process in scene.dovecot.processes(PIECES[1])]
+
+
+@pytest.mark.parametrize("owner", [b"%FF", b"%FF%1B[2J%0Aeve", b"eve%1B%09%C2%9B"])
+def test_a_name_of_any_bytes_ends_nothing(scene: Scene, owner: bytes) -> None:
+    """Whose mail it is comes from the URL, before any token is looked at, and is in title and log."""
+    mark = scene.dovecot.log.mark()
+    url = b"imap://%s@%s/INBOX;UIDVALIDITY=1/;UID=1;URLAUTH=user+bob:internal:%s" % (
+        owner,
+        HOST.encode(),
+        b"01" * 21,
+    )
+    assert scene.user("bob").fetch_url(url) is None
+    worker = scene.dovecot.processes(PIECES[2])
+    assert all(process.title.isprintable() for process in worker)
+    scene.works(scene.store())
+    lines = [line for line in scene.dovecot.log.since(mark) if "imap-urlauth" in line]
+    assert not [line for line in lines if "Unexpected" in line or "Panic" in line or not line.isprintable()]
+
+
+def test_an_access_user_of_any_bytes_is_shown_readable(scene: Scene) -> None:
+    with WorkerSession(scene.dovecot) as worker:
+        worker.access(b"b\xff\x1b\x01nob")
+        assert worker.select(b"alice") == b"OK\n"
+        titles = [process.title for process in scene.dovecot.processes(PIECES[2])]
+        assert "dovecot/imap-urlauth-worker [b???ob->alice]" in titles
 
 
 @pytest.mark.only("tuned")
