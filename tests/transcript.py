@@ -52,14 +52,16 @@ class CountingLoop(SteppingLoop):
     def __init__(self) -> None:
         super().__init__()
         self._steps = 0
+        self._settling: Task[Any] | None = None
 
     def _step(self, task: Task[Any]) -> None:
-        if task.name != "main":
+        if task is not self._settling:
             self._steps += 1
         super()._step(task)
 
     async def settle(self) -> None:
         """Let everybody else go on until all of them wait."""
+        self._settling = self.current
         quiet = 0
         while quiet < 2:
             before = self._steps
