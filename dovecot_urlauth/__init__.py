@@ -13,9 +13,14 @@ Without a bundle, as in a checkout, or with one that is not whole, all imports a
 """
 
 import marshal
-import posix
 import sys
-from _frozen_importlib_external import MAGIC_NUMBER
+
+try:
+    import posix
+    from _frozen_importlib_external import MAGIC_NUMBER
+except ImportError:  # another Python than CPython 3.11 to 3.14; 7 ms more
+    import os as posix  # type: ignore[no-redef]
+    from importlib.util import MAGIC_NUMBER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
