@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 #: What makes a line one that an administrator would be called for.
 ALARMING = re.compile(r"(?:^|\s)(?:Warning|Error|Fatal|Panic): ")
 
+#: An exception that no code of ours foresaw, wherever it was caught: a traceback, or "Unexpected KeyError: ... at
+#: store/names.py:12 (split)".  No scenario may announce such a line.
+INTERNAL = re.compile(r"Traceback \(most recent|\.py[\":,]+ ?(?:line )?\d+")
+
 #: Lines that say nothing of the executables: a test may stop Dovecot or leave a session whenever it likes.
 HARMLESS = (
     r"master: Warning: Killed with signal 15 \(by pid=\d+",
@@ -69,7 +73,10 @@ class Log:
 
 
 def unexpected(lines: list[str], expected: tuple[str, ...] = ()) -> list[str]:
-    """The alarming ones of `lines` that match none of `expected`."""
+    """The alarming ones of `lines` that match none of `expected`, and every internal exception."""
     known = [re.compile(pattern) for pattern in (*HARMLESS, *expected)]
-    alarming = [line for line in lines if ALARMING.search(line)]
-    return [line for line in alarming if not any(pattern.search(line) for pattern in known)]
+    return [
+        line
+        for line in lines
+        if INTERNAL.search(line) or (ALARMING.search(line) and not any(pattern.search(line) for pattern in known))
+    ]

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from testing.logs import INTERNAL
 from testing.oracle import VERSION_LINE, WORKER, WorkerSession
 from testing.processes import wait_for
 from testing.scene import MESSAGE, Scene
@@ -71,6 +72,10 @@ TO_WORKER = {
 }
 
 
+#: a client may leave before it said anything whole; and a minor version may have any number of digits
+SILENT = ("nothing", "a line without end", "a long version")
+
+
 def _say(scene: Scene, name: str, data: bytes, end: bool = True) -> bytes:
     """Say something, then (with `end`) that nothing follows, and hear all that is answered."""
     with scene.dovecot.connect(name) as connection:
@@ -85,10 +90,10 @@ def _say(scene: Scene, name: str, data: bytes, end: bool = True) -> bytes:
 
 def _expect_no_traceback(scene: Scene, mark: int) -> None:
     lines = scene.dovecot.log.since(mark)
-    assert not [line for line in lines if "Traceback" in line or 'File "' in line], lines
+    assert not [line for line in lines if INTERNAL.search(line)], lines
 
 
-def _one_error(lines: list[str]) -> list[str]:
+def _errors(lines: list[str]) -> list[str]:
     return [line for line in lines if "imap-urlauth" in line and ("Error: " in line or "Fatal: " in line)]
 
 
@@ -101,7 +106,7 @@ def test_login(scene: Scene, what: str, row: Row) -> None:
     assert answer.removeprefix(greeting) in (b"", b"FAILED\n")
     scene.works(scene.store())
     _expect_no_traceback(scene, mark)
-    assert len(_one_error(scene.dovecot.log.since(mark))) <= 1
+    assert len(_errors(scene.dovecot.log.since(mark))) == (what not in SILENT)
 
 
 @pytest.mark.only("tuned")
@@ -122,7 +127,7 @@ def test_imap_urlauth(scene: Scene, what: str) -> None:
     _say(scene, "token-login/imap-urlauth", TO_URLAUTH[what])
     scene.works(scene.store())
     _expect_no_traceback(scene, mark)
-    assert len(_one_error(scene.dovecot.log.since(mark))) <= 1
+    assert len(_errors(scene.dovecot.log.since(mark))) == (what not in SILENT)
 
 
 @pytest.mark.parametrize("what", TO_WORKER)
@@ -133,7 +138,7 @@ def test_worker(scene: Scene, what: str) -> None:
     scene.works(scene.store())
     _expect_no_traceback(scene, mark)
     # the reason, and that the session is aborted
-    assert len(_one_error(scene.dovecot.log.since(mark))) <= 2
+    assert len(_errors(scene.dovecot.log.since(mark))) == (0 if what in SILENT else 2)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,9 @@ def test_in_and_out_by_reload(
     dovecot.reload()
     with Scene(dovecot) as scene:
         assert scene.user("bob").fetch_url(scene.sign(scene.store())) == MESSAGE
-        assert all(0 not in process.uids for process in dovecot.processes(PIECES[1]))
+        processes = dovecot.processes(PIECES[1])
+        assert processes
+        assert all(0 not in process.uids for process in processes)
 
     configuration.write_text(stock)
     dovecot.reload()

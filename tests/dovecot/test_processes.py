@@ -125,7 +125,9 @@ def test_one_process_for_each_target(scene: Scene) -> None:
 @pytest.mark.every_combination
 @pytest.mark.spoiled_by("urlauth-is-root")
 def test_imap_urlauth_is_not_root(fetched: Scene) -> None:
-    for process in fetched.dovecot.processes(PIECES[1]):
+    processes = fetched.dovecot.processes(PIECES[1])
+    assert processes
+    for process in processes:
         assert 0 not in process.uids + process.gids
         assert process.capabilities == 0
 
