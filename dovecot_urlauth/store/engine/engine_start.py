@@ -23,8 +23,8 @@ from __future__ import annotations
 import os
 
 from dovecot_urlauth.config import plugins
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.engine.imap_process import CONFIG_FD, Command
-from dovecot_urlauth.wire.value import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ ASKS_USERDB = "userdb:"
 """In a setting: a variable whose value only the userdb's answer has."""
 
 
-@record(frozen=True, slots=True)
+@frozen
 class EngineStart:
     """A way to start the engine for any user.
 

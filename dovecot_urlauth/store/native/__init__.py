@@ -5,8 +5,10 @@
     layout.py       a mailbox's three directories
     files.py        opening what lies there without trusting it; file_source.py reads it
     mailbox.py      one mailbox: its key and its messages
+    driver.py       what a format has to know: guid() and locate(uid)
     index/          which messages exist, their flags and keywords
     maildir/        UID -> file name -> open file
+    decode/         stored bytes -> the message's bytes
     attributes/     mailbox attributes, the key among them
 
 A read changes nothing: no file is opened for writing, no lock is taken, no index is synchronized.

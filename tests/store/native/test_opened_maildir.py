@@ -11,7 +11,7 @@ from dovecot_urlauth.config.native_settings import native_settings
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
 from dovecot_urlauth.message.fetch import Request
 from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, Unsupported
-from dovecot_urlauth.store.native.mailbox import KEPT_FOLDERS, NativeStore
+from dovecot_urlauth.store.native.mailbox import KEPT_MAILBOXES, NativeStore
 from tests.store import ondisk
 from tests.store.user import GUID, KEY, make_maildir, user, write_key
 from tests.store.waiting import LOOP, key_of, open_mailbox, wait, whole
@@ -117,11 +117,11 @@ def test_a_key_made_anew(tmp_path: Path, inbox: Path, store: NativeStore):
 
 
 def test_only_so_many_mailboxes_stay_open(tmp_path: Path, inbox: Path, store: NativeStore):
-    names = [b"box%d" % number for number in range(3 * KEPT_FOLDERS)]
+    names = [b"box%d" % number for number in range(3 * KEPT_MAILBOXES)]
     for name in names:
         make_maildir(tmp_path / "Maildir" / f".{name.decode()}", {1: name})
     before = descriptors()
-    for name in names[:KEPT_FOLDERS]:
+    for name in names[:KEPT_MAILBOXES]:
         assert read(store, mailbox=name) == name
     held = descriptors()
     for name in names:

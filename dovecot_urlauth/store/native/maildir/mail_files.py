@@ -45,7 +45,8 @@ class Maildir:
     def open(self, name: bytes, flags: int, keywords: bytes = b"") -> FileSource:
         """The mail whose file the uidlist calls ``name``, with ``flags`` and keyword letters as in the index.
 
-        Raises ReadFailed when there is no such file any more, StoreFailure when it is no mail of this user.
+        Raises ReadFailed when there is no such file any more, StoreFailure when it is none, and Unsupported for a
+        link.
         """
         for directory, guess in self._guesses(name, flags, keywords):
             try:

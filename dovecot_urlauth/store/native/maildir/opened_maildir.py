@@ -6,11 +6,13 @@ as long as every name still leads to what is held, nothing is different from ope
 
 from __future__ import annotations
 
-from dovecot_urlauth.store.errors import MailboxMissing, Unsupported
+from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, Unsupported
+from dovecot_urlauth.store.native.driver import Located
 from dovecot_urlauth.store.native.file_source import version
 from dovecot_urlauth.store.native.files import Directory, close_all
+from dovecot_urlauth.store.native.index import keywords
 from dovecot_urlauth.store.native.index.index_view import IndexView
-from dovecot_urlauth.store.native.maildir.mail_files import Maildir
+from dovecot_urlauth.store.native.maildir.mail_files import Maildir, size_in_name
 from dovecot_urlauth.store.native.maildir.uidlist import UIDLIST_NAME, Uidlist
 
 TYPE_CHECKING = False
@@ -19,16 +21,19 @@ if TYPE_CHECKING:
     from dovecot_urlauth.store.native.layout import MailboxPlaces, Place
 
 
-class Folder:
-    """An opened mailbox of a maildir storage; whoever uses it calls :meth:`refresh` first."""
+class OpenedMaildir:
+    """An opened mailbox of a maildir storage; a Driver."""
 
-    def __init__(self, where: MailboxPlaces) -> None:
-        """Open everything.
+    def __init__(self, where: MailboxPlaces, *, distrusts_names: bool = False) -> None:
+        """Open everything; ``distrusts_names`` leaves sizes in file names alone.
 
         Raises MailboxMissing, StoreFailure or Unsupported.
         """
         self._uidlist_file: FileSource | None = None
         self._uidlist: Uidlist | None = None
+        self._distrusts_names = distrusts_names
+        self._uidlist_is_current = False
+        """Whether the uidlist was looked at since the last :meth:`refresh`."""
         try:
             with _directory(where.mail) as mail:
                 self.maildir = Maildir(mail)
@@ -54,15 +59,54 @@ class Folder:
         """Whether every directory still is what its name leads to."""
         return all(part.is_in_place() for part in self._parts)
 
-    def refresh(self) -> IndexView:
-        """The index as it is now.  Raises MailboxMissing or Unsupported."""
+    def refresh(self) -> int:
+        """See Driver.refresh."""
+        self._uidlist_is_current = False
         self._index.refresh()
         if not self._index.uid_validity:
             raise Unsupported("mailbox was never opened")
-        return self._index
+        return self._index.uid_validity
 
-    def uidlist(self) -> Uidlist:
-        """The uidlist as it is now.  Raises StoreFailure or Unsupported."""
+    def guid(self) -> bytes:
+        """See Driver.guid."""
+        guid = self._current_uidlist().header.guid
+        if guid is None:
+            raise Unsupported("dovecot-uidlist has no GUID")
+        return guid
+
+    def locate(self, uid: int) -> Located:
+        """See Driver.locate."""
+        flags = self._index.flags(uid)
+        if flags is None:
+            raise ReadFailed("Message not found")
+        uidlist = self._current_uidlist()
+        if uidlist.header.uid_validity != self._index.uid_validity:
+            raise Unsupported("dovecot-uidlist and index have different UIDVALIDITY")
+        entry = uidlist.find(uid)
+        if entry is None:
+            raise ReadFailed("Message was expunged")
+        letters = b""
+        if names := self._index.keywords(uid):
+            letters = keywords.letters(self.control, names)
+        file = self.maildir.open(entry.name, flags, letters)
+        return Located(
+            file,
+            file,
+            stored_size=self._size(entry.name, b"S", entry.physical_size),
+            virtual_size=self._size(entry.name, b"W", entry.virtual_size),
+        )
+
+    def _size(self, name: bytes, key: bytes, in_uidlist: int | None) -> int | None:
+        in_name = None if self._distrusts_names else size_in_name(name, key)
+        return in_uidlist if in_name is None else in_name
+
+    def _current_uidlist(self) -> Uidlist:
+        if self._uidlist is None or not self._uidlist_is_current:
+            self._uidlist = self._opened_uidlist()
+            self._uidlist_is_current = True
+        return self._uidlist
+
+    def _opened_uidlist(self) -> Uidlist:
         status = self.control.status(UIDLIST_NAME)
         if self._uidlist is not None and self._uidlist_file is not None:
             if status is not None and version(status) == self._uidlist_file.version:
@@ -73,8 +117,7 @@ class Folder:
             self._uidlist_file = self.control.file(UIDLIST_NAME)
         except FileNotFoundError:
             raise Unsupported("mailbox has no dovecot-uidlist") from None
-        self._uidlist = Uidlist(self._uidlist_file)
-        return self._uidlist
+        return Uidlist(self._uidlist_file)
 
     def close(self) -> None:
         """Close every file."""

@@ -1,0 +1,59 @@
+"""What a mailbox format has to know: the mailbox's GUID, and where the message with a UID lies.
+
+Everything else is the same for all formats: names and namespaces, the index, the key, decoding, parts.
+"""
+
+from __future__ import annotations
+
+from dovecot_urlauth.start.frozen import frozen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from dovecot_urlauth.config.mail_location import Location
+    from dovecot_urlauth.config.native_settings import NativeSettings
+    from dovecot_urlauth.message.source import Source
+    from dovecot_urlauth.store.native.file_source import FileSource
+else:
+    Protocol = object
+
+
+@frozen
+class Located:
+    """One message as it is stored."""
+
+    source: Source
+    file: FileSource
+    """What to close when nobody reads ``source`` any more."""
+    stored_size: int | None = None
+    """Bytes that ``source`` had when it was stored, as far as anybody noted."""
+    virtual_size: int | None = None
+    """Bytes with every line end CRLF, as somebody noted; it may be wrong."""
+
+
+class Driver(Protocol):
+    """One opened mailbox of some format; it stays open between URLs, and whoever uses it refreshes it first."""
+
+    def is_in_place(self) -> bool:
+        """Whether every name still leads to what is held open."""
+
+    def refresh(self) -> int:
+        """Look at the mailbox as it is now; its UIDVALIDITY.  Raises MailboxMissing, StoreFailure, Unsupported."""
+
+    def guid(self) -> bytes:
+        """The mailbox GUID in hexadecimal digits.  Raises StoreFailure or Unsupported."""
+
+    def locate(self, uid: int) -> Located:
+        """The message ``uid``.  Raises ReadFailed when there is none, StoreFailure or Unsupported."""
+
+    def close(self) -> None:
+        """Close every file."""
+
+
+def open_driver(location: Location, name: bytes, settings: NativeSettings) -> Driver:
+    """The mailbox with the store's name ``name``.  Raises MailboxMissing, StoreFailure or Unsupported."""
+    from dovecot_urlauth.store.native.layout import places
+    from dovecot_urlauth.store.native.maildir.opened_maildir import OpenedMaildir
+
+    return OpenedMaildir(places(location, name), distrusts_names=not settings.trusts_sizes_in_names)

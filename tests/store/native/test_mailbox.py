@@ -1,0 +1,116 @@
+"""A native mailbox: sizes that somebody noted, the seam for decoders, and turns for the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dovecot_urlauth.config.native_settings import native_settings
+from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
+from dovecot_urlauth.message.fetch import Request
+from dovecot_urlauth.message.source import BytesSource
+from dovecot_urlauth.service.loop import Loop
+from dovecot_urlauth.store.native import mailbox
+from dovecot_urlauth.store.native.decode import decoded
+from dovecot_urlauth.store.native.driver import Located
+from dovecot_urlauth.store.native.mailbox import QUICKLY_COUNTED, NativeStore, believable_size
+from tests.store import ondisk
+from tests.store.user import GUID, make_maildir, user
+from tests.store.waiting import LOOP, gather, open_mailbox, wait, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WHOLE = Request(section=b"")
+BIG = 4 * QUICKLY_COUNTED
+
+
+@pytest.fixture
+def maildir(tmp_path: Path) -> Path:
+    make_maildir(tmp_path / "Maildir", {})
+    return tmp_path / "Maildir"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[NativeStore]:
+    opened = NativeStore(native_settings(user(tmp_path), DOVECOT_2_3_19), LOOP)
+    yield opened
+    opened.close()
+
+
+def put(maildir: Path, mail: bytes, sizes: str = "", noted: str = "") -> None:
+    """The mailbox's only mail, with ``sizes`` in its file's name and keys before that in the uidlist."""
+    name = f"mail{sizes}"
+    (maildir / "cur" / f"{name}:2,S").write_bytes(mail)
+    (maildir / "dovecot-uidlist").write_bytes(ondisk.uidlist([(1, f"{noted}:{name}")], guid=GUID))
+    (maildir / "dovecot.index").write_bytes(ondisk.index([(1, 0x08)]))
+
+
+@pytest.mark.parametrize(
+    "sizes", ["", ",S=3", ",S=3,W=5", ",W=5", ",S=3,W=6", ",S=3,W=4000", ",S=4000,W=4000", ",W=99999"]
+)
+@pytest.mark.parametrize("noted", ["", "W6 ", "W4000 ", "S4000 W4000 "])
+def test_a_noted_size_that_is_too_large_is_not_announced(
+    maildir: Path, store: NativeStore, sizes: str, noted: str
+) -> None:
+    """The client would wait for what never comes; the session was lost."""
+    put(maildir, b"a\nb\n", sizes, noted)
+    assert wait(whole(wait(open_mailbox(store, b"INBOX").fetch(1, WHOLE)))) == b"a\r\nb\r\n"
+
+
+@pytest.mark.parametrize(
+    ("stored", "noted_stored", "noted", "believed"),
+    [
+        (100, 100, None, None),
+        (100, 100, 100, 100),
+        (100, None, 90, 90),
+        (100, 100, 102, None),
+        (BIG, BIG, BIG, BIG),
+        (BIG, BIG, BIG + 9, BIG + 9),
+        (BIG, BIG, 2 * BIG, 2 * BIG),
+        (BIG, BIG, 2 * BIG + 1, None),
+        (BIG, BIG - 1, BIG + 9, None),
+        (BIG, None, BIG + 9, None),
+    ],
+)
+def test_which_sizes_are_believed(
+    stored: int, noted_stored: int | None, noted: int | None, believed: int | None
+) -> None:
+    source = BytesSource(bytes(stored))
+    mail = Located(source, None, noted_stored, noted)  # type: ignore[arg-type]
+    assert believable_size(mail, source) == believed
+
+
+def test_decoders_unwrap_one_after_the_other() -> None:
+    def without(mark: bytes):
+        return lambda source: BytesSource(source.read(0, source.size).removeprefix(mark))
+
+    stored = BytesSource(b"outer inner mail")
+    assert decoded(stored) is stored
+    message = decoded(stored, (without(b"outer "), without(b"inner ")))
+    assert message.read(0, 99) == b"mail"
+
+
+def test_others_have_their_turn_while_chunks_are_made(
+    maildir: Path, store: NativeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(maildir, b"x" * 1_000_000)
+    monkeypatch.setattr(mailbox, "TURN", 0.0)
+    seen: list[str] = []
+
+    async def other(loop: Loop) -> None:
+        while True:
+            seen.append("other")
+            await loop.turn()
+
+    async def reader() -> None:
+        LOOP.spawn(other(LOOP), "other")
+        content = await (await store.open(b"INBOX", 0)).fetch(1, WHOLE)
+        seen.append("begins")
+        await gather(content.chunks)
+        seen.append("ends")
+
+    wait(reader())
+    assert seen[seen.index("begins") : seen.index("ends")].count("other") > 10
