@@ -48,7 +48,11 @@ class ImapClient:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout)
         self._buffer = b""
         self._tags = 0
-        self.greeting = self._line()
+        try:
+            self.greeting = self._line()
+        except BaseException:
+            self._socket.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

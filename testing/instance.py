@@ -183,7 +183,11 @@ class DovecotInstance:
     def imap(self, user: str | None = None, timeout: float = 15.0) -> ImapClient:
         """A connection to imap, logged in as `user` when one is given."""
         client = ImapClient(self.imap_port, timeout)
-        return client.login(user, PASSWORD) if user else client
+        try:
+            return client.login(user, PASSWORD) if user else client
+        except BaseException:
+            client.close()
+            raise
 
     def home(self, user: str) -> Path:
         """The user's home, as a path outside."""
