@@ -236,6 +236,7 @@ class Session:
                 "secured": "secured",
                 "session": self._session.decode(),
             },
+            self._log.error,
         )
 
 

@@ -86,7 +86,9 @@ class Played:
         process = types.SimpleNamespace(loop=self.transcript.loop, log=self.transcript.log, dialect=dialect)
         texts = dialect.login_texts
         shown = Recorder(self.transcript, "title") if title else types.SimpleNamespace(show=lambda text: None)
-        self.stage = LoginStage(process, shown, LogFormat(texts.log_format, texts.log_format_elements))
+        self.stage = LoginStage(
+            process, shown, LogFormat(texts.log_format, texts.log_format_elements, texts.element_rules)
+        )
         self.transcript.actions = {
             "sigterm": lambda: self.transcript.cancel(Terminated()),
             "full": lambda: self.transcript.cancel(ProcessFull()),
