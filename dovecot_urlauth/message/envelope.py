@@ -6,12 +6,10 @@ from dovecot_urlauth.message.address import addresses
 from dovecot_urlauth.message.errors import TooLarge
 from dovecot_urlauth.message.parameters import NUL_SHOWN
 from dovecot_urlauth.message.quote import human, unfolded
-from dovecot_urlauth.message.steps import OFTEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dovecot_urlauth.message.rules import MessageRules
-    from dovecot_urlauth.message.steps import Steps
 
 #: Addresses are slow to read, so there is a limit for all the envelopes of one structure, before and after.
 ADDRESS_LIMIT = 2 * 1024 * 1024
@@ -27,18 +25,16 @@ class EnvelopeWriter:
         self._rules = rules
         self._read = self._written = 0
 
-    def write(self, fields: list[tuple[bytes, bytes]]) -> Steps[bytes]:
-        """Write the envelope without its parentheses, in steps.
+    def write(self, fields: list[tuple[bytes, bytes]]) -> bytes:
+        """Write the envelope without its parentheses.
 
         Of fields that come twice the last counts; address lists are joined.  Raises TooLarge.
         """
         texts: dict[bytes, bytes] = {}
         lists: dict[bytes, bytearray] = {name: bytearray() for name in _LISTS}
-        for number, (name, value) in enumerate(fields, 1):
-            if not number & OFTEN:
-                yield
+        for name, value in fields:
             if name in lists:
-                yield from self._append(lists[name], value)
+                self._append(lists[name], value)
             else:
                 texts[name] = value.replace(b"\0", NUL_SHOWN)
         for name in (b"sender", b"reply-to"):
@@ -54,14 +50,12 @@ class EnvelopeWriter:
             )
         )
 
-    def _append(self, into: bytearray, value: bytes) -> Steps[None]:
+    def _append(self, into: bytearray, value: bytes) -> None:
         self._read += len(value)
         self._written -= len(into)
         if self._read > ADDRESS_LIMIT:
             raise TooLarge("Message header is too large")
-        for number, address in enumerate(addresses(value, self._rules), 1):
-            if not number & OFTEN:
-                yield
+        for address in addresses(value, self._rules):
             into += address.write()
             if self._written + len(into) > WRITTEN_LIMIT:
                 raise TooLarge("Message structure is too large")

@@ -248,13 +248,15 @@ class Loop:
             self._wake(task, OSError(9, "Bad file descriptor"))
 
     def close(self) -> None:
-        """In a forked child: give up the epoll, which is the parent's, too, and the parent's tasks."""
+        """In a forked child: give up the epoll, which is the parent's, too.
+
+        The tasks stay as they are: taken down, they would say and release what is the parent's to say.
+        """
         self._epoll.close()
         self._registered.clear()
         self._waiting.clear()
         self._timers.clear()
         self._ready.clear()
-        self._tasks.clear()
 
     async def _wait_for(self, fd: int, events: int, seconds: float | None) -> None:
         task = self.current

@@ -9,8 +9,9 @@ from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.service.privileges import PrivilegesKept
 from dovecot_urlauth.service.run import EXIT_FATAL, EXIT_OK, describe
 from dovecot_urlauth.worker.client import SessionOver
-from dovecot_urlauth.worker.link import ALONE as NOT_SHARED
-from dovecot_urlauth.worker.selecting import select
+from dovecot_urlauth.worker.parent.protocol import NOT_SHARED
+from dovecot_urlauth.worker.parentlink import ClientUnusable, GivenAgain
+from dovecot_urlauth.worker.selecting import select, select_again
 from dovecot_urlauth.worker.serving import TargetUserProcess
 from dovecot_urlauth.worker.userdb import LookupFailed, Userdb
 
@@ -76,12 +77,7 @@ class Child:
     async def _serve_next(self, link: ParentLink) -> bool:
         """Wait for a connection and see to it; whether the process can be a spare again."""
         self._show_title("[spare]")
-        try:
-            self._is_spare = True
-            given = await link.connection()
-        finally:
-            self._is_spare = False
-        selection = None if given is None else await self._select(*given)
+        selection = await self._select_given(link)
         if selection is None:
             return False
         client, key = selection.client, selection.target.key
@@ -90,7 +86,7 @@ class Child:
             link.close()
             await self._become(selection, None)
             return False
-        if not await link.offer(key, client.access, client.fds):
+        if not await link.offer(key, selection.target.asked_for, client.access, client.fds):
             await self._become(selection, link)
             return False
         client.close()
@@ -98,6 +94,20 @@ class Child:
 
     async def _select(self, connection: Connection, peer: PeerCredentials) -> Selection | None:
         return await select(self._loop, connection, peer, self._config, self._userdb, self._log)
+
+    async def _select_given(self, link: ParentLink) -> Selection | None:
+        """Wait for what the parent gives; None when that is nothing, or came to nothing."""
+        try:
+            self._is_spare = True
+            given = await link.given()
+        except ClientUnusable as lost:
+            self._log.error(f"Client lost on its way from the parent: {lost}")
+            return None
+        finally:
+            self._is_spare = False
+        if isinstance(given, GivenAgain):
+            return await select_again(self._loop, given.client, given.name, self._config, self._userdb, self._log)
+        return None if given is None else await self._select(*given)
 
     async def _become(self, selection: Selection, link: ParentLink | None) -> None:
         self._userdb.close()  # root made it, and it answers more than the target user may know

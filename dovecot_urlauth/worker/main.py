@@ -14,12 +14,12 @@ from dovecot_urlauth.config.language import language_of
 from dovecot_urlauth.config.read import read_config_file, read_settings, receive_config_fd
 from dovecot_urlauth.config.wanted import TARGET_USER
 from dovecot_urlauth.dialect.dialect import ConfigSource
-from dovecot_urlauth.service.callback_process import ServiceProcess
 from dovecot_urlauth.service.options import parse_options
+from dovecot_urlauth.service.process import ServiceProcess
 from dovecot_urlauth.service.run import EXIT_USAGE, Fatal, Start, run
 from dovecot_urlauth.service.title import start_title
 from dovecot_urlauth.store.engine.engine_start import prepare_engine
-from dovecot_urlauth.worker.stage import WorkerStage
+from dovecot_urlauth.worker.parent.stage import WorkerStage
 from dovecot_urlauth.worker.target import WorkerConfig
 
 TYPE_CHECKING = False

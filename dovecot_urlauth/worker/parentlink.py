@@ -1,4 +1,4 @@
-"""The child's end of the line to the parent; ``link.py`` says what is said over it."""
+"""The child's end of the link to its parent; ``parent/protocol.py`` says what is said over it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from dovecot_urlauth.service.descriptor import (
     receive_message,
     send_message,
 )
-from dovecot_urlauth.service.sockets import CREDENTIALS, PeerCredentials
-from dovecot_urlauth.wire.control import access_line, parse_access
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.wire.lines import ProtocolError
 from dovecot_urlauth.worker.client import Client
-from dovecot_urlauth.worker.link import MESSAGE_LIMIT, OFFER, TAKEN
+from dovecot_urlauth.worker.parent.protocol import (
+    MESSAGE_LIMIT,
+    TAKEN,
+    GivenConnection,
+    pack_offer,
+    parse_given,
+)
 from dovecot_urlauth.worker.pipes import open_connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dovecot_urlauth.service.loop import Loop
+    from dovecot_urlauth.service.sockets import PeerCredentials
     from dovecot_urlauth.start.cpython import socket
     from dovecot_urlauth.wire.control import Access
+    from dovecot_urlauth.worker.parent.protocol import GivenClient
 
 FEWEST_DESCRIPTORS = 2
 """Of one client: imap-urlauth's connection and the client's socket."""
@@ -29,6 +36,14 @@ FEWEST_DESCRIPTORS = 2
 
 class ClientUnusable(Exception):
     """The parent sent a client that cannot be served; ``str()`` says why."""
+
+
+@frozen
+class GivenAgain:
+    """A client that another child has been through the handshake with; it said USER with ``name``."""
+
+    client: Client
+    name: bytes
 
 
 class ParentLink:
@@ -45,18 +60,26 @@ class ParentLink:
             self._loop.forget(self._socket.fileno())
             self._socket.close()
 
-    async def connection(self) -> tuple[Connection, PeerCredentials] | None:
-        """Wait for a connection of imap-urlauth; None when the parent is gone. Raises OSError."""
-        data, descriptors = await self._receive(CREDENTIALS.size)
-        if len(data) != CREDENTIALS.size or len(descriptors) != 1:
-            close_all(descriptors)
-            return None
-        return Connection(self._loop, descriptors[0]), PeerCredentials(*CREDENTIALS.unpack(data))
+    async def given(self) -> tuple[Connection, PeerCredentials] | GivenAgain | None:
+        """Wait for a connection of imap-urlauth and its peer, or a client that was another child's.
 
-    async def offer(self, key: bytes, access: Access, fds: tuple[int, ...]) -> bool:
+        None when the parent is gone.  Raises ClientUnusable, OSError.
+        """
+        received = await self._receive_given()
+        if received is None:
+            return None
+        given, descriptors = received
+        if not isinstance(given, GivenConnection):
+            return GivenAgain(self._client(given, descriptors), given.name)
+        if len(descriptors) != 1:
+            close_all(descriptors)
+            raise ClientUnusable(f"{len(descriptors)} descriptors")
+        return Connection(self._loop, descriptors[0]), given.peer
+
+    async def offer(self, key: bytes, name: bytes, access: Access, fds: tuple[int, ...]) -> bool:
         """Whether another child is the target user and has taken the client with these descriptors."""
         try:
-            send_message(self._socket, OFFER + key + access_line(access), fds)
+            send_message(self._socket, pack_offer(key, name, access), fds)
             answer, descriptors = await self._receive(len(TAKEN))
         except OSError:
             return False
@@ -68,18 +91,14 @@ class ParentLink:
 
         Raises ClientUnusable when one came and is lost, OSError when it is unknown what has come.
         """
-        try:
-            data, descriptors = await self._receive(MESSAGE_LIMIT)
-        except DescriptorsTruncated as error:
-            raise ClientUnusable(str(error.strerror)) from error
-        if not data:
-            close_all(descriptors)
+        received = await self._receive_given()
+        if received is None:
             return None
-        try:
-            return self._client(data, descriptors)
-        except (ProtocolError, OSError, ValueError) as error:
+        given, descriptors = received
+        if isinstance(given, GivenConnection):
             close_all(descriptors)
-            raise ClientUnusable(error.text if isinstance(error, ProtocolError) else str(error)) from error
+            raise ClientUnusable("a connection")
+        return self._client(given, descriptors)
 
     def say(self, word: bytes) -> None:
         """One of a child's words; the parent may be gone."""
@@ -88,12 +107,30 @@ class ParentLink:
         except OSError:
             return
 
-    def _client(self, data: bytes, descriptors: list[Descriptor]) -> Client:
-        if not FEWEST_DESCRIPTORS <= len(descriptors) <= FEWEST_DESCRIPTORS + 1:
-            raise ValueError(f"{len(descriptors)} descriptors")
-        access = parse_access(data.removesuffix(b"\n"))
-        control = Connection(self._loop, descriptors[0])
-        return Client(open_connection(self._loop, descriptors[1], descriptors[-1]), access, control)
+    async def _receive_given(self) -> tuple[GivenConnection | GivenClient, list[Descriptor]] | None:
+        try:
+            data, descriptors = await self._receive(MESSAGE_LIMIT)
+        except DescriptorsTruncated as error:
+            raise ClientUnusable(str(error.strerror)) from error
+        if not data:
+            close_all(descriptors)
+            return None
+        try:
+            return parse_given(data), descriptors
+        except (ProtocolError, ValueError) as error:
+            close_all(descriptors)
+            raise ClientUnusable(error.text if isinstance(error, ProtocolError) else str(error)) from error
+
+    def _client(self, given: GivenClient, descriptors: list[Descriptor]) -> Client:
+        """A client from the descriptors that came with it. Raises ClientUnusable, and has closed them."""
+        try:
+            if not FEWEST_DESCRIPTORS <= len(descriptors) <= FEWEST_DESCRIPTORS + 1:
+                raise ValueError(f"{len(descriptors)} descriptors")
+            control = Connection(self._loop, descriptors[0])
+            return Client(open_connection(self._loop, descriptors[1], descriptors[-1]), given.access, control)
+        except (OSError, ValueError) as error:
+            close_all(descriptors)
+            raise ClientUnusable(str(error)) from error
 
     async def _receive(self, size: int) -> tuple[bytes, list[Descriptor]]:
         """One message, b"" when the parent is gone. Raises DescriptorsTruncated, OSError."""

@@ -67,15 +67,33 @@ async def select(
         return None
     except SessionOver:
         return None
-    log = log.with_prefix(client_prefix(client.access))
     if client.access.debug:
         log.pipe.debugging = True
-    _log_access(client.access, log)
+    _log_access(client.access, log.with_prefix(client_prefix(client.access)))
+    return await _select_target(loop, client, None, config, userdb, log)
+
+
+async def select_again(
+    loop: Loop, client: Client, name: bytes, config: WorkerConfig, userdb: Userdb, log: Log
+) -> Selection | None:
+    """Find whom a client asked another child for, which could not serve it; None when it is over before."""
+    if client.access.debug:
+        log.pipe.debugging = True
+    return await _select_target(loop, client, name, config, userdb, log)
+
+
+async def _select_target(
+    loop: Loop, client: Client, name: bytes | None, config: WorkerConfig, userdb: Userdb, log: Log
+) -> Selection | None:
+    """``name`` is what the client said USER with, if that was heard already."""
+    log = log.with_prefix(client_prefix(client.access))
     watcher = client.end_with_control(loop)
     try:
-        command = await next_command(CommandReader(), client, log)
-        assert isinstance(command, UserCommand)  # noqa: S101 - the reader knows no other as the first
-        return Selection(client, await _find(command.name, client.access, config, userdb, log))
+        if name is None:
+            command = await next_command(CommandReader(), client, log)
+            assert isinstance(command, UserCommand)  # noqa: S101 - the reader knows no other as the first
+            name = command.name
+        return Selection(client, await _find(name, client.access, config, userdb, log))
     except ClientGone:
         client.tell_control(DISCONNECTED)
     except SessionOver as over:

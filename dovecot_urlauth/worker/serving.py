@@ -9,9 +9,7 @@ import os
 
 from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.worker.client import SessionOver, readable_user
-from dovecot_urlauth.worker.link import ADMITTED as ACCEPTED
-from dovecot_urlauth.worker.link import ALONE as NOT_SHARED
-from dovecot_urlauth.worker.link import LEFT as CLIENT_GONE
+from dovecot_urlauth.worker.parent.protocol import ACCEPTED, CLIENT_GONE, NOT_SHARED
 from dovecot_urlauth.worker.parentlink import ClientUnusable
 from dovecot_urlauth.worker.session import serve_client
 from dovecot_urlauth.worker.target import open_target

@@ -16,7 +16,7 @@ from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import StoreFailure
 from dovecot_urlauth.store.fallback import DOVECOT, open_store
 from dovecot_urlauth.wire.tabescape import join
-from dovecot_urlauth.worker.link import KEY_SIZE
+from dovecot_urlauth.worker.parent.protocol import KEY_SIZE
 from dovecot_urlauth.worker.userdb import LookupFailed
 
 TYPE_CHECKING = False

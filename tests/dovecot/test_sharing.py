@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dovecot_urlauth.worker.children import LINGER, MOST_CLIENTS, PATIENCE
+from dovecot_urlauth.worker.parent.policy import LINGER, MOST_CLIENTS, PATIENCE
 from testing.instance import USERS
 from testing.oracle import WorkerLost, WorkerSession
 from testing.processes import Process, wait_for

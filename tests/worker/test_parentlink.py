@@ -10,16 +10,27 @@ import socket
 import pytest
 
 from dovecot_urlauth.service.descriptor import receive_message, send_message
-from dovecot_urlauth.service.sockets import CREDENTIALS, PeerCredentials
-from dovecot_urlauth.wire.control import Access, access_line
-from dovecot_urlauth.worker.link import KEEP, KEY_SIZE, MESSAGE_LIMIT, OFFER, TAKEN, link
-from dovecot_urlauth.worker.parentlink import ClientUnusable, ParentLink
+from dovecot_urlauth.service.sockets import PeerCredentials
+from dovecot_urlauth.wire.control import Access
+from dovecot_urlauth.worker.parent.forkedchild import new_link
+from dovecot_urlauth.worker.parent.protocol import (
+    CLIENT,
+    KEEP,
+    KEY_SIZE,
+    MESSAGE_LIMIT,
+    TAKEN,
+    offer_parts,
+    pack_connection,
+    pack_offer,
+)
+from dovecot_urlauth.worker.parentlink import ClientUnusable, GivenAgain, ParentLink
 from dovecot_urlauth.worker.pipes import Pipes
 from tests.clock import SteppingLoop
 
 PEER = PeerCredentials(pid=7, uid=102, gid=105)
 KEY = bytes(range(KEY_SIZE))
 BOB = Access(b"bob", b"imap", (b"stream",), True)
+GIVEN = offer_parts(pack_offer(KEY, b"alice", BOB))[1]
 
 
 @pytest.fixture
@@ -32,7 +43,7 @@ def loop():
 @pytest.fixture
 def ends(loop):
     """The parent's end, and what the child makes of its own."""
-    ours, theirs = link()
+    ours, theirs = new_link()
     made = ParentLink(loop, theirs)
     yield ours, made
     ours.close()
@@ -47,9 +58,9 @@ def connection():
 
 
 def test_a_connection_is_passed_with_its_peer(loop, ends, connection):
-    send_message(ends[0], CREDENTIALS.pack(PEER.pid, PEER.uid, PEER.gid), (connection[0].fileno(),))
+    send_message(ends[0], pack_connection(PEER), (connection[0].fileno(),))
     connection[0].close()
-    given, peer = loop.run(ends[1].connection())
+    given, peer = loop.run(ends[1].given())
     assert peer == PEER
     given.send_now(b"it is the same")
     assert connection[1].recv(100) == b"it is the same"
@@ -59,9 +70,9 @@ def test_a_connection_is_passed_with_its_peer(loop, ends, connection):
 @pytest.mark.parametrize(("answer", "taken"), [(TAKEN, True), (KEEP, False)])
 def test_an_offer_and_its_answer(loop, ends, connection, answer, taken):
     send_message(ends[0], answer)
-    assert loop.run(ends[1].offer(KEY, BOB, (connection[0].fileno(), 1))) is taken
+    assert loop.run(ends[1].offer(KEY, b"alice", BOB, (connection[0].fileno(), 1))) is taken
     data, descriptors = receive_message(ends[0], MESSAGE_LIMIT)
-    assert data == OFFER + KEY + access_line(BOB)
+    assert data == pack_offer(KEY, b"alice", BOB)
     assert len(descriptors) == 2
     for descriptor in descriptors:
         descriptor.close()
@@ -72,7 +83,7 @@ def test_an_offer_and_its_answer(loop, ends, connection, answer, taken):
 def test_a_client_goes_from_child_to_child(loop, ends, connection, separate):
     reader, writer = os.pipe()
     fds = (connection[0].fileno(), reader, writer) if separate else (connection[0].fileno(),) * 2
-    send_message(ends[0], access_line(BOB), fds)
+    send_message(ends[0], GIVEN, fds)
     client = loop.run(ends[1].client())
     assert client.access == BOB
     assert isinstance(client._connection, Pipes) is separate
@@ -84,20 +95,44 @@ def test_a_client_goes_from_child_to_child(loop, ends, connection, separate):
         os.close(fd)
 
 
+def test_a_client_that_was_another_childs(loop, ends, connection):
+    send_message(ends[0], GIVEN, (connection[0].fileno(),) * 2)
+    given = loop.run(ends[1].given())
+    assert isinstance(given, GivenAgain)
+    assert (given.name, given.client.access) == (b"alice", BOB)
+    given.client.close()
+    connection[0].close()
+
+
+def test_a_connection_comes_with_one_descriptor(loop, ends, connection):
+    send_message(ends[0], pack_connection(PEER), (connection[0].fileno(),) * 2)
+    with pytest.raises(ClientUnusable):
+        loop.run(ends[1].given())
+    connection[0].close()
+
+
 @pytest.mark.parametrize("unread", [False, True], ids=["all is read", "something is unread"])
 def test_the_parents_end_is_the_childs(loop, ends, unread):
     if unread:
         ends[1].say(KEEP)  # the kernel then says ECONNRESET first
     ends[0].close()
     assert loop.run(ends[1].client()) is None
-    assert loop.run(ends[1].connection()) is None
-    assert not loop.run(ends[1].offer(KEY, BOB, (0,)))
+    assert loop.run(ends[1].given()) is None
+    assert not loop.run(ends[1].offer(KEY, b"alice", BOB, (0,)))
     ends[1].say(KEEP)
 
 
 @pytest.mark.parametrize(
     ("line", "count"),
-    [(b"ACCESS\tbob\n", 2), (b"WHAT\n", 2), (access_line(BOB), 0), (access_line(BOB), 1), (access_line(BOB), 4)],
+    [
+        (CLIENT + b"\0\0ACCESS\tbob\n", 2),
+        (CLIENT, 2),
+        (KEEP, 2),
+        (pack_connection(PEER), 1),
+        (GIVEN, 0),
+        (GIVEN, 1),
+        (GIVEN, 4),
+    ],
 )
 def test_a_client_that_cannot_be_read_is_lost_alone(loop, ends, connection, line, count):
     before = len(os.listdir("/proc/self/fd"))
@@ -105,13 +140,13 @@ def test_a_client_that_cannot_be_read_is_lost_alone(loop, ends, connection, line
     with pytest.raises(ClientUnusable):
         loop.run(ends[1].client())
     assert len(os.listdir("/proc/self/fd")) == before
-    send_message(ends[0], access_line(BOB), (connection[0].fileno(),) * 2)
+    send_message(ends[0], GIVEN, (connection[0].fileno(),) * 2)
     loop.run(ends[1].client()).close()
     connection[0].close()
 
 
 def test_a_full_table_of_descriptors_costs_one_client(loop, ends, connection):
-    send_message(ends[0], access_line(BOB), (connection[0].fileno(),) * 2)
+    send_message(ends[0], GIVEN, (connection[0].fileno(),) * 2)
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     loop.run(loop.sleep(0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))

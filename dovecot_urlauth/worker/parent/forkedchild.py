@@ -1,0 +1,180 @@
+"""The parent's hold on one child: its process, and both ends of the link to it.
+
+The parent keeps a copy of the child's end, and so can take out of its queue what the child has not read.  A
+descriptor that a child attaches to a word is never left to the kernel to close: the link is drained before it
+goes, when nobody can send over it any more.
+"""
+
+from __future__ import annotations
+
+import os
+
+from dovecot_urlauth.service.descriptor import (
+    DescriptorsTruncated,
+    close_all,
+    receive_message,
+    refuse_descriptors,
+    send_message,
+)
+from dovecot_urlauth.service.signals import SIGKILL, SIGTERM
+from dovecot_urlauth.start.cpython import (
+    AF_UNIX,
+    MSG_DONTWAIT,
+    SHUT_RDWR,
+    SOCK_CLOEXEC,
+    SOCK_SEQPACKET,
+    socket,
+    socketpair,
+)
+from dovecot_urlauth.worker.parent.monitor import Monitor, State
+from dovecot_urlauth.worker.parent.policy import MOST_CLIENTS, RETRY_PAUSE
+from dovecot_urlauth.worker.parent.protocol import MESSAGE_LIMIT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dovecot_urlauth.service.descriptor import Descriptor
+    from dovecot_urlauth.service.loop import Loop, Promise
+
+
+def new_link() -> tuple[socket, socket]:
+    """The parent's and the child's end. Raises OSError."""
+    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)
+
+
+class Client:
+    """One client as the parent knows it: what a child is told of it, and the descriptors while no child has it."""
+
+    __slots__ = ("descriptors", "gone", "message", "sent_at")
+
+    def __init__(self, message: bytes, descriptors: list[Descriptor], gone: Promise[None]) -> None:
+        self.message = message
+        self.descriptors = descriptors
+        self.gone = gone
+        self.sent_at = 0.0
+        """When it was sent to a serving child that has not accepted it yet."""
+
+    def let_go(self) -> None:
+        """Close our copies of its descriptors."""
+        close_all(self.descriptors)
+        self.descriptors.clear()
+
+
+class ForkedChild:
+    """One child, with the clients that it has."""
+
+    __slots__ = (
+        "_childs_end",
+        "_link",
+        "_loop",
+        "clients",
+        "is_awaited",
+        "key",
+        "monitor",
+        "pid",
+        "sent",
+        "since",
+    )
+
+    def __init__(self, loop: Loop, pid: int, link: socket, childs_end: socket) -> None:
+        """Take over both ends of the link; the child has its own copy of the second."""
+        self._loop = loop
+        self._link = link
+        self._childs_end = childs_end
+        self.pid = pid
+        self.monitor = Monitor()
+        self.key = b""
+        self.clients: list[Client] = []
+        self.sent: list[Client] = []
+        """Those that it has not accepted yet."""
+        self.is_awaited = False
+        """Whether somebody sees to it that it accepts them in time."""
+        self.since = 0.0
+        """When it was given its client; later, when the last one left."""
+
+    @property
+    def all_clients(self) -> int:
+        return len(self.clients) + len(self.sent)
+
+    @property
+    def is_linked(self) -> bool:
+        return self._link.fileno() >= 0
+
+    @property
+    def takes_clients(self) -> bool:
+        """Whether one more client would be served beside those that it has."""
+        return self.monitor.state is State.SERVING and self.all_clients < MOST_CLIENTS
+
+    def send(self, message: bytes, descriptors: list[Descriptor]) -> None:
+        """Send a message without waiting; the descriptors stay ours. Raises OSError."""
+        fds = [descriptor.fileno() for descriptor in descriptors]
+        send_message(self._link, message, fds, MSG_DONTWAIT)
+
+    async def receive(self) -> tuple[bytes, list[Descriptor]] | None:
+        """The child's next message; None when the link is closed on our side. Raises DescriptorsTruncated."""
+        while self.is_linked:
+            try:
+                await self._loop.readable(self._link.fileno())
+                return receive_message(self._link, MESSAGE_LIMIT)
+            except (DescriptorsTruncated, BlockingIOError) as error:
+                if isinstance(error, DescriptorsTruncated):
+                    raise
+            except OSError:
+                await self._loop.sleep(RETRY_PAUSE)
+        return None
+
+    def refuse_descriptors(self) -> None:
+        """From now on no word of its carries any."""
+        refuse_descriptors(self._link)
+
+    def take_back(self) -> list[tuple[bytes, list[Descriptor]]]:
+        """The messages that the child has not read; one that found no room here is b""."""
+        unread: list[tuple[bytes, list[Descriptor]]] = []
+        while self.is_linked:
+            try:
+                message, descriptors = receive_message(self._childs_end, MESSAGE_LIMIT)
+            except DescriptorsTruncated:
+                unread.append((b"", []))
+                continue
+            except OSError:
+                break
+            if not message:
+                break
+            unread.append((message, descriptors))
+        return unread
+
+    def kill(self) -> None:
+        """End it at once."""
+        os.kill(self.pid, SIGKILL)
+
+    def terminate(self) -> None:
+        """End it soon."""
+        os.kill(self.pid, SIGTERM)
+
+    def close(self) -> None:
+        """End the link: the child goes with its last client, and hears what it was told before. Twice is once."""
+        if not self.is_linked:
+            return
+        self._loop.forget(self._link.fileno())
+        self._link.shutdown(SHUT_RDWR)
+        _drain(self._link)
+        self._link.close()
+        self._childs_end.close()
+
+    def leave_to_parent(self) -> None:
+        """In another child: this one is not ours."""
+        self._link.close()
+        self._childs_end.close()
+
+
+def _drain(end: socket) -> None:
+    """Close harmlessly what lies in the queue; nothing is added to it any more."""
+    while True:
+        try:
+            message, descriptors = receive_message(end, MESSAGE_LIMIT)
+        except DescriptorsTruncated:
+            continue
+        except OSError:
+            return
+        close_all(descriptors)
+        if not message:
+            return

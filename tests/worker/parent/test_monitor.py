@@ -1,0 +1,119 @@
+"""Every word in every state: each is legal in one place, so often, so long, with so many descriptors."""
+
+from __future__ import annotations
+
+import pytest
+
+from dovecot_urlauth.worker.parent.monitor import Monitor, OutOfTurn, State
+from dovecot_urlauth.worker.parent.protocol import (
+    ACCEPTED,
+    CLIENT,
+    CLIENT_GONE,
+    CONNECTION,
+    KEEP,
+    KEY_SIZE,
+    MESSAGE_LIMIT,
+    NOT_SHARED,
+    OFFER,
+    TAKEN,
+)
+
+OFFERING = OFFER + bytes(KEY_SIZE) + b"\0\0ACCESS\tbob\timap\n"
+WORDS = {
+    "OFFER": OFFERING,
+    "NOT_SHARED": NOT_SHARED,
+    "ACCEPTED": ACCEPTED,
+    "CLIENT_GONE": CLIENT_GONE,
+    "TAKEN": TAKEN,
+    "KEEP": KEEP,
+    "CONNECTION": CONNECTION,
+    "CLIENT": CLIENT,
+    "an unknown word": b"?",
+    "nothing": b"",
+}
+
+
+def monitor(state: State, accepted: int = 1, sent: int = 1) -> Monitor:
+    made = Monitor()
+    made.state = state
+    made.accepted = accepted
+    made.sent = sent
+    return made
+
+
+LEGAL = {
+    (State.SELECTING, "OFFER"): State.OFFERED,
+    (State.SELECTING, "NOT_SHARED"): State.UNSHARED,
+    (State.SERVING, "ACCEPTED"): State.SERVING,
+    (State.SERVING, "CLIENT_GONE"): State.SERVING,
+    (State.SERVING, "NOT_SHARED"): State.UNSHARED,
+    (State.UNSHARED, "ACCEPTED"): State.UNSHARED,
+    (State.UNSHARED, "CLIENT_GONE"): State.UNSHARED,
+}
+
+
+@pytest.mark.parametrize("descriptors", [0, 1, 2, 3, 4, 253])
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("state", [State.SPARE, State.SELECTING, State.OFFERED, State.SERVING, State.UNSHARED])
+def test_every_word_in_every_state(state: State, word: str, descriptors: int) -> None:
+    watched = monitor(state)
+    allowed = (2, 3) if word == "OFFER" else (0,)
+    if (state, word) in LEGAL and descriptors in allowed:
+        assert watched.received(WORDS[word], descriptors) == WORDS[word][:1]
+        assert watched.state is LEGAL[state, word]
+    else:
+        with pytest.raises(OutOfTurn, match=word):
+            watched.received(WORDS[word], descriptors)
+        assert watched.state is state
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("state", [State.SPARE, State.SELECTING, State.OFFERED, State.SERVING, State.UNSHARED])
+def test_no_word_is_longer_than_it_is(state: State, word: str) -> None:
+    for message in (WORDS[word] + b"x", WORDS[word] + bytes(MESSAGE_LIMIT), OFFERING[: KEY_SIZE + 1]):
+        if message[:1] == OFFER and KEY_SIZE + 1 < len(message) <= MESSAGE_LIMIT:
+            continue
+        with pytest.raises(OutOfTurn):
+            monitor(state).received(message, 2 if message[:1] == OFFER else 0)
+
+
+@pytest.mark.parametrize("state", [State.SERVING, State.UNSHARED])
+def test_each_client_is_accepted_once_and_gone_once(state: State) -> None:
+    watched = monitor(state, accepted=1, sent=0)
+    with pytest.raises(OutOfTurn, match="ACCEPTED without a client"):
+        watched.received(ACCEPTED, 0)
+    for _ in range(2):
+        watched.client_sent()
+    watched.client_taken_back()
+    watched.received(ACCEPTED, 0)
+    with pytest.raises(OutOfTurn, match="ACCEPTED without a client"):
+        watched.received(ACCEPTED, 0)
+    for _ in range(2):
+        watched.received(CLIENT_GONE, 0)
+    with pytest.raises(OutOfTurn, match="CLIENT_GONE without a client"):
+        watched.received(CLIENT_GONE, 0)
+
+
+def test_a_spare_is_given_one_client_and_then_another() -> None:
+    watched = Monitor()
+    watched.given()
+    watched.received(OFFERING, 2)
+    with pytest.raises(OutOfTurn, match="OFFER while waiting for an answer"):
+        watched.received(OFFERING, 2)
+    watched.answered_taken()
+    assert watched.state is State.SPARE
+    watched.given()
+    watched.received(OFFERING, 3)
+    watched.answered_keep()
+    assert (watched.state, watched.accepted, watched.sent) == (State.SERVING, 1, 0)
+
+
+def test_a_process_for_one_client_has_one() -> None:
+    watched = Monitor()
+    watched.given()
+    watched.received(NOT_SHARED, 0)
+    watched.received(CLIENT_GONE, 0)
+    with pytest.raises(OutOfTurn):
+        watched.received(CLIENT_GONE, 0)
+    with pytest.raises(OutOfTurn):
+        watched.received(NOT_SHARED, 0)
