@@ -15,7 +15,8 @@ One line each, in the order of events; ``client`` stands for the name of any con
     client !close                           the peer closes its end
     client !lost ECONNRESET                 the connection breaks
     client !stuck / client !drained         the peer (or the next one) takes nothing / everything again
-    client !closed                          we have closed ours; ``!shutdown``: and ended it for everybody before
+    client !closed                          we have closed our copy
+    client !ended                           we have ended it for our side; ``!shutdown``: for everybody who has it
     log: imap-urlauth(bob): Error: ...      what the session said to a :class:`Recorder` of that name
     ..150s                                  so many seconds pass
     !sigterm                                the test's action of that name
@@ -177,9 +178,15 @@ class FakeConnection:
         return self
 
     def close(self) -> None:
+        self._close("!closed")
+
+    def end(self) -> None:
+        self._close("!ended")
+
+    def _close(self, how: str) -> None:
         if not self.closed:
             self.closed = True
-            self._transcript.happened(self.name, "!closed")
+            self._transcript.happened(self.name, how)
 
     def receive(self, data: bytes, descriptors: list[FakeDescriptor]) -> None:
         self._input.append((data, descriptors))
@@ -355,7 +362,7 @@ class Transcript:
 
     async def _do(self, name: str, rest: str, line: str) -> None:
         word, _, argument = rest.partition(" ")
-        if word in ("connect", "closed", "shutdown"):
+        if word in ("connect", "closed", "ended", "shutdown"):
             self._pop(name, f"!{word}", line)
             return
         if word in ("refuse", "full") or name not in self.connections:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dovecot_urlauth.admin.check_library import check_library
 from dovecot_urlauth.admin.doveconf import Block, Configuration
 from dovecot_urlauth.admin.executables import (
     Executable,
@@ -20,8 +22,12 @@ from dovecot_urlauth.admin.findings import Finding, Level, fail, note, ok
 LOGIN, BROKER, WORKER = "imap-urlauth-login", "imap-urlauth", "imap-urlauth-worker"
 SERVICES = (LOGIN, BROKER, WORKER)
 
+LOGIN_SOCKET = "imap-urlauth"
+
 LIBEXEC_DIR = "/usr/lib/dovecot"
 UNSET_SIZE = 2**64 - 1
+FEW_SESSIONS = 4
+WAITS = {1: "the second", 2: "the third", 3: "the fourth"}
 ENOUGH_MEMORY = 128 * 1024 * 1024
 UNITS = {"B": 1, "k": 2**10, "M": 2**20, "G": 2**30}
 
@@ -45,7 +51,7 @@ STOCK_DEFECTS = {
         Defect((2, 4), None, Level.NOTE, "a process stays behind for every session"),
     ],
     WORKER: [
-        Defect((2, 3), (2, 4, 3), Level.NOTE, "user+bob in a URL lets any user in who is logged in"),
+        Defect((2, 3), (2, 4, 3), Level.FAIL, "user+bob in a URL lets any user in who is logged in"),
         Defect((2, 4), None, Level.NOTE, "a change of the target user breaks the connection for two seconds"),
     ],
 }
@@ -91,11 +97,29 @@ def _check_service(configuration: Configuration, name: str) -> Iterator[Finding]
     yield from (fail(f"{name}: {executable.path} {fault}") for fault in faults)
     if executable.maker is Maker.OURS:
         yield from _check_ours(name, executable)
+        options = tuple(service.get("executable", name).split()[1:])
+        yield from check_library(name, executable, options, service_user(configuration, name))
         yield from _check_limits(configuration, name, service)
     else:
         yield from _check_other(configuration, name, executable)
-    if name == WORKER and service.get("user", "root") != "root":
-        yield fail(f"{name} runs as {service.get('user')}, and only root can become the users whose mail is read")
+    user = configuration.value_of(service.get("user", "root"))
+    if name == WORKER and user != "root":
+        yield note(f"{name} runs as {user}: it serves the mail of users whose uid is {user}'s, and no other")
+    yield from _check_chroot(configuration, name, service)
+
+
+def service_user(configuration: Configuration, name: str) -> str:
+    """Who a service runs as; login's is set by the service's own default."""
+    return configuration.value_of(configuration.service(name).get("user", "root")) or "root"
+
+
+def _check_chroot(configuration: Configuration, name: str, service: Block) -> Iterator[Finding]:
+    """Master does not make a chroot but its own token-login; the service ends when it is not there."""
+    chroot = service.get("chroot")
+    base_dir = configuration.everything.get("base_dir", "/run/dovecot")
+    folder = os.path.join(base_dir, chroot)
+    if chroot and os.path.isdir(base_dir) and not os.path.isdir(folder):
+        yield fail(f"{name}: its chroot {folder} is not there")
 
 
 def _check_ours(name: str, executable: Executable) -> Iterator[Finding]:
@@ -130,6 +154,9 @@ def _check_limits(configuration: Configuration, name: str, service: Block) -> It
         yield note(f"{name} starts anew for each session; conf.d/90-urlauth.conf has limits that suit it better")
     else:
         yield ok(f"{name}: up to {processes} processes, each for up to {clients} sessions at once")
+    if processes * clients < FEW_SESSIONS:
+        most = processes * clients
+        yield note(f"{name}: {_count(processes, 'process')} for {_count(clients, 'session')}: {WAITS[most]} waits")
     if service.get("drop_priv_before_exec") == "yes":
         yield fail(f"{name}: with drop_priv_before_exec = yes the interpreter cannot be started")
     memory = _size(service.get("vsz_limit")) or _size(defaults.get("default_vsz_limit", "256 M"))
@@ -145,11 +172,24 @@ def _check_socket(configuration: Configuration, socket: Socket) -> Iterator[Find
     elif mode == 0:
         yield fail(f"socket {socket.path} is switched off: {socket.purpose}")
     elif socket.is_open and mode & 0o666 != 0o666:
-        yield note(f"socket {socket.path} has mode {mode:04o}, not 0666: {socket.purpose}")
+        if _may_connect(configuration, socket, listener, mode):
+            yield note(f"socket {socket.path} has mode {mode:04o}, not 0666: {socket.purpose}")
+        else:
+            yield fail(f"socket {socket.path} has mode {mode:04o}, not 0666, and nobody gets in: {socket.purpose}")
     elif not socket.is_open and mode & 0o006:
         yield fail(f"socket {socket.path} is open to every local user (mode {mode:04o}): {socket.purpose}")
     else:
         yield ok(f"socket {socket.path} has mode {mode:04o}")
+
+
+def _may_connect(configuration: Configuration, socket: Socket, listener: Block, mode: int) -> bool:
+    """Whether a socket that is not open to all lets anybody in for whom it is there."""
+    owner = configuration.value_of(listener.get("user", "root"))
+    as_group = bool(listener.get("group")) and mode & 0o060 == 0o060
+    if socket.path == LOGIN_SOCKET:
+        return as_group or (owner != "root" and mode & 0o600 == 0o600)
+    login = configuration.everything.get("default_login_user", "dovenull")
+    return as_group or (owner == login and mode & 0o600 == 0o600)
 
 
 def _check_worker_owner(configuration: Configuration) -> Iterator[Finding]:
@@ -159,6 +199,10 @@ def _check_worker_owner(configuration: Configuration) -> Iterator[Finding]:
     shared = listener.get("group") and int(listener.get("mode", "0600"), 8) & 0o060 == 0o060
     if user not in ("root", owner) and not shared:
         yield fail(f"socket {WORKER} belongs to {owner}, and {BROKER}, which runs as {user}, cannot connect to it")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what.replace('ss', 'sse')}s"
 
 
 def _number(text: str, default: str) -> int:

@@ -8,6 +8,7 @@ from dovecot_urlauth.admin.doveconf import Block, Configuration
 from dovecot_urlauth.admin.findings import Finding, fail, note, ok
 
 IMAP_PORT = "143"
+DICTIONARY_DRIVERS = ("file", "proxy", "redis", "sql", "ldap", "fs", "cdb", "memcached", "memcached_ascii", "fail")
 CAPABILITIES = ("URLAUTH", "URLAUTH=BINARY")
 
 DICTIONARY_EXAMPLE = {
@@ -26,8 +27,10 @@ def check_settings(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _check_protocols(configuration: Configuration) -> Iterator[Finding]:
-    protocols = configuration.everything.get("protocols").split()
-    if "imap" not in protocols:
+    listed = configuration.everything.get("protocols").split()
+    # 2.4 knows a second form, a block of yes and no
+    chosen = configuration.everything.block("protocols").settings
+    if "imap" not in listed and chosen.get("imap") != "yes":
         yield fail("protocols has no imap, so that none of the three services runs")
 
 
@@ -40,6 +43,8 @@ def _check_host(configuration: Configuration) -> Iterator[Finding]:
         yield fail(f"imap_urlauth_host = {signed} holds for imap only, and the worker refuses every URL")
     elif not signed:
         yield fail(f"imap_urlauth_host = {served} holds for the worker only, and imap makes no URLs")
+    elif "/" in signed or ":" in signed:
+        yield fail(f"imap_urlauth_host = {signed} is no host: no scheme, port or path may stand in it")
     elif served not in (signed, "*"):
         yield fail(f"imap_urlauth_host is {signed} for imap and {served} for the worker: no URL fits both")
     else:
@@ -63,6 +68,8 @@ def _check_dictionary(configuration: Configuration) -> Iterator[Finding]:
     elif signing != serving:
         names = f"imap's is {signing or 'none'}, the worker's is {serving or 'none'}"
         yield fail(f"imap and the worker look for mailbox keys in different attribute dictionaries: {names}")
+    elif fault := _dictionary_fault(configuration, serving):
+        yield fail(f"mailbox keys have no place: {fault}")
     else:
         yield ok(f"mailbox keys are in the attribute dictionary {serving}")
 
@@ -71,6 +78,27 @@ def _dictionary(configuration: Configuration, view: Block) -> str:
     if configuration.is_2_3:
         return view.get("mail_attribute_dict")
     return ", ".join(header.removeprefix("dict ") for header in view.block("mail_attribute").blocks)
+
+
+def _dictionary_fault(configuration: Configuration, dictionary: str) -> str:
+    """Why keys cannot be kept there, as far as the configuration tells; "" if nothing speaks against it."""
+    if configuration.is_2_3:
+        driver, _, rest = dictionary.partition(":")
+        named = configuration.everything.block("dict").settings
+        # proxy::name or proxy:socket:name
+        name = rest.rpartition(":")[2]
+    else:
+        driver, name, _ = f"{dictionary} ".split(" ", 2) if " " in dictionary else (dictionary, "", "")
+        server = configuration.everything.block("dict_server")
+        named = {header.removeprefix("dict "): "" for header in server.blocks}
+        block = configuration.as_worker.block("mail_attribute").block(f"dict {dictionary}")
+        name = block.get("name", block.get("dict_proxy_name", name))
+    if driver not in DICTIONARY_DRIVERS:
+        return f"Dovecot has no dictionary driver {driver!r}"
+    if driver == "proxy" and name not in named:
+        where = "dict { }" if configuration.is_2_3 else "dict_server { }"
+        return f"{where} has no {name or 'dictionary'!r}, which {dictionary} names"
+    return ""
 
 
 def _check_capability(configuration: Configuration) -> Iterator[Finding]:

@@ -8,12 +8,14 @@
     dovecot-urlauth monitor [--listen PORT]    processes, sessions and memory, live or for Prometheus
     dovecot-urlauth share|fetch|revoke|keys    hand a message to another user, and take it back
 
-Exit status: 0 if all is well, 1 if something is not, 2 for wrong usage.
+Exit status: 0 if all is well (`check`: URLAUTH across users will work and is safe), 1 if something is not, 2 for
+wrong usage.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -57,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     check = commands.add_parser("check", help="say whether URLAUTH across users will work, and what hinders it")
     check.add_argument("-c", dest="file", metavar="FILE", help="the configuration file, instead of doveconf's own")
+    check.add_argument("--json", action="store_true", help="the findings as one JSON object")
     check.set_defaults(run=_run_check)
     status = commands.add_parser("status", help="list the running imap-urlauth processes")
     status.add_argument("--base-dir", metavar="DIR", help="only those of the Dovecot with this base_dir")
@@ -72,12 +75,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run_check(given: argparse.Namespace) -> int:
     configuration = read_configuration(given.file)
+    findings = [finding for check in (check_settings, check_services) for finding in check(configuration)]
+    failed = sum(finding.level is Level.FAIL for finding in findings)
+    if given.json:
+        listed = [{"level": finding.level.value, "text": finding.text} for finding in findings]
+        whole = {"dovecot": configuration.version, "file": configuration.file, "works": not failed}
+        print(json.dumps(whole | {"findings": listed}, indent=2))
+        return int(failed > 0)
     print(f"Dovecot {configuration.version}, {configuration.file}")
-    failed = 0
-    for check in (check_settings, check_services):
-        for finding in check(configuration):
-            print(finding)
-            failed += finding.level is Level.FAIL
+    for finding in findings:
+        print(finding)
     if failed:
         print(f"URLAUTH across users will not work as it should: see the {failed} marked {Level.FAIL.value}.")
         return 1

@@ -62,7 +62,11 @@ class LoginConnection:
         When login is gone the client is served all the same.
         """
         self._connection.send_now(wire.pack_reply(tag, status, os.getpid()))
-        self._connection.close()
+        self.end()
+
+    def end(self) -> None:
+        """There is no more to say to login."""
+        self._connection.end()
 
     async def _read(self) -> None:
         try:

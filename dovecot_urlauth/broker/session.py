@@ -75,7 +75,7 @@ class Session:
         self.title = TITLE_WAITING
 
     async def serve(self) -> None:
-        """Lead the client to its end; the caller closes the connection from login."""
+        """Lead the client to its end."""
         try:
             await self._lead()
         except LoginLost as lost:
@@ -94,8 +94,9 @@ class Session:
             if self._username is not None:
                 self._disconnected(self._stage.dialect.broker_shutting_down)
         finally:
+            self._login.end()
             if self._client is not None:
-                self._client.close()
+                self._client.end()
 
     async def _lead(self) -> None:
         handoff, client = await self._login.receive()

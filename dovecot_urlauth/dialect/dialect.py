@@ -33,6 +33,14 @@ class LoginDetails(Enum):
     TEXT_AND_CODE = "the same, more regular, and a machine-readable word (2.4)"
 
 
+class ElementRules(Enum):
+    """What becomes of login_log_format_elements whose variables are not known."""
+
+    SHOWS_UNKNOWN = "UNSUPPORTED_VARIABLE_x (2.3)"
+    DROPS_UNKNOWN = "the element is left out (2.4.1)"
+    EMPTIES_UNKNOWN = "the variable is empty, and text without variables stays (since 2.4.2)"
+
+
 @frozen
 class LoginTexts:
     """How imap-urlauth-login words the end of a connection in the log (login-common/client-common.c)."""
@@ -46,6 +54,7 @@ class LoginTexts:
     details: LoginDetails
     log_format: str
     log_format_elements: str
+    element_rules: ElementRules
 
 
 @frozen

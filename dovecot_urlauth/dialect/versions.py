@@ -6,6 +6,7 @@ from dovecot_urlauth.dialect.dialect import (
     STATUS_NEVER_AGAIN,
     ConfigSource,
     Dialect,
+    ElementRules,
     LoginDetails,
     LoginTexts,
 )
@@ -65,6 +66,7 @@ LOGIN_TEXTS_2_3_13 = LoginTexts(
     details=LoginDetails.NONE,
     log_format="%$: %s",
     log_format_elements="user=<%u> method=%m rip=%r lip=%l mpid=%e %c session=<%{session}>",
+    element_rules=ElementRules.SHOWS_UNKNOWN,
 )
 LOGIN_TEXTS_2_3_19 = LoginTexts(
     success="Login",
@@ -75,8 +77,9 @@ LOGIN_TEXTS_2_3_19 = LoginTexts(
     details=LoginDetails.TEXT,
     log_format=LOGIN_TEXTS_2_3_13.log_format,
     log_format_elements=LOGIN_TEXTS_2_3_13.log_format_elements,
+    element_rules=ElementRules.SHOWS_UNKNOWN,
 )
-LOGIN_TEXTS_2_4 = LoginTexts(
+LOGIN_TEXTS_2_4_1 = LoginTexts(
     success="Logged in",
     aborted="Login aborted: ",
     closed="Connection closed",
@@ -88,6 +91,13 @@ LOGIN_TEXTS_2_4 = LoginTexts(
         "user=<%{user}> method=%{mechanism} rip=%{remote_ip} lip=%{local_ip} mpid=%{mail_pid} "
         "%{secured} session=<%{session}>"
     ),
+    element_rules=ElementRules.DROPS_UNKNOWN,
+)
+LOGIN_TEXTS_2_4_2 = LoginTexts(
+    **{
+        **{name: getattr(LOGIN_TEXTS_2_4_1, name) for name in LoginTexts.__match_args__},
+        "element_rules": ElementRules.EMPTIES_UNKNOWN,
+    }
 )
 
 DOVECOT_2_3_13 = Dialect(
@@ -148,7 +158,7 @@ DOVECOT_2_4_1 = _changed(
     auth_client_minor=3,
     auth_request_parameters=(b"protocol=imap-urlauth", b"final-resp-ok", b"secured", b"no-penalty"),
     handoff=LAYOUT_2_4,
-    login_texts=LOGIN_TEXTS_2_4,
+    login_texts=LOGIN_TEXTS_2_4_1,
     auth_master_minor=3,
     userdb_minor=3,
     userdb_parameter=b"protocol=imap",
@@ -172,6 +182,7 @@ DOVECOT_2_4_2 = _changed(
     auth_client_minor=4,
     auth_master_minor=4,
     userdb_minor=4,
+    login_texts=LOGIN_TEXTS_2_4_2,
     explicit_override_prefix=True,
     normalizes_names_to_nfc=True,
     load_message_rules=_message_rules_2_4_5,

@@ -10,4 +10,5 @@ It parses what anybody may send and has no rights: dovenull, chroot ``token-logi
     handoff.py    giving the client to imap-urlauth
     ending.py     how a connection ended, in the log's words
     logformat.py  login_log_format
+    logvariables.py  its variables
 """

@@ -1,77 +1,90 @@
 """login_log_format: what is known of a client, appended to each line about it (login-common/client-common.c).
 
-The elements are split at spaces and expanded one by one.  An element that contains a variable but shows
-nothing of it is left out, except where it names the user.
+The elements are split at spaces and expanded one by one.  An element that shows nothing of a client is left
+out, except where it names the user; what exactly that means, and what becomes of variables that are not known,
+has changed twice.
 """
 
 from __future__ import annotations
 
+from dovecot_urlauth.dialect.dialect import ElementRules
+from dovecot_urlauth.login.logvariables import all_values, parse_2_3, parse_2_4
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-SHORT_NAMES = {
-    "u": "user",
-    "m": "mechanism",
-    "r": "remote_ip",
-    "l": "local_ip",
-    "e": "mail_pid",
-    "c": "secured",
-    "s": "message_or_elements",
-    "p": "pid",
-}
-"""2.3's one-letter variables; all of them have the long name in 2.4."""
+    from dovecot_urlauth.login.logvariables import Template
 
-USER_NAMES = frozenset(("user", "username", "domain", "u", "n", "d"))
+SEPARATOR = ", "
+
+
+def _split(elements: str) -> list[str]:
+    """At spaces, but not within ``%{user | upper}``."""
+    found: list[str] = []
+    within = False
+    for word in elements.split():
+        if within:
+            found[-1] += " " + word
+        else:
+            found.append(word)
+        within = found[-1].rfind("%{") > found[-1].rfind("}")
+    return found
 
 
 class LogFormat:
-    """``login_log_format`` and ``login_log_format_elements``, of either generation."""
+    """``login_log_format`` and ``login_log_format_elements``, as one version understands them."""
 
-    __slots__ = ("_elements", "_format")
+    __slots__ = ("_elements", "_error", "_format", "_rules")
 
-    def __init__(self, log_format: str, elements: str) -> None:
-        self._format = log_format
-        self._elements = elements.split()
+    def __init__(self, log_format: str, elements: str, rules: ElementRules) -> None:
+        self._rules = rules
+        parse = parse_2_3 if rules is ElementRules.SHOWS_UNKNOWN else parse_2_4
+        outer = {"$": "message", "s": "elements", "message": "message", "elements": "elements"}
+        self._format = parse(log_format, outer)
+        self._elements = [(element, parse(element, {})) for element in _split(elements)]
+        self._error = self._first_error()
 
-    def line(self, message: str, values: Mapping[str, str]) -> str:
-        """The whole log line. ``values`` by 2.4's names; an absent value is empty."""
-        shown = []
-        for element in self._elements:
-            text, names = expand(element, values)
-            empty, _ = expand(element, {})
-            if not names or text != empty or names & USER_NAMES:
-                shown.append(text)
-        elements = ", ".join(shown)
-        outer = {"message": message, "elements": elements, "$": message, "s": elements}
-        return expand(self._format, outer)[0]
+    def line(self, message: str, values: Mapping[str, str], complain: Callable[[str], None] | None = None) -> str:
+        """The whole log line; ``values`` are user, mechanism, mail_pid, secured, session, absent ones empty.
 
+        ``complain`` is told once in a process's life what in the elements is not understood.
+        """
+        if self._error and complain is not None:
+            complain(self._error)
+            self._error = ""
+        return self._format.fill({"message": message, "elements": self._join(all_values(values))})
 
-def expand(template: str, values: Mapping[str, str]) -> tuple[str, set[str]]:
-    """Expand ``%x``, ``%{name}`` and ``%%``; return the text and the names met.
+    def _join(self, values: Mapping[str, str]) -> str:
+        text = ""
+        last = len(self._elements) - 1
+        for place, (_, template) in enumerate(self._elements):
+            shown = self._show(template, values)
+            if shown is None:
+                continue
+            text += shown
+            # 2.4 does not take back the separator when nothing follows
+            if text and (place < last or self._rules is ElementRules.SHOWS_UNKNOWN):
+                text += SEPARATOR
+        return text.removesuffix(SEPARATOR) if self._rules is ElementRules.SHOWS_UNKNOWN else text
 
-    A filter behind ``|`` is ignored but for the name in front of it; an unknown name is empty.
-    """
-    pieces = []
-    names: set[str] = set()
-    position = 0
-    while True:
-        percent = template.find("%", position)
-        if percent < 0 or percent + 1 >= len(template):
-            pieces.append(template[position:])
-            return "".join(pieces), names
-        pieces.append(template[position:percent])
-        name = template[percent + 1]
-        position = percent + 2
-        if name == "%":
-            pieces.append("%")
-            continue
-        if name == "{":
-            end = template.find("}", position)
-            if end < 0:
-                pieces.append(template[percent:])
-                return "".join(pieces), names
-            name = template[position:end].partition("|")[0].strip()
-            position = end + 1
-        names.add(name)
-        pieces.append(values.get(name, values.get(SHORT_NAMES.get(name, ""), "")))
+    def _show(self, template: Template, values: Mapping[str, str]) -> str | None:
+        """The element's text, or None to leave it out."""
+        variables = template.variables()
+        shown = template.fill(values)
+        if any(variable.error for variable in variables) and self._rules is ElementRules.DROPS_UNKNOWN:
+            return None
+        if any(variable.is_user for variable in variables):
+            return shown
+        if not variables and self._rules is ElementRules.EMPTIES_UNKNOWN:
+            return shown
+        return shown if shown != template.fill({}) else None
+
+    def _first_error(self) -> str:
+        for element, template in self._elements:
+            for variable in template.variables():
+                if variable.error:
+                    names_all = self._rules is not ElementRules.EMPTIES_UNKNOWN
+                    where = element if names_all else variable.source
+                    return f"Failed to expand log_format_elements={where}: {variable.error}"
+        return ""

@@ -79,7 +79,7 @@ class Session:
         self._fail_code = b""
 
     async def serve(self) -> None:
-        """Let the client in and hand it on, or say in the log why not; the caller closes the connection."""
+        """Let the client in and hand it on, or say in the log why not; the caller closes our copy."""
         try:
             await self._lead()
         except wire.LoginRejected as rejected:
@@ -223,6 +223,8 @@ class Session:
             cause,
         )
         self._log.info(self._line(describe_ending(ending, self._stage.texts)))
+        if self._progress is not Progress.HANDING_OFF:  # else imap-urlauth may have the client by now
+            self._connection.end()
 
     def _line(self, message: str, mail_pid: str = "") -> str:
         return self._stage.log_format.line(
@@ -234,6 +236,7 @@ class Session:
                 "secured": "secured",
                 "session": self._session.decode(),
             },
+            self._log.error,
         )
 
 

@@ -37,6 +37,7 @@ def serve(start: Start, ahead: socket | None) -> int:
     log_format = LogFormat(
         settings.get("login_log_format", texts.log_format),
         settings.get("login_log_format_elements", texts.log_format_elements),
+        texts.element_rules,
     )
     if settings.flag("auth_debug"):
         start.log.pipe.debugging = True

@@ -16,6 +16,7 @@ from dovecot_urlauth.message.fields import FieldFilter
 from dovecot_urlauth.message.header import HeaderReader
 from dovecot_urlauth.message.lineends import completed
 from dovecot_urlauth.message.source import CHUNK
+from dovecot_urlauth.message.steps import FEW, OFTEN
 from dovecot_urlauth.message.tokens import MORE, Tokenizer
 from dovecot_urlauth.message.transfer import Encoding, decoded
 from dovecot_urlauth.message.window import Window
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.message.part import Part
     from dovecot_urlauth.message.rules import MessageRules
     from dovecot_urlauth.message.source import Source
+    from dovecot_urlauth.message.steps import Steps
 
 _ENCODINGS = {
     b"7bit": Encoding.IDENTITY,
@@ -123,10 +125,11 @@ class Conversion:
         #: There are NULs in a header or in a body that is not decoded.
         self.has_nuls = False
 
-    def add(self, part: Part, *, with_header: bool) -> None:
-        """Add a part and all that it contains; raises Undecodable."""
+    def add(self, part: Part, *, with_header: bool) -> Steps[None]:
+        """Add a part and all that it contains, in steps; raises Undecodable."""
+        yield
         start, body, end = part.start.offset, part.body.offset, part.body_end
-        header = self._header(start)
+        header = yield from self._header(start)
         encoding = header.encoding if header.encoding_at >= start else Encoding.IDENTITY
         if encoding is None:
             raise Undecodable(self._rules.unknown_encoding)
@@ -145,14 +148,14 @@ class Conversion:
         self._copied = body
         if part.children:
             for child in part.children:
-                self.add(child, with_header=True)
+                yield from self.add(child, with_header=True)
             self._copy(end)
         elif body != end:
             self.blocks.append(Block(BlockKind.BODY, body, end, encoding, start))
             if encoding is not Encoding.IDENTITY:
                 self.converted = True
             elif not self.has_nuls:
-                self.has_nuls = has_nul(self._source, body, end)
+                self.has_nuls = yield from has_nul(raw(self._source, body, end))
         self._copied = end
 
     def read(self) -> Iterator[bytes]:
@@ -160,21 +163,28 @@ class Conversion:
         for number, block in enumerate(self.blocks):
             yield from self._kept.get(number) or self._read(block)
 
-    def survey(self) -> list[Survey]:
-        """Read every block once; raises Undecodable.  A little decoded text is kept for ``read``."""
-        return [self._survey(number, block) for number, block in enumerate(self.blocks)]
+    def survey(self) -> Steps[list[Survey]]:
+        """Read every block once, in steps; raises Undecodable.  A little decoded text is kept for ``read``."""
+        surveys = []
+        for number, block in enumerate(self.blocks):
+            surveys.append((yield from self._survey(number, block)))
+            if not number & OFTEN:
+                yield
+        return surveys
 
-    def _survey(self, number: int, block: Block) -> Survey:
+    def _survey(self, number: int, block: Block) -> Steps[Survey]:
         size = 0
         nul = False
         kept: list[bytes] | None = [] if block.encoding is not Encoding.IDENTITY else None
-        for chunk in self._read(block):
+        for chunks, chunk in enumerate(self._read(block), 1):
             size += len(chunk)
             nul = nul or b"\0" in chunk
             if kept is not None:
                 kept.append(chunk)
                 if size > self._room:
                     kept = None
+            if not chunks & FEW:
+                yield
         if kept is not None:
             self._room -= size
             self._kept[number] = kept
@@ -200,11 +210,11 @@ class Conversion:
         if end != self._copied:
             self.blocks.append(Block(BlockKind.COPY, self._copied, end))
 
-    def _header(self, start: int) -> _Header:
+    def _header(self, start: int) -> Steps[_Header]:
         """The header block at ``start``, which may be the rest of one that was read already."""
         header = self._last_header
         if header is None or not header.start <= start < header.end or not self._begins_line(start):
-            header = self._last_header = _read_header(self._source, self._rules, start)
+            header = self._last_header = yield from _read_header(self._source, self._rules, start)
         return header
 
     def _begins_line(self, offset: int) -> bool:
@@ -212,11 +222,14 @@ class Conversion:
         return offset == 0 or self._source.read(offset - 1, 1) == b"\n"
 
 
-def _read_header(source: Source, rules: MessageRules, start: int) -> _Header:
+def _read_header(source: Source, rules: MessageRules, start: int) -> Steps[_Header]:
     reader = HeaderReader(Window(source, start), rules)
     header = _Header(start)
     position = start
-    while field := reader.field(position):
+    for field in reader.fields(start):
+        if field is None:
+            yield
+            continue
         if field.name.lower() == _FIELD:
             header.encoding = _encoding(field.value)
             header.encodings += 1
@@ -224,7 +237,9 @@ def _read_header(source: Source, rules: MessageRules, start: int) -> _Header:
         position = field.end
     header.end = position
     header.complete = reader.blank_line(position) > 0
-    for chunk in raw(source, start, position):
+    for number, chunk in enumerate(raw(source, start, position), 1):
+        if not number & FEW:
+            yield
         nul = chunk.rfind(b"\0")
         header.nul_at = start + nul if nul >= 0 else header.nul_at
         start += len(chunk)
@@ -242,32 +257,34 @@ def _encoding(value: bytes) -> Encoding | None:
 
 
 class Decoder:
-    """A part with all that it contains, decoded; raises Undecodable if any of it cannot be."""
+    """A part with all that it contains, decoded."""
 
-    def __init__(self, source: Source, part: Part, rules: MessageRules, *, with_header: bool) -> None:
+    def __init__(self, source: Source, start: int, conversion: Conversion, surveys: list[Survey]) -> None:
         self._source = source
-        self._start = part.start.offset if with_header else part.body.offset
-        self.conversion = Conversion(source, rules)
-        self.conversion.add(part, with_header=with_header)
-        self.surveys = self.conversion.survey()
+        self._start = start
+        self.conversion = conversion
+        self.surveys = surveys
 
-    def content(self, offset: int, limit: int | None, *, rewritten: bool) -> Content:
-        """The wanted part of the bytes; ``rewritten`` gives the blocks even if no body is decoded."""
+    def content(self, offset: int, limit: int | None, *, rewritten: bool) -> Steps[Content]:
+        """The wanted part of the bytes, in steps; ``rewritten`` gives the blocks even if no body is decoded."""
         size = sum(survey.size for survey in self.surveys)
         if self.conversion.converted or rewritten:
-            return self._partial(self.conversion.read, size, offset, limit)
+            return (yield from self._partial(self.conversion.read, size, offset, limit))
         if self.conversion.rewritten:
-            size = min(size, virtual_size(self._source, self._start, self._source.size))
-        keep_nuls = self.conversion.has_nuls
-        return self._partial(self._stored if keep_nuls else self._stored_without_nul, size, offset, limit)
+            stored = yield from virtual_size(self._source, self._start, self._source.size)
+            size = min(size, stored)
+        read = self._stored if self.conversion.has_nuls else self._stored_without_nul
+        return (yield from self._partial(read, size, offset, limit))
 
-    def _partial(self, read: Callable[[], Iterator[bytes]], total: int, offset: int, limit: int | None) -> Content:
-        size = partial_size(total, offset, limit)
+    def _partial(
+        self, read: Callable[[], Iterator[bytes]], whole: int, offset: int, limit: int | None
+    ) -> Steps[Content]:
+        size = partial_size(whole, offset, limit)
         # the blocks' surveys say nothing of a stored text that is given in their place
         stored = read == self._stored
         nuls = stored or (read == self.conversion.read and any(survey.has_nul for survey in self.surveys))
-        if nuls and (stored or size != total):
-            nuls = any(b"\0" in chunk for chunk in partial(read(), offset, size))
+        if nuls and (stored or size != whole):
+            nuls = yield from has_nul(partial(read(), offset, size))
         return Content(size, nuls, None, partial(read(), offset, size))
 
     def _stored(self) -> Iterator[bytes]:
@@ -275,3 +292,11 @@ class Decoder:
 
     def _stored_without_nul(self) -> Iterator[bytes]:
         return without_nul(self._stored())
+
+
+def decode(source: Source, part: Part, rules: MessageRules, *, with_header: bool) -> Steps[Decoder]:
+    """Make the decoder of a part, in steps; raises Undecodable if any of it cannot be decoded."""
+    conversion = Conversion(source, rules)
+    yield from conversion.add(part, with_header=with_header)
+    surveys = yield from conversion.survey()
+    return Decoder(source, part.start.offset if with_header else part.body.offset, conversion, surveys)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dovecot_urlauth.message.errors import ReadError
 from dovecot_urlauth.message.lineends import completed, count
 from dovecot_urlauth.message.source import CHUNK
+from dovecot_urlauth.message.steps import FEW
 from dovecot_urlauth.start.frozen import frozen
 
 TYPE_CHECKING = False
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dovecot_urlauth.message.source import Source
+    from dovecot_urlauth.message.steps import Steps
 
 
 def raw(source: Source, start: int, end: int) -> Iterator[bytes]:
@@ -46,12 +48,16 @@ def without_nul(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def partial(chunks: Iterable[bytes], offset: int, size: int) -> Iterator[bytes]:
-    """Leave out ``offset`` bytes and yield exactly ``size``; raises ReadError if there are fewer."""
+    """Leave out ``offset`` bytes and yield exactly ``size``; raises ReadError if there are fewer.
+
+    What is left out becomes empty chunks, which are steps.
+    """
     if not size:
         return
     for chunk in chunks:
         if offset >= len(chunk):
             offset -= len(chunk)
+            yield b""
             continue
         if offset or len(chunk) - offset > size:
             chunk = chunk[offset : offset + size]
@@ -64,7 +70,7 @@ def partial(chunks: Iterable[bytes], offset: int, size: int) -> Iterator[bytes]:
         raise ReadError("Message is shorter than expected")
 
 
-def virtual_size(source: Source, start: int, end: int) -> int:
+def virtual_size(source: Source, start: int, end: int) -> Steps[int]:
     """Size of a range with every line end CRLF; reads it all."""
     size = 0
     after_cr = False
@@ -74,12 +80,28 @@ def virtual_size(source: Source, start: int, end: int) -> int:
         if after_cr and chunk.startswith(b"\n"):
             size -= 1
         after_cr = chunk.endswith(b"\r")
+        yield
     return size
 
 
-def has_nul(source: Source, start: int, end: int) -> bool:
-    """Whether there is a NUL in a range."""
-    return any(b"\0" in chunk for chunk in raw(source, start, end))
+def total(chunks: Iterable[bytes]) -> Steps[int]:
+    """How many bytes there are."""
+    size = 0
+    for number, chunk in enumerate(chunks, 1):
+        size += len(chunk)
+        if not number & FEW:
+            yield
+    return size
+
+
+def has_nul(chunks: Iterable[bytes]) -> Steps[bool]:
+    """Whether there is a NUL; reads up to the first."""
+    for number, chunk in enumerate(chunks, 1):
+        if b"\0" in chunk:
+            return True
+        if not number & FEW:
+            yield
+    return False
 
 
 def partial_size(size: int, offset: int, limit: int | None) -> int:

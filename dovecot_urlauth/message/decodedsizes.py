@@ -10,7 +10,7 @@ from bisect import bisect_left
 from itertools import accumulate
 
 from dovecot_urlauth.message.binary import BlockKind, Decoder
-from dovecot_urlauth.message.body import has_nul
+from dovecot_urlauth.message.body import has_nul, raw
 from dovecot_urlauth.message.transfer import Encoding
 
 TYPE_CHECKING = False
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from dovecot_urlauth.message.part import Part
     from dovecot_urlauth.message.source import Source
+    from dovecot_urlauth.message.steps import Steps
 
 _SIZE_MASK = (1 << 64) - 1
 _LINES_MASK = (1 << 32) - 1
@@ -27,7 +28,7 @@ _LINES_MASK = (1 << 32) - 1
 class DecodedSizes:
     """Sizes of the parts of one message, whose decoder is that of the whole message with its header."""
 
-    def __init__(self, source: Source, root: Part, decoder: Decoder) -> None:
+    def __init__(self, root: Part, decoder: Decoder, *, has_nul: bool) -> None:
         conversion = decoder.conversion
         headers, bodies = _converted_sizes(decoder)
         self._header_sizes = headers
@@ -36,7 +37,7 @@ class DecodedSizes:
         self._sizes = [0, *accumulate(size for _, size, _ in changes)]
         self._lines = [0, *accumulate(lines for _, _, lines in changes)]
         self._decoded = conversion.converted or conversion.has_nuls
-        self._changed = bool(headers or bodies) or has_nul(source, 0, source.size)
+        self._changed = bool(headers or bodies) or has_nul
 
     def binary(self, *, first: bool) -> bool:
         """Whether parts are called binary: something is decoded, or there are NULs.
@@ -55,6 +56,12 @@ class DecodedSizes:
         size += self._sizes[behind] - self._sizes[first] - before
         lines = body.lines + self._lines[behind] - self._lines[first]
         return size & _SIZE_MASK, lines & _LINES_MASK
+
+
+def decoded_sizes(source: Source, root: Part, decoder: Decoder) -> Steps[DecodedSizes]:
+    """Work the sizes out, in steps."""
+    nul = yield from has_nul(raw(source, 0, source.size))
+    return DecodedSizes(root, decoder, has_nul=nul)
 
 
 def _converted_sizes(decoder: Decoder) -> tuple[dict[int, int], dict[int, int]]:

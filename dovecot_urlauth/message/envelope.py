@@ -6,10 +6,12 @@ from dovecot_urlauth.message.address import addresses
 from dovecot_urlauth.message.errors import TooLarge
 from dovecot_urlauth.message.parameters import NUL_SHOWN
 from dovecot_urlauth.message.quote import human, unfolded
+from dovecot_urlauth.message.steps import OFTEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dovecot_urlauth.message.rules import MessageRules
+    from dovecot_urlauth.message.steps import Steps
 
 #: Addresses are slow to read, so there is a limit for all the envelopes of one structure, before and after.
 ADDRESS_LIMIT = 2 * 1024 * 1024
@@ -25,16 +27,18 @@ class EnvelopeWriter:
         self._rules = rules
         self._read = self._written = 0
 
-    def write(self, fields: list[tuple[bytes, bytes]]) -> bytes:
-        """Write the envelope without its parentheses.
+    def write(self, fields: list[tuple[bytes, bytes]]) -> Steps[bytes]:
+        """Write the envelope without its parentheses, in steps.
 
         Of fields that come twice the last counts; address lists are joined.  Raises TooLarge.
         """
         texts: dict[bytes, bytes] = {}
         lists: dict[bytes, bytearray] = {name: bytearray() for name in _LISTS}
-        for name, value in fields:
+        for number, (name, value) in enumerate(fields, 1):
+            if not number & OFTEN:
+                yield
             if name in lists:
-                self._append(lists[name], value)
+                yield from self._append(lists[name], value)
             else:
                 texts[name] = value.replace(b"\0", NUL_SHOWN)
         for name in (b"sender", b"reply-to"):
@@ -50,12 +54,14 @@ class EnvelopeWriter:
             )
         )
 
-    def _append(self, into: bytearray, value: bytes) -> None:
+    def _append(self, into: bytearray, value: bytes) -> Steps[None]:
         self._read += len(value)
         self._written -= len(into)
         if self._read > ADDRESS_LIMIT:
             raise TooLarge("Message header is too large")
-        for address in addresses(value, self._rules):
+        for number, address in enumerate(addresses(value, self._rules), 1):
+            if not number & OFTEN:
+                yield
             into += address.write()
             if self._written + len(into) > WRITTEN_LIMIT:
                 raise TooLarge("Message structure is too large")

@@ -18,20 +18,29 @@ from dovecot_urlauth.message.errors import (
     Undecodable,
 )
 from dovecot_urlauth.message.request import Request
+from dovecot_urlauth.message.steps import run_through
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dovecot_urlauth.message.rules import MessageRules
     from dovecot_urlauth.message.source import Source
+    from dovecot_urlauth.message.steps import Steps
 
 __all__ = [
-    "fetch", "Request", "Content",
+    "fetch", "fetching", "Request", "Content",
     "MessageError", "InvalidSection", "PartMissing", "Undecodable", "TooLarge", "ReadError",
 ]  # fmt: skip
 
 
 def fetch(source: Source, request: Request, rules: MessageRules, virtual_size: int | None = None) -> Content:
-    """Answer a request.
+    """Answer a request at once; everything is as in ``fetching``."""
+    return run_through(fetching(source, request, rules, virtual_size))
+
+
+def fetching(
+    source: Source, request: Request, rules: MessageRules, virtual_size: int | None = None
+) -> Steps[Content]:
+    """Answer a request, in steps (``steps.py``): its result is the content, whose chunks are steps too.
 
     ``virtual_size`` is the size of the whole message with every line end CRLF, where the store knows it; it is
     believed, as Dovecot believes it.  A part that does not exist is empty, unless its structure is asked for.
@@ -41,10 +50,12 @@ def fetch(source: Source, request: Request, rules: MessageRules, virtual_size: i
     if request.section or request.binary or request.structure:
         from dovecot_urlauth.message.msgpart import read
 
-        return read(source, request, rules)
+        return (yield from read(source, request, rules))
     if not request.body:
         return Content(0, False, None, iter(()))
-    size = whole_size(source, 0, source.size) if virtual_size is None else virtual_size
+    size = virtual_size
+    if size is None:
+        size = yield from whole_size(source, 0, source.size)
     span = Span(0, source.size, size)
     size = partial_size(span.size, request.partial_offset, request.partial_size)
     return Content(size, False, None, span.read(source, request.partial_offset, size))

@@ -41,12 +41,18 @@ class FieldFilter:
         self._extra = extra
 
     def read(self, source: Source, start: int, rules: MessageRules) -> Iterator[bytes]:
-        """Yield the fields that pass of the block at ``start``, which ends nowhere but at an empty line."""
+        """Yield the fields that pass of the block at ``start``, which ends nowhere but at an empty line.
+
+        Long ones come in chunks; an empty chunk is a step.
+        """
         window = Window(source, start)
         reader = HeaderReader(window, rules)
         position = start
         last = b""
-        while field := reader.field(position):
+        for field in reader.fields(start):
+            if field is None:
+                yield b""
+                continue
             if (field.name.lower() in self._names) is self._keep:
                 chunks = raw(source, position, field.end)
                 if self._cached:

@@ -6,12 +6,16 @@ begins with a blank continues the field before it, blanks around the colon do no
 
 from __future__ import annotations
 
+from dovecot_urlauth.message.steps import OFTEN
 from dovecot_urlauth.message.window import Mark, Window
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dovecot_urlauth.message.rules import MessageRules
     from dovecot_urlauth.message.source import Source
+    from dovecot_urlauth.message.steps import Steps
 
 #: Dovecot keeps no more than this of the values of one header block; the rest of them is cut off.
 BLOCK_LIMIT = 10 * 1024 * 1024
@@ -56,53 +60,67 @@ class HeaderReader:
             return 1
         return 2 if start == b"\r\n" else 0
 
-    def field(self, offset: int) -> Field | None:
-        """The field that begins at ``offset``; None at the end of the message or at the empty line."""
+    def fields(self, offset: int) -> Iterator[Field | None]:
+        """The fields from ``offset`` up to the empty line or the end of the message; a None is a step."""
         window = self._window
-        data = window.data
-        first = offset - window.start
-        behind = data.find(b"\n", first)
-        if behind < 0 or behind + 1 >= len(data) or data[behind + 1] in _BLANKS:
-            return self._long_field(offset)
-        line = data[first:behind]
-        newline = 1
-        if line.endswith(b"\r"):
-            line = line[:-1]
-            newline = 2
-        if not line:
-            return None
-        name, value = _split(line, newline, self._rules)
-        value = value[: self._room]
-        self._room -= len(value)
-        return Field(offset, window.start + behind + 1, newline, name, value)
+        number = 0
+        while True:
+            number += 1
+            if not number & OFTEN:
+                yield None
+            data = window.data
+            first = offset - window.start
+            behind = data.find(b"\n", first)
+            if behind < 0 or behind + 1 >= len(data) or data[behind + 1] in _BLANKS:
+                field = yield from self._long_field(offset)
+                if field is None:
+                    return
+            else:
+                line = data[first:behind]
+                newline = 1
+                if line.endswith(b"\r"):
+                    line = line[:-1]
+                    newline = 2
+                if not line:
+                    return
+                name, value = _split(line, newline, self._rules)
+                value = value[: self._room]
+                self._room -= len(value)
+                field = Field(offset, window.start + behind + 1, newline, name, value)
+            yield field
+            offset = field.end
 
-    def _long_field(self, offset: int) -> Field | None:
-        """A field that has more than one line, or that is not wholly at hand."""
+    def _long_field(self, offset: int) -> Steps[Field | None]:
+        """A field that has more than one line, or that is not wholly at hand; None if there is none."""
         if not self._window.has(offset) or self.blank_line(offset):
             return None
-        line, end, newline = self._line(offset)
+        line, end, newline = self._line(offset) or (yield from self._long_line(offset))
         name, first = _split(line, newline, self._rules)
         value = bytearray(first[: self._room])
+        number = 0
         while self._window.peek(end, 1) in _BLANK:
-            line, end, newline = self._line(end)
+            number += 1
+            if not number & OFTEN:
+                yield None
+            line, end, newline = self._line(end) or (yield from self._long_line(end))
             if len(value) < self._room:
                 value += b"\n" + line[: self._room - len(value)]
         self._room -= len(value)
         return Field(offset, end, newline, name, bytes(value))
 
-    def _line(self, offset: int) -> tuple[bytes, int, int]:
-        """The text of a line as far as there is room for it, the offset behind it, the size of its end."""
+    def _line(self, offset: int) -> tuple[bytes, int, int] | None:
+        """The text of a line, the offset behind it, and the size of its end; None if it is not wholly at hand."""
         window = self._window
         found = window.data.find(b"\n", offset - window.start)
         if found < 0:
-            return self._long_line(offset)
+            return None
         text = window.data[offset - window.start : found]
         if text.endswith(b"\r"):
             return text[:-1], window.start + found + 1, 2
         return text, window.start + found + 1, 1
 
-    def _long_line(self, offset: int) -> tuple[bytes, int, int]:
-        """The same for a line that is not wholly at hand: collect it while it is read on for."""
+    def _long_line(self, offset: int) -> Steps[tuple[bytes, int, int]]:
+        """The same for such a line: collect it, as far as there is room for it, while it is read on for."""
         window = self._window
         text = bytearray()
         position = offset
@@ -113,9 +131,11 @@ class HeaderReader:
             end = window.start + found if found >= 0 else max(window.end - 1, position)
             self._collect(text, position, end)
             position = end
-            if found < 0 and not window.more(position):
-                self._collect(text, position, window.end)
-                return bytes(text), window.end, 0
+            if found < 0:
+                if not window.more(position):
+                    self._collect(text, position, window.end)
+                    return bytes(text), window.end, 0
+                yield None
         if window.data[position - window.start - 1 : position - window.start] == b"\r":
             return bytes(text.removesuffix(b"\r")), position + 1, 2
         return bytes(text), position + 1, 1
@@ -145,11 +165,14 @@ def _split(line: bytes, newline: int, rules: MessageRules) -> tuple[bytes, bytes
     return name.partition(b"\0")[0], (text or value[1:]) + rest
 
 
-def header_end(source: Source, rules: MessageRules) -> Mark:
+def header_end(source: Source, rules: MessageRules) -> Steps[Mark]:
     """The place behind the message's header block and its empty line."""
     window = Window(source)
     reader = HeaderReader(window, rules)
     position = 0
-    while field := reader.field(position):
-        position = field.end
+    for field in reader.fields(0):
+        if field is None:
+            yield
+        else:
+            position = field.end
     return window.mark(position + reader.blank_line(position))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.message.parameters import Parameters
     from dovecot_urlauth.message.part import Part
     from dovecot_urlauth.message.rules import MessageRules
+    from dovecot_urlauth.message.steps import Steps
 
 #: No structure is longer; the IMAP server would have to take it as one line.
 STRUCTURE_LIMIT = 16 * 1024 * 1024
@@ -32,33 +33,36 @@ class StructureWriter:
         self._envelopes = EnvelopeWriter(rules)
         self.decoded: DecodedSizes | None = None
 
-    def write(self, part: Part) -> bytes:
-        """The structure of a part without its outer parentheses; raises TooLarge."""
+    def write(self, part: Part) -> Steps[bytes]:
+        """The structure of a part without its outer parentheses, in steps; raises TooLarge."""
+        yield
         self._first = self._first or part
         content = ContentFields(part, self._rules)
-        text = self._multipart(part, content) if part.multipart else self._single(part, content)
+        text = yield from (self._multipart if part.multipart else self._single)(part, content)
         self._written += len(text)
         if self._written > STRUCTURE_LIMIT:
             raise TooLarge("Message structure is too large")
         return text
 
-    def _children(self, part: Part) -> bytes:
+    def _children(self, part: Part) -> Steps[bytes]:
         texts = []
         for child in part.children:
-            text = self.write(child)
+            text = yield from self.write(child)
             self._written -= len(text)
             texts.append(b"(%s)" % text)
+        yield
         return b"".join(texts)
 
-    def _multipart(self, part: Part, content: ContentFields) -> bytes:
+    def _multipart(self, part: Part, content: ContentFields) -> Steps[bytes]:
+        children = yield from self._children(part)
         return b"%s %s %s %s" % (
-            self._children(part) or _NO_PARTS,
+            children or _NO_PARTS,
             string(content.subtype or b""),
             _parameters(content.parameters),
             _about(content),
         )
 
-    def _single(self, part: Part, content: ContentFields) -> bytes:
+    def _single(self, part: Part, content: ContentFields) -> Steps[bytes]:
         kind, text = _kind(part, content)
         size, lines = self._size(part)
         encoding = content.encoding or b"7bit"
@@ -76,8 +80,9 @@ class StructureWriter:
         if text:
             fields.append(b"%d" % lines)
         elif part.rfc822:
-            envelope = self._envelopes.write(part.children[0].fields)
-            fields += [b"(%s)" % envelope, self._children(part), b"%d" % lines]
+            envelope = yield from self._envelopes.write(part.children[0].fields)
+            children = yield from self._children(part)
+            fields += [b"(%s)" % envelope, children, b"%d" % lines]
         fields += [unfolded(content.md5), _about(content)]
         return b" ".join(fields)
 

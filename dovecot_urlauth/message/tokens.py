@@ -18,10 +18,15 @@ _BEGINS_WORD = frozenset(_ATEXT_OR_DOT + b'"')
 _SPACE = b" \t\r\n"
 _CR, _LF, _BACKSLASH, _DOT, _QUOTE, _AT, _OPEN, _CLOSE = b'\r\n\\."@()'
 _BRACKET, _BRACKET_CLOSE = b"[]"
+_WORDS = _ATEXT_OR_DOT + _SPACE
+#: What does not stand for itself within quotes and comments.
+_CHANGED = b"\\\n\0"
 _STOPS_QUOTED_PAIR = b"\r\n\0"
 
 #: How much is looked at at once; few words are longer.
 _PIECE = 64
+#: When so many bytes of a text have been gone through one by one, so many more are looked at as a whole.
+_MANY, _LONG = 1024, 4096
 
 
 class Tokenizer:
@@ -80,13 +85,25 @@ class Tokenizer:
             return END
         if self.next == _DOT:
             return BROKEN
+        few = len(into) + _MANY
         while True:
+            if len(into) > few:
+                self._many_words(into)
             answer = self.quoted(into) if self.next == _QUOTE else self._run(into, _ATEXT_OR_DOT)
             if answer != MORE:
                 return answer
             if self.next not in _BEGINS_WORD:
                 return self.skip()
             into.append(0x20)
+
+    def _many_words(self, into: bytearray) -> None:
+        """Take plain words that lie at hand at once, but for the last."""
+        piece = self.data[self.position : self.position + _LONG]
+        words = piece[: len(piece) - len(piece.lstrip(_WORDS))].rstrip(_SPACE)
+        last = max(map(words.rfind, (b" ", b"\t", b"\r", b"\n"))) + 1
+        if last and words[0] not in _SPACE:
+            into += b" ".join(words[:last].split()) + b" "
+            self.position += last
 
     def quoted(self, into: bytearray) -> int:
         """A quoted string, at whose opening quote the position is."""
@@ -137,7 +154,20 @@ class Tokenizer:
         keep_backslash = closer == _BRACKET_CLOSE
         depth = 1
         text = bytearray()
+        far = position + _MANY
         while position < end:
+            if position >= far:
+                piece = data[position : position + _LONG]
+                openers, closers = (piece.count(opener) if opener >= 0 else 0), piece.count(closer)
+                if (
+                    closers < depth
+                    and not (keep_backslash and openers)
+                    and piece == piece.translate(None, _CHANGED)
+                ):
+                    depth += openers - closers
+                    position += len(piece)
+                    continue
+                far += _LONG
             byte = data[position]
             if byte == closer:
                 depth -= 1

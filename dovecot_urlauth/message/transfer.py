@@ -25,7 +25,7 @@ class Encoding(Enum):
 
 
 def decoded(chunks: Iterable[bytes], encoding: Encoding) -> Iterator[bytes]:
-    """Decode a part's stored bytes; raises Undecodable."""
+    """Decode a part's stored bytes, chunk by chunk, though some are empty; raises Undecodable."""
     return base64(chunks) if encoding is Encoding.BASE64 else quoted_printable(chunks)
 
 
@@ -73,6 +73,7 @@ def _base64_end(text: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
         if more.strip(b"=") or len(text) % 4 + len(more) > 4:
             raise _invalid()
         text += more
+        yield b""
     letters = text.rstrip(b"=")
     if len(text) % 4 or len(text) - len(letters) > 2 or letters.translate(None, _BASE64_ALPHABET):
         raise _invalid()
@@ -102,8 +103,7 @@ def quoted_printable(chunks: Iterable[bytes]) -> Iterator[bytes]:
         else:
             cut = _safe_cut(text)
             rest = _shortened(text[cut:])
-        if cut:
-            yield _decode_lines(text[:cut])
+        yield _decode_lines(text[:cut])
     if rest:
         yield _decode_lines(rest.rstrip(b" \t"))
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from dovecot_urlauth.message.boundaries import BOUNDARY_LIMIT, Boundaries
 from dovecot_urlauth.message.errors import TooLarge
-from dovecot_urlauth.message.header import HeaderReader
+from dovecot_urlauth.message.header import Field, HeaderReader
 from dovecot_urlauth.message.parameters import ContentType
 from dovecot_urlauth.message.part import Part, Place
+from dovecot_urlauth.message.steps import OFTEN
 from dovecot_urlauth.message.window import Mark, Window
 
 TYPE_CHECKING = False
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dovecot_urlauth.message.boundaries import Boundary
-    from dovecot_urlauth.message.header import Field
     from dovecot_urlauth.message.rules import MessageRules
     from dovecot_urlauth.message.source import Source
+    from dovecot_urlauth.message.steps import Steps
 
 MAX_NESTED = 100
 MAX_PARTS = 10_000
@@ -37,6 +38,8 @@ _FIELD_COST = 200
 _LINE_SHOWN = BOUNDARY_LIMIT + 6
 
 _HYPHEN = 0x2D
+#: There are no more fields.
+_END = Field(0, 0, 0, b"", b"")
 _ENVELOPE_FIELDS = frozenset(b"date subject from sender reply-to to cc bcc in-reply-to message-id".split())
 
 
@@ -62,8 +65,8 @@ def parse(
     *,
     fields: bool = False,
     until: Callable[[Part], bool] | None = None,
-) -> Part:
-    """Parse a message into its root part.
+) -> Steps[Part]:
+    """Parse a message into its root part, in steps.
 
     ``fields`` keeps the header fields that a structure shows.  ``until`` is asked after each part, with the
     unfinished tree, whether that is enough of it.  Raises TooLarge if the fields would take too much memory.
@@ -88,21 +91,21 @@ class _TreeParser:
         #: The boundary that the open part's Content-Type announced, until its header ends.
         self._announced: bytes | None = None
 
-    def parse(self, until: Callable[[Part], bool] | None) -> Part:
-        delimiter = self._header()
+    def parse(self, until: Callable[[Part], bool] | None) -> Steps[Part]:
+        delimiter = yield from self._header()
         while True:
             if self._part.rfc822 and not self._part.children:
                 self._open_part(self._part.body)
-                delimiter = self._header()
+                delimiter = yield from self._header()
                 continue
             if delimiter is None:
-                delimiter = self._find_delimiter()
+                delimiter = yield from self._find_delimiter()
             if delimiter is None:
                 break
             self._close_until(delimiter.boundary.part, self._window.mark(delimiter.offset))
             if until is not None and until(self._root):
                 return self._root
-            delimiter = self._pass_delimiter(delimiter)
+            delimiter = yield from self._pass_delimiter(delimiter)
         self._close_until(None, self._window.mark(self._position))
         return self._root
 
@@ -126,25 +129,29 @@ class _TreeParser:
 
     # --- header
 
-    def _header(self) -> _Delimiter | None:
+    def _header(self) -> Steps[_Delimiter | None]:
         """Read the open part's header block; gives the delimiter line that cut it or follows it at once."""
         part = self._part
         reader = HeaderReader(self._window, self._rules)
         self._announced = None
         typed = False
         newline = 0
-        while True:
-            delimiter = self._delimiter_at(self._position)
-            if delimiter and delimiter.boundary.part is not part:
-                self._cut_header(delimiter, newline)
-                break
-            field = reader.field(self._position)
+        delimiter = self._delimiter_at(self._position)
+        fields = reader.fields(self._position)
+        while not (delimiter and delimiter.boundary.part is not part):
+            field = next(fields, _END)
             if field is None:
+                yield
+                continue
+            if field is _END:
                 delimiter = self._end_header(part, reader)
                 break
             typed = self._take_field(part, field, typed) or typed
             self._position = field.end
             newline = field.newline
+            delimiter = self._delimiter_at(self._position)
+        else:
+            self._cut_header(delimiter, newline)
         self._settle_type(part, typed)
         return delimiter
 
@@ -228,24 +235,29 @@ class _TreeParser:
 
     # --- body
 
-    def _find_delimiter(self) -> _Delimiter | None:
+    def _find_delimiter(self) -> Steps[_Delimiter | None]:
         """Go through the open part's body to the next delimiter line; None at the end of the message."""
         window = self._window
         if not self._boundaries or self._parts >= MAX_PARTS:
-            self._skip_to_end()
+            yield from self._skip_to_end()
             return None
         delimiter = self._delimiter_at(self._position)
         if delimiter:
             self._close_until(delimiter.boundary.part, window.mark(delimiter.offset))
             return delimiter
         search = self._position
+        number = 0
         while True:
+            number += 1
+            if not number & OFTEN:
+                yield
             found = self._search(search)
             if found < 0:
                 keep, search = self._undecided(search)
                 if not window.more(keep):
                     self._position = window.end
                     return None
+                yield
                 continue
             newline = found
             delimiter = self._delimiter_at(newline + 1)
@@ -278,10 +290,10 @@ class _TreeParser:
             return window.end - window.data.endswith(b"\r"), window.end
         return max(window.start + newline - 1, self._position), window.start + newline
 
-    def _skip_to_end(self) -> None:
+    def _skip_to_end(self) -> Steps[None]:
         window = self._window
         while window.more(window.end):
-            pass
+            yield
         self._position = window.end
 
     def _delimiter_at(self, offset: int) -> _Delimiter | None:
@@ -306,14 +318,15 @@ class _TreeParser:
             return None
         return _Delimiter(offset, boundary, shown.startswith(b"--", len(boundary.text)))
 
-    def _pass_delimiter(self, delimiter: _Delimiter) -> _Delimiter | None:
+    def _pass_delimiter(self, delimiter: _Delimiter) -> Steps[_Delimiter | None]:
         """Go behind a delimiter line; either a part begins there, whose header is read, or an epilogue."""
         window = self._window
         self._boundaries.close_inside(delimiter.boundary, closing=delimiter.closing)
-        self._position = window.line_end(delimiter.end)
+        self._position = yield from window.line_end(delimiter.end)
+        yield
         if delimiter.closing:
             return None
         if window.data[self._position - window.start - 1 : self._position - window.start] != b"\n":
             return None
         self._open_part(window.mark(self._position))
-        return self._header()
+        return (yield from self._header())

@@ -7,6 +7,7 @@ from dovecot_urlauth.message.lineends import count
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dovecot_urlauth.message.source import Source
+    from dovecot_urlauth.message.steps import Steps
 
 #: The first read is small, for those who want no more than a header.
 _FIRST_READ = 4096
@@ -82,7 +83,7 @@ class Window:
         self.has(offset, count)
         return self.data[offset - self.start : offset - self.start + count]
 
-    def line_end(self, offset: int) -> int:
+    def line_end(self, offset: int) -> Steps[int]:
         """Offset behind the LF of the line at ``offset``, or the end of the message; the line is not kept."""
         search = offset
         while True:
@@ -92,6 +93,7 @@ class Window:
             search = self.end
             if not self.more(max(search - 1, self.start)):
                 return self.end
+            yield
 
     def mark(self, offset: int) -> Mark:
         """Count up to ``offset``, which is not before the last mark and is still at hand."""

@@ -23,6 +23,7 @@ from dovecot_urlauth.start.cpython import (
     AF_UNIX,
     MSG_NOSIGNAL,
     MSG_PEEK,
+    SHUT_RD,
     SHUT_RDWR,
     SOCK_CLOEXEC,
     SOCK_NONBLOCK,
@@ -188,6 +189,22 @@ class Connection:
             raise ValueError("detached from a closed connection")
         self._loop.forget(self.fileno())
         return socket(AF_UNIX, SOCK_STREAM, 0, self._socket.detach())
+
+    def end(self) -> None:
+        """Close what nobody else is to go on with; the peer cannot send any more, and hears what was said.
+
+        What it has sent unread is received first: a descriptor in there may linger, and would be closed by the
+        kernel when the last copy of this socket is.
+        """
+        if self.closed:
+            return
+        try:
+            self._socket.shutdown(SHUT_RD)
+            while receive(self._socket, READ_SIZE):
+                pass
+        except OSError:
+            pass  # not connected any more
+        self.close()
 
     def close(self) -> None:
         """Close our copy without lingering; the connection itself is not shut down. Twice is once."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from dovecot_urlauth.admin import check_library
 from dovecot_urlauth.admin.check_services import SERVICES, check_services
 from dovecot_urlauth.admin.doveconf import Configuration, parse
 
@@ -20,6 +22,7 @@ sys.exit("Fatal: Unknown argument: -?")
 """
 
 SERVICES_TEXT = """\
+base_dir = {folder}
 libexec_dir = {folder}
 default_internal_user = dovecot
 default_client_limit = 1000
@@ -127,7 +130,10 @@ READS = "it reads any user's mail for whoever connects"
         ),
         (("256 M", "64M"), "note  imap-urlauth: vsz_limit is 64 MB; Python may not find that enough"),
         (("18446744073709551615 B", "100 M"), "note  imap-urlauth-login: vsz_limit is 100 MB; Python may not"),
-        (("user =\n", "user = vmail\n"), "FAIL  imap-urlauth-worker runs as vmail, and only root can become"),
+        (
+            ("user =\n", "user = vmail\n"),
+            "note  imap-urlauth-worker runs as vmail: it serves the mail of users whose uid",
+        ),
         (
             ("unix_listener auth-master", "unix_listener x"),
             "FAIL  service auth has no unix_listener auth-master: ",
@@ -138,7 +144,35 @@ READS = "it reads any user's mail for whoever connects"
         ),
         (
             ("imap-urlauth {\n    mode = 0666", "imap-urlauth {\n    mode = 0660"),
+            "FAIL  socket imap-urlauth has mode 0660",
+        ),
+        (
+            ("imap-urlauth {\n    mode = 0666", "imap-urlauth {\n    mode = 0660\n    group = mail"),
             "note  socket imap-urlauth has mode 0660",
+        ),
+        (
+            ("imap-urlauth {\n    mode = 0666", "imap-urlauth {\n    mode = 0600\n    user = vmail"),
+            "note  socket imap-urlauth has mode 0600",
+        ),
+        (
+            ("token-login/imap-urlauth {\n    mode = 0666", "token-login/imap-urlauth {\n    mode = 0600"),
+            "FAIL  socket token-login/imap-urlauth has mode 0600",
+        ),
+        (
+            (
+                "token-login/tokenlogin {\n    mode = 0666",
+                "token-login/tokenlogin {\n    mode = 0600\n    user = dovenull",
+            ),
+            "note  socket token-login/tokenlogin has mode 0600",
+        ),
+        (("--store=auto", "--store=natve"), "FAIL  imap-urlauth-worker: --store=natve is none of auto, native"),
+        (
+            ("client_limit = 200\n  process_limit = 5", "client_limit = 1\n  process_limit = 2"),
+            "note  imap-urlauth-worker: 2 processes for 1 session: the third waits",
+        ),
+        (
+            ("user = $default_login_user\n", "user = $default_login_user\n  chroot = nowhere\n"),
+            "FAIL  imap-urlauth-login: its chroot {folder}/nowhere is not there",
         ),
         (
             ("mode = 0600\n    user", "mode = 0666\n    user"),
@@ -151,7 +185,8 @@ READS = "it reads any user's mail for whoever connects"
         (("executable = ours --", "executable = missing --"), "FAIL  imap-urlauth-worker: /"),
     ],
 )
-def test_what_the_report_says(report: Report, change: tuple[str, str], line: str) -> None:
+def test_what_the_report_says(report: Report, tmp_path: Path, change: tuple[str, str], line: str) -> None:
+    line = line.replace("{folder}", str(tmp_path))
     assert any(each.startswith(line) for each in report(change)), report(change)
 
 
@@ -173,9 +208,12 @@ def test_the_workers_socket_may_be_shared_with_a_group(report: Report) -> None:
 @pytest.mark.parametrize(
     ("version", "levels"),
     [
-        ("2.3.8", {"imap-urlauth-login": [], "imap-urlauth": ["note"], "imap-urlauth-worker": ["note"]}),
-        ("2.3.19.1", {"imap-urlauth-login": ["FAIL"], "imap-urlauth": ["note"], "imap-urlauth-worker": ["note"]}),
-        ("2.4.1-4", {"imap-urlauth-login": [], "imap-urlauth": ["note"] * 2, "imap-urlauth-worker": ["note"] * 2}),
+        ("2.3.8", {"imap-urlauth-login": [], "imap-urlauth": ["note"], "imap-urlauth-worker": ["FAIL"]}),
+        ("2.3.19.1", {"imap-urlauth-login": ["FAIL"], "imap-urlauth": ["note"], "imap-urlauth-worker": ["FAIL"]}),
+        (
+            "2.4.1-4",
+            {"imap-urlauth-login": [], "imap-urlauth": ["note"] * 2, "imap-urlauth-worker": ["FAIL", "note"]},
+        ),
         ("2.4.5", {"imap-urlauth-login": [], "imap-urlauth": ["note"] * 2, "imap-urlauth-worker": ["note"]}),
     ],
 )
@@ -193,6 +231,63 @@ def test_an_unknown_program(report: Report, tmp_path: Path) -> None:
     lines = report(("executable = ours\n", "executable = other\n"))
     assert f"FAIL  imap-urlauth-login: {tmp_path}/other may be changed by others than root" in lines
     assert f"note  imap-urlauth-login is neither Dovecot's own nor dovecot-urlauth's: {tmp_path}/other" in lines
+
+
+def test_executables_exchanged(report: Report, tmp_path: Path) -> None:
+    (tmp_path / "ours").write_text(PROGRAM + "from dovecot_urlauth.login.main import main\n")
+    exchanged = f"{tmp_path}/ours is imap-urlauth-login: the executables are exchanged"
+    assert [line for line in report() if "are exchanged" in line] == [
+        f"FAIL  imap-urlauth: {exchanged}",
+        f"FAIL  imap-urlauth-worker: {exchanged}",
+    ]
+
+
+@pytest.fixture
+def installed(tmp_path: Path, report: Report) -> Iterator[Path]:
+    """A library beside the starters, in folders that root alone may change and everybody may read."""
+    with tempfile.TemporaryDirectory(prefix="urlauth-", dir="/var/lib") as folder:
+        library = Path(folder)
+        library.chmod(0o755)
+        for room in ("login", "broker", "worker"):
+            package = library / "dovecot_urlauth" / room
+            package.mkdir(parents=True)
+            (package / "main.py").write_text("")
+        (tmp_path / "ours").write_text(PROGRAM + f"sys.path.insert(0, '{library}')\n")
+        yield library
+
+
+DOVECOT = ("default_internal_user = dovecot", "default_internal_user = nobody\ndefault_login_user = nobody")
+
+
+def test_a_library_that_is_whole(report: Report, installed: Path) -> None:
+    assert not [line for line in report(DOVECOT) if line.startswith("FAIL")]
+
+
+def test_a_library_that_the_service_cannot_read(report: Report, installed: Path) -> None:
+    installed.chmod(0o700)
+    said = [line for line in report(DOVECOT) if line.startswith("FAIL")]
+    assert [line.split(": ")[0] for line in said] == ["FAIL  imap-urlauth-login", "FAIL  imap-urlauth"]
+    assert all(f"its user nobody cannot load {installed}: " in line for line in said)
+
+
+@pytest.mark.parametrize("place", ["", "dovecot_urlauth", "dovecot_urlauth/worker/main.py"])
+def test_a_library_that_others_may_change(report: Report, installed: Path, place: str) -> None:
+    (installed / place).chmod(0o777)
+    assert sum(f"{installed / place} may be changed by others than root" in line for line in report(DOVECOT)) == 3
+
+
+def test_a_library_of_another_python(report: Report, installed: Path) -> None:
+    (installed / "setproctitle").mkdir()
+    (installed / "setproctitle" / "_setproctitle.cpython-39-x86_64-linux-gnu.so").write_bytes(b"")
+    running = ".".join(PYTHON.split(".")[:2])
+    said = f"{installed} is installed for Python 3.9, and {sys.executable} is {running}: run make install again"
+    assert sum(line.endswith(said) for line in report(DOVECOT)) == 3
+
+
+def test_a_library_that_systemd_hides(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_library, "SYSTEMD_RUNS", str(tmp_path))
+    monkeypatch.setattr(check_library, "TEMPORARY", (f"{tmp_path}/",))
+    assert sum("where systemd's PrivateTmp hides it" in line for line in report()) == 3
 
 
 def test_a_broken_installation(report: Report, tmp_path: Path) -> None:

@@ -30,14 +30,15 @@ VIEWS = {"2.3.19.1": VIEW_2_3, "2.4.1-4": VIEW_2_4}
 def lines(
     version: str,
     *,
-    protocols: str = "imap submission",
+    protocols: str = "protocols = imap submission\n",
+    more: str = "",
     both: tuple[str, str] = ("", ""),
     imap: tuple[str, str] = ("", ""),
     worker: tuple[str, str] = ("", ""),
 ) -> list[str]:
     """The report, after one replacement in both views, in imap's, in the worker's."""
     view = VIEWS[version].replace(*both)
-    everything = parse(f"protocols = {protocols}\n")
+    everything = parse(protocols + more)
     configuration = Configuration(
         version, "file", everything, parse(view.replace(*imap)), parse(view.replace(*worker))
     )
@@ -62,10 +63,22 @@ OTHER_PORT = ("_port = 143", "_port = 993")
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"protocols": "submission"}, "FAIL  protocols has no imap, so that none of the three services runs"),
+        (
+            {"protocols": "protocols = submission\n"},
+            "FAIL  protocols has no imap, so that none of the three services runs",
+        ),
         (
             {"both": NO_HOST},
             "FAIL  imap_urlauth_host is not set: URLAUTH is off; set it to the host that URLs are to name",
+        ),
+        ({"protocols": "protocols {\n  imap = yes\n}\n"}, "ok    imap_urlauth_host = h"),
+        (
+            {"protocols": "protocols {\n  imap = no\n}\n"},
+            "FAIL  protocols has no imap, so that none of the three services runs",
+        ),
+        (
+            {"both": ("_host = h", "_host = imap://h")},
+            "FAIL  imap_urlauth_host = imap://h is no host: no scheme, port or path may stand in it",
         ),
         ({"worker": NO_HOST}, "FAIL  imap_urlauth_host = h holds for imap only, and the worker refuses every URL"),
         ({"imap": NO_HOST}, "FAIL  imap_urlauth_host = h holds for the worker only, and imap makes no URLs"),
@@ -99,6 +112,26 @@ def test_hosts_and_ports(version: str, change: dict[str, Any], line: str) -> Non
             {"worker": ("file:%h/keys", "")},
             "FAIL  imap and the worker look for mailbox keys in different attribute dictionaries: "
             "imap's is file:%h/keys, the worker's is none",
+        ),
+        (
+            "2.3.19.1",
+            {"both": ("file:%h/keys", "flie:%h/keys")},
+            "FAIL  mailbox keys have no place: Dovecot has no dictionary driver 'flie'",
+        ),
+        (
+            "2.3.19.1",
+            {"both": ("file:%h/keys", "proxy::keys")},
+            "FAIL  mailbox keys have no place: dict { } has no 'keys', which proxy::keys names",
+        ),
+        (
+            "2.3.19.1",
+            {"both": ("file:%h/keys", "proxy::keys"), "more": "dict {\n  keys = redis:\n}\n"},
+            "ok    mailbox keys are in the attribute dictionary proxy::keys",
+        ),
+        (
+            "2.4.1-4",
+            {"both": ("dict file", "dict proxy")},
+            "FAIL  mailbox keys have no place: dict_server { } has no 'dictionary', which proxy names",
         ),
         (
             "2.3.19.1",

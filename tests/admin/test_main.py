@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -91,3 +92,14 @@ def test_as_a_module() -> None:
     command = [sys.executable, "-m", "dovecot_urlauth.admin", "url", GOOD_URL]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "mailbox      INBOX" in done.stdout
+
+
+def test_check_as_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    configuration = Configuration("2.4.1", "/x", parse(""), parse(""), parse(""))
+    monkeypatch.setattr(main, "read_configuration", lambda file: configuration)
+    assert run("check", "--json") == 1
+    report = json.loads(capsys.readouterr().out)
+    assert (report["dovecot"], report["file"], report["works"]) == ("2.4.1", "/x", False)
+    assert {"level": "FAIL", "text": "protocols has no imap, so that none of the three services runs"} in report[
+        "findings"
+    ]

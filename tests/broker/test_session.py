@@ -30,15 +30,15 @@ ASKED = rf"""
 """
 ACCEPTED = r"""
     login> {accepted}\
-    login !closed
+    login !ended
 """
 REFUSED = r"""
     login> {refused}\
-    login !closed
+    login !ended
 """
 SAID_NO = r"""
     S: NO
-    client !closed
+    client !ended
     ended
 """
 USER = r"""
@@ -60,8 +60,8 @@ DETAILS = (
     "client-pid=6221, client-id=1)"
 )
 LOST = """
-    login !closed
-    client !closed
+    login !ended
+    client !ended
     ended
 """
 
@@ -138,7 +138,7 @@ def test_one_client_and_two_workers(play):
         worker< DISCONNECTED
         worker !closed
         log: imap-urlauth(bob): Info: user bob: Disconnected: Client disconnected
-        client !closed
+        client !ended
         ended
         """
     )
@@ -153,7 +153,7 @@ def test_2_3_passes_the_descriptor_first(play):
         auth> REQUEST\t1\t6221\t1\t{COOKIE.hex()}\tsession_pid={PID}
         auth< USER\t1\tsubmit\tclient_service=submission
         login> {{accepted}}\
-        login !closed
+        login !ended
         worker !connect
         worker> +fd 0\
         worker> VERSION\timap-urlauth-worker\t2\t0
@@ -165,7 +165,7 @@ def test_2_3_passes_the_descriptor_first(play):
         worker !close
         worker !closed
         log: imap-urlauth(submit): Info: Disconnected: Worker disconnected unexpectedly
-        client !closed
+        client !ended
         ended
         """,
         dialect=DOVECOT_2_3_13,
@@ -184,7 +184,7 @@ def test_an_anonymous_user_has_a_name_in_the_log(play):
         worker !lost ECONNRESET
         worker !closed
         log: imap-urlauth(anonymous): Info: user anonymous: Disconnected: Worker disconnected unexpectedly
-        client !closed
+        client !ended
         """
     )
 
@@ -236,7 +236,7 @@ def test_login_hands_nobody_over(play, happens, error):
     said = f"log: Error: {error} (connection created 0 msecs ago)" if error else ""
     complete = the_handoff()
     play(
-        HELLO + happens + f"\n{said}\nlogin !closed\nended",
+        HELLO + happens + f"\n{said}\nlogin !ended\nended",
         head=complete[:104],
         huge=complete[:-2].replace(b"\2\0\0\0" + complete[92:104], b"\xff\xff\0\0" + complete[92:104]),
     )
@@ -249,7 +249,7 @@ def test_another_socket_than_login_speaks_of(play):
         + """
         client !closed
         log: Error: Auth request inode mismatch: 78 != 77 (connection created 0 msecs ago)
-        login !closed
+        login !ended
         ended
         """,
         handoff=the_handoff(ino=78),
@@ -274,8 +274,8 @@ def test_login_goes_while_auth_thinks(play, happens, error):
         + happens
         + f"""
         log: Error: {error} {DETAILS.format(2000, 2000)}
-        client !closed
-        login !closed
+        client !ended
+        login !ended
         ended
         auth< USER\\t1\\tbob
         """
@@ -490,7 +490,7 @@ def test_there_is_no_worker(play, happens, error, reason, dialect, client_prefix
         + f"""
         log: imap-urlauth(bob): Error: {worker_prefix}{error}
         log: imap-urlauth(bob): Info: {client_prefix}Disconnected: {reason}
-        client !closed
+        client !ended
         ended
         """,
         dialect=dialect,
@@ -506,7 +506,7 @@ def test_all_workers_are_busy_for_a_second(play):
         ..1s
         log: imap-urlauth(bob): Error: user bob: worker: {full}
         log: imap-urlauth(bob): Info: user bob: Disconnected: Failed to connect to worker
-        client !closed
+        client !ended
         ended
         """
     )
@@ -546,7 +546,7 @@ def test_a_worker_that_says_something_else(monkeypatch, said, texts, reason):
         {lines}
         log: imap-urlauth(bob): Info: user bob: Disconnected: {reason}
         worker !closed
-        client !closed
+        client !ended
         ended
         """,
     ).play()
@@ -561,7 +561,7 @@ def test_a_worker_that_does_not_take_the_client(play):
         log: imap-urlauth(bob): Error: user bob: worker: write(/run/worker) failed: Broken pipe
         log: imap-urlauth(bob): Info: user bob: Disconnected: Failed to connect to worker
         worker !closed
-        client !closed
+        client !ended
         ended
         """
     )
@@ -580,7 +580,7 @@ def test_a_worker_that_goes_before_it_knows_for_whom(play):
         worker !lost EPIPE
         log: imap-urlauth(bob): Info: user bob: Disconnected: Worker disconnected unexpectedly
         worker !closed
-        client !closed
+        client !ended
         ended
         """
     )
@@ -600,7 +600,7 @@ def test_a_client_that_has_gone_before_its_ok(play):
         worker> +fd 0\
         log: imap-urlauth(bob): Info: user bob: Disconnected: Client disconnected
         worker !closed
-        client !closed
+        client !ended
         ended
         """
     )
@@ -620,7 +620,7 @@ def test_a_client_that_has_gone_before_its_no(play):
         + f"""
         log: imap-urlauth(bob): Error: Auth did not yield required client_service field (BUG). {details}
         log: imap-urlauth(bob): Info: user bob: Disconnected: Client disconnected
-        client !closed
+        client !ended
         ended
         """
     )
@@ -629,12 +629,12 @@ def test_a_client_that_has_gone_before_its_no(play):
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (HELLO, "login !closed\nended"),
-        (HELLO + HANDED + ASKED, "client !closed\nlogin !closed\nended"),
+        (HELLO, "login !ended\nended"),
+        (HELLO + HANDED + ASKED, "client !ended\nlogin !ended\nended"),
         (
             KNOWN + WORKER,
             "worker !closed\nlog: imap-urlauth(bob): Info: user bob: Disconnected: Server shutting down\n"
-            "client !closed\nended",
+            "client !ended\nended",
         ),
     ],
     ids=["waiting", "asking", "working"],
@@ -710,7 +710,7 @@ def test_it_says_no_or_fails(monkeypatch, happens, error):
         {happens}
         script !closed
         log: imap-urlauth(bob): Error: {error}
-        client !closed
+        client !ended
         ended
         """,
         long=b"x" * 65537,
@@ -749,7 +749,7 @@ def test_it_does_not_listen(play, happens, then, error):
         + f"""
         {then}
         log: imap-urlauth(bob): Error: {error}
-        client !closed
+        client !ended
         ended
         """
     )
@@ -762,7 +762,7 @@ def test_the_process_ends_while_it_runs(play):
         !sigterm
         script !closed
         log: imap-urlauth(bob): Info: user bob: Disconnected: Server shutting down
-        client !closed
+        client !ended
         ended
         """
     )
@@ -793,11 +793,11 @@ def test_the_title_tells_how_far_a_client_is(play):
         title: [2 connections]
         another !close
         title: [bob]
-        another !closed
+        another !ended
         worker !close
         worker !closed
         log: imap-urlauth(bob): Info: user bob: Disconnected: Worker disconnected unexpectedly
-        client !closed
+        client !ended
         title: [idling]
         """,
         title=True,

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_13, DOVECOT_2_3_19, DOVECOT_2_4_2
 from dovecot_urlauth.login.ending import Ending, Progress, describe_ending
-from dovecot_urlauth.login.logformat import LogFormat, expand
+from dovecot_urlauth.login.logformat import LogFormat
 from dovecot_urlauth.login.session import new_session_id
 
 BOB = {"user": "bob", "mechanism": "DOVECOT-TOKEN", "secured": "secured", "session": "S"}
@@ -16,7 +14,9 @@ NOBODY = {"secured": "secured", "session": "S"}
 
 
 def log_format(dialect):
-    return LogFormat(dialect.login_texts.log_format, dialect.login_texts.log_format_elements)
+    return LogFormat(
+        dialect.login_texts.log_format, dialect.login_texts.log_format_elements, dialect.login_texts.element_rules
+    )
 
 
 @pytest.mark.parametrize("dialect", [DOVECOT_2_3_19, DOVECOT_2_4_2], ids=lambda d: d.name)
@@ -30,30 +30,6 @@ def log_format(dialect):
 )
 def test_default_elements(dialect, values, line):
     assert log_format(dialect).line("x", values) == line
-
-
-def test_an_element_without_variables_stays():
-    assert LogFormat("%$: %s", "static %u").line("x", {}) == "x: static, "
-
-
-@pytest.mark.parametrize(
-    ("template", "text"),
-    [
-        ("%%", "%"),
-        ("100%", "100%"),
-        ("%{user", "%{user"),
-        ("%{user | upper}", "bob"),
-        ("%q", ""),
-        ("", ""),
-    ],
-)
-def test_odd_templates(template, text):
-    assert expand(template, {"user": "bob"})[0] == text
-
-
-@given(st.text(max_size=40))
-def test_no_template_fails(template):
-    assert isinstance(LogFormat(template, template).line("x", BOB), str)
 
 
 FAILED = Ending("Authentication failed", Progress.AUTH_FAILED, connected=3, authenticating=2)

@@ -58,7 +58,11 @@ NO_ATTEMPT = "(no auth attempts in {} secs) (no_auth_attempts)"
 NOT_READY = "(disconnected before auth was ready, waited {} secs) (auth_process_not_ready)"
 INTERNAL = "(internal failure, 1/1 successful auths in 0 secs) (internal_failure)"
 NOT_CONNECTED = "Transport endpoint is not connected"
+CLOSED = """
+    ended
+"""
 END = """
+    client !ended
     ended
 """
 
@@ -82,7 +86,9 @@ class Played:
         process = types.SimpleNamespace(loop=self.transcript.loop, log=self.transcript.log, dialect=dialect)
         texts = dialect.login_texts
         shown = Recorder(self.transcript, "title") if title else types.SimpleNamespace(show=lambda text: None)
-        self.stage = LoginStage(process, shown, LogFormat(texts.log_format, texts.log_format_elements))
+        self.stage = LoginStage(
+            process, shown, LogFormat(texts.log_format, texts.log_format_elements, texts.element_rules)
+        )
         self.transcript.actions = {
             "sigterm": lambda: self.transcript.cancel(Terminated()),
             "full": lambda: self.transcript.cancel(ProcessFull()),
@@ -225,6 +231,7 @@ def test_wrong_lines(play, line, error, reason):
         C: {line}
         log: Error: {error}{UNKNOWN}
         {ABORTED}{reason} {NO_ATTEMPT.format(0)}{UNKNOWN}
+        client !ended
         ended
         """
     )
@@ -248,6 +255,7 @@ def test_a_client_whose_credentials_the_kernel_does_not_know(play):
         + f"""
         log: Error: IMAP URLAUTH client's peer credentials are missing: {NOT_CONNECTED}{UNKNOWN}
         {ABORTED}Invalid AUTH request {NO_ATTEMPT.format(0)}{UNKNOWN}
+        client !ended
         ended
         """
     )
@@ -274,6 +282,7 @@ def test_auth_says_no(play, answer, why, user):
         auth< {answer}
         S: FAILED
         {ABORTED}Authentication failed ({why}){user}
+        client !ended
         ended
         """
     )
@@ -289,6 +298,7 @@ def test_auth_is_silent_for_150_seconds(play):
         auth> CANCEL\t1
         {ABORTED}Authentication failed (auth service reported temporary failure, 1 attempts in 150 secs) \
 (temp_failed){ASKING}
+        client !ended
         ended
         """.replace("\\\n", "")
     )
@@ -304,6 +314,7 @@ def test_auth_is_lost_while_it_thinks(play):
         S: FAILED
         {ABORTED}Authentication failed (auth process communication failure, 1 attempts in 0 secs) \
 (auth_process_comm_fail){ASKING}
+        client !ended
         ended
         ..5s
         auth !connect
@@ -326,6 +337,7 @@ def test_auth_is_lost_before_the_question(play):
         S: FAILED
         {ABORTED}Auth process broken (auth process communication failure, 1 attempts in 0 secs) \
 (auth_process_comm_fail){UNKNOWN}
+        client !ended
         ended
         """.replace("\\\n", "")
     )
@@ -391,6 +403,7 @@ def test_auth_is_never_ready(play):
         auth !closed
         !full
         {ABORTED}Connection queue full {NOT_READY.format(0)}{UNKNOWN}
+        client !ended
         ended
         """
     )
@@ -444,6 +457,7 @@ def test_the_client_leaves_before_auth_is_there(play):
         ..3s
         client !close
         {ABORTED}Connection closed {NOT_READY.format(3)}{UNKNOWN}
+        client !ended
         ended
         """
     )
@@ -456,6 +470,7 @@ def test_the_client_leaves_while_auth_thinks(play):
         client !close
         auth> CANCEL\t1
         {ABORTED}Connection closed (auth failed, 1 attempts in 0 secs) (auth_failed){ASKING}
+        client !ended
         ended
         auth< CANCELLED\t1
         auth< OK\t1\tuser=bob
@@ -510,6 +525,7 @@ def test_imap_urlauth_does_not_take_the_client(play, happens, error, got, age):
         auth> CANCEL\\t1
         client !shutdown
         {ABORTED}Internal login failure (pid={PID} id=1) {INTERNAL.replace("0", str(age // 1000))}{BOB}
+        client !ended
         ended
         """,
         other=reply(tag=9),
@@ -526,6 +542,7 @@ def test_imap_urlauth_refuses_and_has_said_why(play):
         auth> CANCEL\t1
         client !shutdown
         {ABORTED}Internal login failure (pid={PID} id=1) {INTERNAL}{BOB}
+        client !ended
         ended
         """,
         no=reply(STATUS_INTERNAL_ERROR),
@@ -543,6 +560,7 @@ received 0/4 bytes)
         auth> CANCEL\t1
         client !shutdown
         {ABORTED}Internal login failure (pid={PID} id=1) {INTERNAL}{BOB}
+        client !ended
         ended
         """.replace("\\\n", "")
     )
@@ -574,6 +592,7 @@ received 0/4 bytes)
         auth> CANCEL\t1
         client !shutdown
         {ABORTED}Internal login failure (pid={PID} id=1) {INTERNAL}{BOB}
+        client !ended
         ended
         """.replace("\\\n", "")
     )
@@ -592,6 +611,7 @@ def test_imap_urlauth_takes_no_byte(play):
         auth> CANCEL\t1
         client !shutdown
         {ABORTED}Internal login failure (pid={PID} id=1) {INTERNAL.replace("0", "90")}{BOB}
+        client !ended
         ended
         """
     )
@@ -619,7 +639,11 @@ OVER = {
 )
 def test_the_process_lets_go(play, event, opened, user, cancelled):
     reason, details = OVER[event]
-    play(opened + f"!{event}\n{cancelled}{ABORTED}{reason} ({details}){user}" + END)
+    play(
+        opened
+        + f"!{event}\n{cancelled}{ABORTED}{reason} ({details}){user}"
+        + (CLOSED if opened.endswith(SENT) else END)
+    )
 
 
 def test_the_title_counts_clients(play):
@@ -633,7 +657,7 @@ def test_the_title_counts_clients(play):
         another> VERSION\timap-urlauth\t2\t0
         client !close
         """
-        + f"{ABORTED}Connection closed {NO_ATTEMPT.format(0)}{UNKNOWN}\n"
+        + f"{ABORTED}Connection closed {NO_ATTEMPT.format(0)}{UNKNOWN}\nclient !ended\n"
         + "title: [pre-login]",
         title=True,
     )
@@ -670,7 +694,7 @@ def test_what_nobody_foresaw_in_auths_lines_ends_no_other_client(monkeypatch):
         S: FAILED
         """
         + f"{ABORTED}Authentication failed (auth process communication failure, 1 attempts in 0 secs) "
-        + f"(auth_process_comm_fail){ASKING}\n..5s"
+        + f"(auth_process_comm_fail){ASKING}\nclient !ended\n..5s"
         + HANDSHAKE,
     )
 

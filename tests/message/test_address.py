@@ -10,6 +10,7 @@ from dovecot_urlauth.message.address import addresses
 from dovecot_urlauth.message.envelope import EnvelopeWriter
 from dovecot_urlauth.message.idna import shown
 from dovecot_urlauth.message.rules import RULES_2_3_19_DEBIAN, RULES_2_4_5
+from dovecot_urlauth.message.steps import run_through
 from tests.message.imaplist import read
 
 
@@ -92,7 +93,7 @@ def test_any_domain_is_shown(domain):
     st.sampled_from([RULES_2_3_19_DEBIAN, RULES_2_4_5]),
 )
 def test_any_fields_are_an_envelope(fields, rules):
-    date, subject, *lists, in_reply_to, message_id = read(EnvelopeWriter(rules).write(fields))
+    date, subject, *lists, in_reply_to, message_id = read(run_through(EnvelopeWriter(rules).write(fields)))
     assert len(lists) == 6
     assert all(isinstance(text, bytes | None) for text in (date, subject, in_reply_to, message_id))
     for entries in lists:

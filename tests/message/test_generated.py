@@ -13,6 +13,7 @@ from dovecot_urlauth.message.fetch import MessageError, Request, fetch
 from dovecot_urlauth.message.part import Part
 from dovecot_urlauth.message.rules import RULES_2_3_13, RULES_2_3_19_DEBIAN, RULES_2_4_1, RULES_2_4_5
 from dovecot_urlauth.message.source import BytesSource
+from dovecot_urlauth.message.steps import run_through
 from dovecot_urlauth.message.tree import parse
 from tests.message.imaplist import read
 from tests.message.messages import MessageMaker
@@ -73,7 +74,7 @@ PIECE_END = 100 * 1024
 def test_a_delimiter_line_across_the_end_of_a_piece(beginning, newline):
     header = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\n"
     text = header + b"x" * (beginning - len(header)) + newline + b"--b--" + newline
-    [part] = parse(BytesSource(text), RULES_2_4_5).children
+    [part] = run_through(parse(BytesSource(text), RULES_2_4_5)).children
     assert (part.body_size.virtual, part.body_size.lines) == (beginning - len(header), 0)
 
 
@@ -127,7 +128,7 @@ def check_structure(items) -> None:
 
 @given(messages)
 def test_parts_lie_inside_each_other_in_order(message):
-    root = parse(BytesSource(message), RULES_2_4_5)
+    root = run_through(parse(BytesSource(message), RULES_2_4_5))
     assert (root.start.offset, root.body_end) == (0, len(message))
     check_order(root)
 
@@ -144,7 +145,7 @@ def check_order(part: Part) -> None:
 
 @given(messages)
 def test_lines_are_those_of_the_bytes(message):
-    waiting = [parse(BytesSource(message), RULES_2_4_5)]
+    waiting = [run_through(parse(BytesSource(message), RULES_2_4_5))]
     while waiting:
         part = waiting.pop()
         waiting += part.children

@@ -15,7 +15,7 @@ DIVIDED = 8192
 
 def value(text: bytes) -> bytes:
     """The value of the message's first field."""
-    field = HeaderReader(Window(BytesSource(text)), RULES_2_4_5).field(0)
+    field = next(filter(None, HeaderReader(Window(BytesSource(text)), RULES_2_4_5).fields(0)))
     assert field is not None
     return field.value
 

@@ -157,7 +157,15 @@ def test_descriptors_that_nobody_asked_for_are_closed(pair: tuple[socket.socket,
     connection.close()
 
 
-@pytest.mark.parametrize("receive", [lambda c: c.read(8, 5), lambda c: c.read_line(5)], ids=["read", "read_line"])
+async def end_unread(connection: Connection) -> None:
+    connection.end()
+
+
+@pytest.mark.parametrize(
+    "receive",
+    [lambda c: c.read(8, 5), lambda c: c.read_line(5), end_unread],
+    ids=["read", "read_line", "unread"],
+)
 def test_a_socket_that_lingers_holds_nobody(
     pair: tuple[socket.socket, socket.socket], receive: Callable[[Connection], object]
 ) -> None:

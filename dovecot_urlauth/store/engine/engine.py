@@ -87,7 +87,8 @@ class EngineStore:
             name = mailbox.decode()
         except UnicodeDecodeError:
             raise MailboxMissing("not UTF-8") from None
-        if not 0 < len(mailbox) <= NAME_LIMIT or any(sign < " " or sign == "\x7f" for sign in name):
+        if not 0 < len(mailbox) <= NAME_LIMIT or any(sign < " " for sign in name):
+            # Dovecot makes no such names, and repeats them as they are in the text of a response
             raise MailboxMissing("no mailbox can have this name")
         opened = EngineMailbox(self, mailbox, quoted_mailbox(name), uidvalidity)
         await opened.synchronize()

@@ -344,7 +344,7 @@ hear()
     assert raised.value.text == text  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", [b"\xff", b"", b"a\nb", b"a\0", b"x" * 4097, b"\x7f", b"\xed\xa0\x80"], ids=repr)
+@pytest.mark.parametrize("name", [b"\xff", b"", b"a\nb", b"a\0", b"x" * 4097, b"\xed\xa0\x80"], ids=repr)
 def test_names_that_the_engine_never_sees(stage: Stage, name: bytes) -> None:
     store = stage.store("sys.exit('started')")
     with pytest.raises(MailboxMissing):

@@ -166,12 +166,12 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
             with dovecot.imap(user) as client:
                 for message in UIDS.values():
                     client.append("INBOX", message)
-                for name in ("INBOX", "Entw&APw-rfe", "50%", "a &- b"):
+                for name in ("INBOX", "Entw&APw-rfe", "50%", "a &- b", "&AH8-"):
                     if name != "INBOX":
                         assert client.command(b'CREATE "%s"' % name.encode()).ok
                         client.append(name, PLAIN)
                 assert client.command(b"SELECT INBOX").ok
-                for mailbox in ("INBOX", "Entw%C3%BCrfe", "50%25", "a%20%26%20b"):
+                for mailbox in ("INBOX", "Entw%C3%BCrfe", "50%25", "a%20%26%20b", "%7F"):
                     client.genurlauth(f"imap://{user}@{HOST}/{mailbox}/;UID=1;URLAUTH=authuser")
         yield Engine(dovecot)
     finally:
@@ -311,8 +311,9 @@ def test_names(engine: Engine) -> None:
             b'a"b\\c',
             b"\xff",
             b"..",
+            b"a\t\nb",
         ]
-        right = ["Entwürfe".encode(), b"50%", b"a & b", b"inbox"]
+        right = ["Entwürfe".encode(), b"50%", b"a & b", b"inbox", b"\x7f"]
         return [read(store, 1, Request(b""), name) for name in wrong], [
             read(store, 1, Request(b""), name) for name in right
         ]
@@ -325,7 +326,7 @@ def test_names(engine: Engine) -> None:
     others = [kind for index, kind in enumerate(kinds) if index not in (1, 2, 11)]
     assert set(others) <= {MailboxMissing, MailboxRefused}
     assert kinds[0] is kinds[3] is kinds[4] is kinds[5] is kinds[10] is MailboxMissing
-    assert right == [(b"", PLAIN)] * 4
+    assert right == [(b"", PLAIN)] * 5
 
 
 def test_uidvalidity(engine: Engine) -> None:
