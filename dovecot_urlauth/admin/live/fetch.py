@@ -53,7 +53,18 @@ class UrlauthSession:
         path = os.path.join(base_dir, SOCKET_NAME)
         self._socket = _connect_as(path, reader)
         self._file: IO[bytes] = self._socket.makefile("rb")
-        token = session_token(secret, reader.name, os.getpid(), SESSION, service)
+        try:
+            self._identify(reader, session_token(secret, reader.name, os.getpid(), SESSION, service), service)
+        except LiveFailure:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the session without a word."""
+        self._file.close()
+        self._socket.close()
+
+    def _identify(self, reader: Account, token: str, service: str) -> None:
         auth = join(
             b"AUTH", service.encode(), b"%d" % os.getpid(), reader.name.encode(), SESSION.encode(), token.encode()
         )
@@ -72,8 +83,7 @@ class UrlauthSession:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._file.close()
-        self._socket.close()
+        self.close()
 
     def select(self, owner: str) -> None:
         """Ask for the mail of ``owner``. Raises LiveFailure."""

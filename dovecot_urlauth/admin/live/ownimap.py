@@ -52,9 +52,12 @@ class OwnImap:
             )
         except OSError as error:
             raise LiveFailure("imap", f"{program} cannot be started: {error.strerror}") from error
-        greeting = self._line()
-        if not greeting.startswith(b"* PREAUTH"):
-            raise self._gone()
+        try:
+            if not self._line().startswith(b"* PREAUTH"):
+                raise self._gone()
+        except LiveFailure:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,164 @@
+"""What the trial finds when the services do right, and in each way in which they may do wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from dovecot_urlauth.admin.findings import Level
+from dovecot_urlauth.admin.live.failure import LiveFailure
+from dovecot_urlauth.admin.live.trial import MESSAGE, PICTURE, People, choose_people, run_trial
+from tests.admin.live.stand_ins import COMMANDS, StandIn
+
+PEOPLE = People("alice", "bob", "carol")
+SIGNED = "01" + "ab" * 20
+
+
+def right(reader: str, service: str, owner: str, url: str, decoded: bool) -> bytes | None:
+    """What services do that do right; the third signing is after the key was reset."""
+    if reader != "bob" or owner != "alice" or not url.endswith(SIGNED):
+        return None
+    return PICTURE if decoded else MESSAGE
+
+
+class Once:
+    """Right until the key is reset: the URL that is asked for last is of a key that is gone."""
+
+    def __init__(self) -> None:
+        self.whole = 0
+
+    def __call__(self, reader: str, service: str, owner: str, url: str, decoded: bool) -> bytes | None:
+        data = right(reader, service, owner, url, decoded)
+        if data is MESSAGE and service == "imap":
+            self.whole += 1
+            return data if self.whole == 1 else None
+        return data
+
+
+def failures(stand_in: StandIn, people: People = PEOPLE, protocols: str = "imap submission") -> list[str]:
+    dovecot = stand_in.dovecot(protocols=protocols)
+    return [finding.text for finding in run_trial(dovecot, people) if finding.level is Level.FAIL]
+
+
+def test_all_is_right(stand_in: StandIn) -> None:
+    stand_in.answer = Once()
+    findings = list(run_trial(stand_in.dovecot(protocols="imap submission"), PEOPLE))
+    assert [finding.level for finding in findings] == [Level.OK] * 8
+
+
+def test_without_a_third_user_it_says_what_was_not_tried(stand_in: StandIn) -> None:
+    stand_in.answer = Once()
+    findings = list(run_trial(stand_in.dovecot(), People("alice", "bob", None)))
+    assert Level.NOTE in [finding.level for finding in findings]
+    assert Level.FAIL not in [finding.level for finding in findings]
+
+
+def test_a_refused_fetch(stand_in: StandIn) -> None:
+    assert "imap-urlauth-worker refuses the whole message: not for you" in failures(stand_in)
+
+
+def test_wrong_bytes(stand_in: StandIn) -> None:
+    stand_in.answer = lambda *words: b"something else"
+    found = failures(stand_in)
+    assert any("came with other bytes" in text for text in found)
+    assert any("this must never be" in text for text in found)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [(b"garbage", "does not speak its protocol"), (b"cut", "closed the connection amid the data")],
+)
+def test_a_broken_worker(stand_in: StandIn, answer: bytes, text: str) -> None:
+    stand_in.answer = lambda *words: answer
+    assert any(text in found for found in failures(stand_in))
+
+
+def test_auth_does_not_know_the_token(stand_in: StandIn) -> None:
+    (stand_in.folder / "auth-token-secret.dat").write_bytes(bytes(32))
+    assert any("auth: does not accept the token of bob" in text for text in failures(stand_in))
+
+
+def test_the_reader_is_refused(stand_in: StandIn) -> None:
+    stand_in.first_line = b"NO\n"
+    assert any("imap-urlauth: refuses bob" in text for text in failures(stand_in))
+
+
+def test_the_worker_refuses_the_owner(stand_in: StandIn) -> None:
+    stand_in.select_line = b"NO\n"
+    assert any("imap-urlauth-worker: refuses the mail of alice" in text for text in failures(stand_in))
+
+
+@pytest.mark.parametrize("line", ["first_line", "select_line"])
+def test_a_stage_that_says_half_a_line(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    monkeypatch.setattr("dovecot_urlauth.admin.live.fetch.PATIENCE", 0.2)
+    setattr(stand_in, line, b"O")
+    assert any("no answer in 0.2 seconds" in text for text in failures(stand_in))
+
+
+def test_nobody_listens(stand_in: StandIn) -> None:
+    stand_in.close()
+    assert any("is Dovecot running?" in text for text in failures(stand_in))
+
+
+@pytest.mark.parametrize(
+    ("content", "text"), [(None, "is Dovecot running"), (b"short", "5 bytes long, not 32")], ids=["none", "short"]
+)
+def test_auths_secret(stand_in: StandIn, content: bytes | None, text: str) -> None:
+    path = stand_in.folder / "auth-token-secret.dat"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    assert any(text in found for found in failures(stand_in))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reply", "text"),
+    [
+        (r"CREATE", "TAG NO no space\r\n", "alice cannot make a mailbox: NO no space"),
+        (r"APPEND", "TAG OK no uid\r\n", "no APPENDUID"),
+        (r"GENURLAUTH", "TAG OK no url\r\n", "no URL after GENURLAUTH"),
+        (r"NAMESPACE", None, "imap: for alice: ended without a word"),
+    ],
+)
+def test_imap_does_not_do_its_part(stand_in: StandIn, pattern: str, reply: str | None, text: str) -> None:
+    stand_in.configure_imap([(pattern, reply), *COMMANDS])
+    assert any(text in found for found in failures(stand_in))
+
+
+def test_imap_lets_nobody_in(stand_in: StandIn) -> None:
+    stand_in.configure_imap(COMMANDS, greeting="")
+    assert failures(stand_in) == ["imap: for alice: imap: Fatal: Unknown user"]
+
+
+def test_imap_is_not_there(stand_in: StandIn) -> None:
+    (stand_in.folder / "libexec/imap").unlink()
+    assert any("cannot be started" in text for text in failures(stand_in))
+
+
+def test_no_host_is_set(stand_in: StandIn) -> None:
+    found = [finding.text for finding in run_trial(stand_in.dovecot(host=""), PEOPLE)]
+    assert found == ["settings: imap_urlauth_host is not set; set it to the name that clients use"]
+
+
+def test_a_namespace_without_prefix_and_another_port(stand_in: StandIn) -> None:
+    stand_in.configure_imap([(r"NAMESPACE", '* NAMESPACE (("" "/")) NIL NIL\r\nTAG OK done\r\n'), *COMMANDS])
+    urls = []
+    stand_in.answer = lambda reader, service, owner, url, decoded: urls.append(url)
+    list(run_trial(stand_in.dovecot(port="1143"), PEOPLE))
+    assert urls[0].startswith("imap://alice@imap.example.test:1143/dovecot-urlauth-test-")
+
+
+def test_people_are_those_who_are_named_and_then_the_next(stand_in: StandIn) -> None:
+    assert choose_people(stand_in.dovecot(), None, None) == People("alice", "bob", "carol")
+    assert choose_people(stand_in.dovecot(), "carol", None) == People("carol", "alice", "bob")
+    assert choose_people(stand_in.dovecot(), "alice", "carol") == People("alice", "carol", "bob")
+    with pytest.raises(LiveFailure, match="doesn't exist"):
+        choose_people(stand_in.dovecot(), "alice", "nobody")
+    stand_in.configure_users({})
+    with pytest.raises(LiveFailure, match="name two"):
+        choose_people(stand_in.dovecot(), None, None)
+
+
+def test_doveadm_that_cannot_be_run(stand_in: StandIn) -> None:
+    stand_in.doveadm.unlink()
+    with pytest.raises(LiveFailure, match="doveadm: "):
+        choose_people(stand_in.dovecot(), "alice", "bob")

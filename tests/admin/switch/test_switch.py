@@ -1,0 +1,169 @@
+"""enable and disable step by step; doveconf is a stand-in, tests/dovecot has the real one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dovecot_urlauth.admin.check_services import SERVICES
+from dovecot_urlauth.admin.doveconf import Block, Configuration, DoveconfError
+from dovecot_urlauth.admin.live import account
+from dovecot_urlauth.admin.main import main
+from dovecot_urlauth.admin.switch import command, snippet
+from dovecot_urlauth.admin.switch.snippet import HEADING
+from tests.admin.live.stand_ins import DOVEADM, program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SERVICES_TEXT = "".join(f"service {name} {{\n  executable = @PREFIX@/{name}\n}}\n" for name in SERVICES)
+
+
+class Scene:
+    """A configuration that includes conf.d, an installation, and what doveconf says of both."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.prefix = folder / "prefix"
+        self.file = folder / "etc/conf.d/90-urlauth.conf"
+        self.file.parent.mkdir(parents=True)
+        self.users = folder / "users.json"
+        self.users.write_text('{"alice": {"uid": "1", "gid": "1", "home": "/home/alice"}}')
+        self.base_dir = folder / "run"
+        self.base_dir.mkdir()
+        self.version = "2.4.1"
+        self.as_imap = Block(
+            {"imap_urlauth_host": "host"}, {"mail_attribute": Block(blocks={"dict file": Block()})}
+        )
+        self.broken = ""
+        self.included = True
+        for language in ("2.3", "2.4"):
+            conf_d = self.prefix / "share/dovecot-urlauth/conf.d" / language
+            conf_d.mkdir(parents=True)
+            text = "# how to include it\n" + SERVICES_TEXT.replace("@PREFIX@", str(self.prefix))
+            (conf_d / "90-urlauth.conf").write_text(text + "# end\nservice x {\n  client_limit = 1000\n}\n")
+            (conf_d / "90-urlauth-executables.conf").write_text(text)
+        doveadm = program(folder / "doveadm", DOVEADM.format(python="/usr/bin/python3", table=str(self.users)))
+        monkeypatch.setattr(account, "DOVEADM", str(doveadm))
+        monkeypatch.setattr(command, "installation", lambda: str(self.prefix))
+        monkeypatch.setattr(command, "read_configuration", self.read)
+        self.doveadm = doveadm
+
+    def read(self, file: str | None) -> Configuration:
+        ours = self.included and self.file.exists() and HEADING in self.file.read_text()
+        if self.broken and ours:
+            raise DoveconfError(self.broken)
+        folder = f"{self.prefix}/" if ours else "/usr/lib/dovecot/"
+        blocks = {f"service {name}": Block({"executable": folder + name}) for name in SERVICES}
+        everything = Block({"base_dir": str(self.base_dir)}, blocks)
+        path = str(self.file.parent.parent / "dovecot.conf")
+        return Configuration(self.version, path, everything, self.as_imap, self.as_imap)
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    return Scene(tmp_path, monkeypatch)
+
+
+def run(*words: str) -> int:
+    return main(["dovecot-urlauth", *words])
+
+
+def test_there_and_back(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("enable", "--dry-run") == 0
+    assert "+  client_limit = 1000" in capsys.readouterr().out
+    assert not scene.file.exists()
+    assert run("enable") == 0
+    assert scene.file.read_text().startswith(HEADING)
+    assert "how to include" not in scene.file.read_text()
+    assert run("enable", "--executables-only") == 0
+    assert "client_limit" not in scene.file.read_text()
+    assert run("disable", "--dry-run") == 0
+    assert scene.file.exists()
+    assert run("disable") == 0
+    assert not scene.file.exists()
+    assert run("disable") == 0
+    assert "nothing to disable" in capsys.readouterr().out
+
+
+def test_a_failure_restores_what_was_there(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.broken = "doveconf: Fatal: Error in configuration file"
+    assert run("enable") == 1
+    assert not scene.file.exists()
+    scene.file.write_text("# another's\n")
+    assert run("enable") == 1
+    assert scene.file.read_text() == "# another's\n"
+    assert "Error in configuration file" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_included(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.included = False
+    assert run("enable") == 1
+    assert "still runs /usr/lib/dovecot/imap-urlauth-login" in capsys.readouterr().err
+    assert not scene.file.exists()
+
+
+def test_another_ones_file_stays(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.file.write_text("# another's\n")
+    assert run("disable") == 1
+    assert "remove it yourself" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_there(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.file.parent.rmdir()
+    assert run("enable") == 1
+    assert "cannot be written: No such file" in capsys.readouterr().err
+
+
+def test_a_running_dovecot_is_told_and_its_no_is_heard(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    (scene.base_dir / "master.pid").write_text("1\n")
+    assert run("enable") == 0
+    program(scene.doveadm, "#!/bin/sh\necho no such process >&2\nexit 75\n")
+    assert run("disable") == 1
+    assert scene.file.exists()
+    assert "doveadm reload: no such process" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("version", ["2.3.19.1", "2.4.1"])
+def test_missing_settings(scene: Scene, capsys: pytest.CaptureFixture[str], version: str) -> None:
+    scene.version, scene.as_imap = version, Block()
+    assert run("enable") == 0
+    shown = capsys.readouterr().out
+    assert "imap_urlauth_host is not set" in shown
+    assert "nowhere to keep a key" in shown
+    assert "imap_urlauth_host" not in scene.file.read_text()
+    assert run("enable", "--host", "mail.example.test") == 0
+    text = scene.file.read_text()
+    assert "imap_urlauth_host = mail.example.test\n" in text
+    assert "dovecot-attributes" in text
+    assert ("imap_capability" in text) == (version == "2.4.1")
+
+
+def test_settings_that_are_there_stay(scene: Scene) -> None:
+    capability = {"imap_capability": Block({"URLAUTH": "yes"})}
+    scene.as_imap = replace(scene.as_imap, blocks=scene.as_imap.blocks | capability)
+    assert run("enable", "--host", "mail.example.test") == 0
+    text = scene.file.read_text()
+    assert "mail.example.test" not in text
+    assert "dict" not in text
+    assert "imap_capability" not in text
+
+
+@pytest.mark.parametrize(
+    ("users", "complaint"),
+    [('{"alice": {"uid": "1", "gid": "1"}}', "alice has no home"), ("{}", "lists no user")],
+)
+def test_no_dictionary_below_a_home_that_may_not_be_there(
+    scene: Scene, capsys: pytest.CaptureFixture[str], users: str, complaint: str
+) -> None:
+    scene.as_imap = Block()
+    scene.users.write_text(users)
+    assert run("enable", "--host", "mail.example.test") == 1
+    assert complaint in capsys.readouterr().err
+    assert not scene.file.exists()
+
+
+def test_a_checkout_is_no_installation() -> None:
+    with pytest.raises(snippet.SwitchFailure, match="make install"):
+        snippet.installation()
