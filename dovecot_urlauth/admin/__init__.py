@@ -1,3 +1,3 @@
 """The ``dovecot-urlauth`` command: what a mail administrator wants to know before and after swapping."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0.dev0"
