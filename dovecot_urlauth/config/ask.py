@@ -11,7 +11,7 @@ from errno import ETIMEDOUT
 from select import POLLIN, poll
 from time import monotonic
 
-from dovecot_urlauth.service.fdpass import close_fds, receive_fds
+from dovecot_urlauth.service.descriptor import Descriptor, close_all, receive_message
 from dovecot_urlauth.service.sockets import connect_unix
 from dovecot_urlauth.wire.config_text import ConfigRefused, ConfigReply, request
 
@@ -74,15 +74,15 @@ def ask_for_file(path: bytes) -> int:
     connection = _connect(path)
     try:
         connection.sendall(FILE_REQUEST)
-        data, fds = _receive_file(connection, monotonic() + TIME_LIMIT)
+        data, files = _receive_file(connection, monotonic() + TIME_LIMIT)
     except OSError as error:
         raise ConfigUnreachable(f"recv({os.fsdecode(path)}) failed: {error.strerror}") from None
     finally:
         connection.close()
-    close_fds(fds[1:])
-    if data.startswith(b"+") and fds:
-        return fds[0]
-    close_fds(fds[:1])
+    close_all(files[1:])
+    if data.startswith(b"+") and files:
+        return files[0].detach()
+    close_all(files)
     text = data.decode("utf-8", "replace").rstrip("\n")
     if text.startswith("-"):
         raise ConfigRefused(f"Failed to read config: {text[1:]}")
@@ -91,19 +91,19 @@ def ask_for_file(path: bytes) -> int:
     raise ConfigUnreachable(f"Failed to read config: Unexpected reply '{text}'")
 
 
-def _receive_file(connection: socket, deadline: float) -> tuple[bytes, list[int]]:
-    data, fds = b"", list[int]()
+def _receive_file(connection: socket, deadline: float) -> tuple[bytes, list[Descriptor]]:
+    data, files = b"", list[Descriptor]()
     waiting = poll()
     waiting.register(connection.fileno(), POLLIN)
     while not data.endswith(b"\n"):
         if not waiting.poll(max(deadline - monotonic(), 0) * 1000):
             raise TimeoutError(ETIMEDOUT, os.strerror(ETIMEDOUT))
-        piece, more_fds = receive_fds(connection, READ_SIZE)
+        piece, more = receive_message(connection, READ_SIZE)
         data += piece
-        fds += more_fds
+        files += more
         if not piece or len(data) > LONGEST_REPLY:
             break
-    return data, fds
+    return data, files
 
 
 def _connect(path: bytes) -> socket:

@@ -5,11 +5,13 @@ process.py      the life of a process: start, accept, reload, stop
 slots.py        how many more clients it takes, and when it has served enough
 master.py       the pipes to and from master: status, death, login-notify
 log.py          the log pipe
-loop.py         waiting for file descriptors and timers
+loop.py         tasks that wait, with deadlines
 signals.py      signals as events, with who sent them
-stream.py       buffered reading and writing of one socket in the loop
 sockets.py      connecting, accepting, peer credentials
-fdpass.py       file descriptors in messages
+connection.py   one connection of the loop, owner of its descriptor
+descriptor.py   file descriptors in messages
+options.py      command-line options
+run.py          from the start-up line to the exit status
 privileges.py   giving root up for good, and proving it
 libc.py         the system calls that Python has no name for
 title.py        the process title

@@ -1,7 +1,4 @@
-"""UNIX sockets: connecting, accepting, and who is at the other end.
-
-The C module ``_socket`` is used directly: ``import socket`` takes 7 ms for conveniences not needed here.
-"""
+"""UNIX sockets: connecting, accepting, and who is at the other end."""
 
 from __future__ import annotations
 

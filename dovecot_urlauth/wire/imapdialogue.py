@@ -257,7 +257,7 @@ class _Scanner:
         if self._streaming and self._peek() in b"~{":
             end = self._text.find(b"\n", self._at)
             literal = _literal(self._text[self._at : end].removesuffix(b"\r"))
-            if literal is None or end + 1 != len(self._text):
+            if literal is None or literal[1] != 0 or end + 1 != len(self._text):
                 raise ProtocolError("Content literal in an unexpected place")
             self._at = end + 1
             return literal[0], literal8

@@ -165,6 +165,15 @@ def test_files_that_are_wrong(data: bytes, text: str) -> None:
         read(data, ("a",), NATIVE)
 
 
+@pytest.mark.parametrize("wanted", [(b"a", "ends within -2 bytes"), (b"b", "has a wrong size")])
+def test_a_block_smaller_than_its_own_name(wanted: tuple[bytes, str]) -> None:
+    name, text = wanted
+    data = build(NATIVE, [b""], [(name, [], [(0, b"\0" + bytes(4))])])
+    at = data.index(name + b"\0")
+    with pytest.raises(ConfigFileError, match=text):
+        read(data[: at - 8] + bytes(8) + data[at:], ("a",), NATIVE)
+
+
 @pytest.mark.parametrize("byte_order", [BIG_ENDIAN, NATIVE])
 def test_a_file_cut_short_anywhere(byte_order: str) -> None:
     u32 = struct.Struct(byte_order + "I").pack

@@ -187,6 +187,10 @@ def test_content_comes_in_the_pieces_it_was_fed_in() -> None:
         b"* URLFETCH u (BODY {3}\r\nabc) BODYPARTSTRUCTURE (x)\r\n",
         b"* URLFETCH ( BODY {3}\r\nabc)\r\n",
         b"* URLFETCH u (BODY BINARY {3}\r\nabc)\r\n",
+        b"* URLFETCH u NIL (BODY {5}\r\n",
+        b"* URLFETCH u (BODY ~x BINARY {5}\r\n",
+        b"* URLFETCH u (BODY {x}\r\n",
+        b"* METADATA x}\r\n",
     ],
 )
 def test_refused(data: bytes) -> None:
