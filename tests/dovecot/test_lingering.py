@@ -57,6 +57,8 @@ def _send(connection: socket.socket, data: bytes, lingering: list[socket.socket]
         socket.send_fds(connection, [data], [one.fileno() for one in lingering])
     except PermissionError:
         connection.sendall(data)  # Linux 6.16 and newer: the listener takes no descriptors
+        for one in lingering:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
     for one in lingering:
         one.close()  # the last copy is on its way
 
