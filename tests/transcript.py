@@ -107,7 +107,7 @@ class FakeConnection:
         self.name = name
         self.credentials: PeerCredentials | None = PeerCredentials(4711, 1000, 1000)
         self.ended = False
-        self.broken: str | None = None
+        self.broken: OSError | None = None
         self.stuck = False
         self.closed = False
 
@@ -209,7 +209,7 @@ class FakeConnection:
 
     def _raise_if_broken(self) -> None:
         if self.broken is not None:
-            raise ConnectionLost(self.broken)
+            raise ConnectionLost(str(self.broken.strerror)) from self.broken
 
 
 class Recorder:
@@ -373,7 +373,8 @@ class Transcript:
         if word == "close":
             connection.ended = True
         elif word == "lost":
-            connection.broken = os.strerror(getattr(errno, argument))
+            number = getattr(errno, argument)
+            connection.broken = OSError(number, os.strerror(number))
         else:
             connection.stuck = {"stuck": True, "drained": False}[word]
         connection.wake()

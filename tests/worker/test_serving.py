@@ -1,0 +1,260 @@
+"""The process of a target user, played from transcripts: clients come and go, the parent does, it ends."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dovecot_urlauth.url.rules import RULES_2_4
+from dovecot_urlauth.worker import client as client_module
+from dovecot_urlauth.worker import serving
+from dovecot_urlauth.worker.client import Client, SessionOver
+from dovecot_urlauth.worker.parentlink import ClientUnusable
+from dovecot_urlauth.worker.selecting import Selection
+from dovecot_urlauth.worker.serving import ACCEPTED, CLIENT_GONE, NOT_SHARED, TargetUserProcess
+from dovecot_urlauth.worker.target import OpenedTarget, TargetUser
+from tests.transcript import Recorder, Transcript
+from tests.worker import fakes
+
+WORDS = {ACCEPTED: "ACCEPTED", CLIENT_GONE: "CLIENT_GONE", NOT_SHARED: "NOT_SHARED"}
+DIALECT = SimpleNamespace(load_url_rules=lambda: RULES_2_4, userdb_minor=4)
+CONFIG: Any = SimpleNamespace(dialect=DIALECT, userdb_path=b"auth-userdb")
+
+
+class Link:
+    """The parent, as an action of the test has it."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        self._loop = transcript.loop
+        self._recorder = Recorder(transcript, "parent")
+        self._given: deque[Client | Exception | None] = deque()
+        self._waiting = self._loop.promise()
+
+    def give(self, what: Client | Exception | None) -> None:
+        self._given.append(what)
+        self._waiting.set(None)
+
+    async def client(self) -> Client | None:
+        while not self._given:
+            await self._waiting.wait()
+            self._waiting = self._loop.promise()
+        given = self._given.popleft()
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    def say(self, word: bytes) -> None:
+        self._recorder.show(WORDS[word])
+
+    def close(self) -> None:
+        self._recorder.show("!closed")
+
+
+@pytest.fixture
+def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Plays a transcript against the process that serves ``client`` first."""
+    monkeypatch.setattr(client_module.os, "getpid", lambda: 7)
+
+    def played(text: str, *, has_link: bool = True, served: OpenedTarget | None = None, engines: int = 0) -> None:
+        actions: dict[str, Callable[[], object]] = {
+            "second": lambda: link.give(fakes.client(transcript, "second", "control2")),
+            "unusable": lambda: link.give(ClientUnusable("Too many open files")),
+            "no-memory": lambda: link.give(OSError(12, "Cannot allocate memory")),
+            "crash": lambda: link.give(KeyError("x")),
+            "parent-gone": lambda: link.give(None),
+            "master-gone": lambda: transcript.cancel(SessionOver()),
+        }
+        transcript = Transcript(text + "\nended\n", values={"url": fakes.signed()}, actions=actions)
+        transcript.loop.on_crash = lambda name, error: transcript.log.error(f"{name}: {error!r}")
+        link = Link(transcript)
+
+        async def open_target(user: Any, config: Any, loop: Any, log: Any, engine_started: Any) -> OpenedTarget:
+            for _ in range(engines):
+                engine_started()
+            return served or fakes.target()
+
+        monkeypatch.setattr(serving, "open_target", open_target)
+        process = TargetUserProcess(
+            transcript.loop,
+            CONFIG,
+            transcript.log,
+            Recorder(transcript, "title").show,
+            link if has_link else None,  # type: ignore[arg-type]
+        )
+        selection = Selection(fakes.client(transcript), TargetUser(b"alice", b"alice", None, b"key"))
+        transcript.play(process.serve(selection))
+
+    return played
+
+
+BEGIN = """
+title: [bob->alice]
+S: OK
+"""
+CLIENT_LEAVES = """
+client !close
+control> DISCONNECTED
+client !closed
+control !closed
+"""
+SECOND_COMES = """
+!second
+parent: ACCEPTED
+title: [2 connections->alice]
+second> OK
+"""
+SECOND_IS_SERVED = r"""
+second< URL\t{url}
+second> OK\t3
+second> abc
+"""
+SECOND_ENDS = """
+second< END
+control2> FINISHED
+second !closed
+control2 !closed
+"""
+TO_THE_END = """
+title: [idling->alice]
+parent: CLIENT_GONE
+"""
+PARENT_GOES = """
+!parent-gone
+parent: !closed
+"""
+
+
+def test_clients_come_and_go(play: Callable[..., None]) -> None:
+    play(
+        BEGIN
+        + SECOND_COMES
+        + CLIENT_LEAVES
+        + "title: [bob->alice]\nparent: CLIENT_GONE\n"
+        + SECOND_IS_SERVED
+        + SECOND_ENDS
+        + TO_THE_END
+        + PARENT_GOES
+    )
+
+
+def test_it_waits_for_the_next(play: Callable[..., None]) -> None:
+    play(
+        BEGIN
+        + CLIENT_LEAVES
+        + TO_THE_END
+        + "..100s\n!second\nparent: ACCEPTED\ntitle: [bob->alice]\nsecond> OK\n"
+        + SECOND_ENDS
+        + TO_THE_END
+        + PARENT_GOES
+    )
+
+
+def test_the_parents_end_is_no_clients_end(play: Callable[..., None]) -> None:
+    play(
+        BEGIN
+        + SECOND_COMES
+        + PARENT_GOES
+        + "..100s\n"
+        + SECOND_IS_SERVED
+        + CLIENT_LEAVES
+        + "title: [bob->alice]\n"
+        + SECOND_IS_SERVED
+        + SECOND_ENDS
+        + "title: [idling->alice]\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        """
+        !unusable
+        log: Error: Client lost on its way from the parent: Too many open files
+        parent: ACCEPTED
+        parent: CLIENT_GONE
+        """,
+        """
+        !no-memory
+        log: Error: recvmsg(parent) failed: Cannot allocate memory
+        parent: NOT_SHARED
+        ..1s
+        !no-memory
+        log: Error: recvmsg(parent) failed: Cannot allocate memory
+        ..1s
+        """,
+    ],
+    ids=["a client that cannot be received", "no memory for the next message"],
+)
+def test_trouble_with_the_parent_costs_nobody_else(play: Callable[..., None], trouble: str) -> None:
+    play(
+        BEGIN
+        + trouble
+        + SECOND_COMES
+        + SECOND_IS_SERVED
+        + SECOND_ENDS
+        + "title: [bob->alice]\nparent: CLIENT_GONE\n"
+        + CLIENT_LEAVES
+        + TO_THE_END
+        + PARENT_GOES
+    )
+
+
+def test_not_even_trouble_that_nobody_foresaw(play: Callable[..., None]) -> None:
+    play(
+        BEGIN
+        + "!crash\nparent: !closed\nlog: Error: link: KeyError('x')\n"
+        + r"C: URL\t{url}"
+        + "\n"
+        + r"S: OK\t3"
+        + "\nS: abc\n"
+        + CLIENT_LEAVES
+        + "title: [idling->alice]\n"
+    )
+
+
+def test_one_clients_silence_is_its_own(play: Callable[..., None]) -> None:
+    """And so is a peer that does not read."""
+    play(
+        BEGIN
+        + SECOND_COMES
+        + "client !stuck\n"
+        + r"C: URL\t{url}"
+        + "\n..599s\n"
+        + SECOND_IS_SERVED
+        + "..1s\n"
+        + "log: imap-urlauth[7](bob->alice): Error: Session closed for inactivity in reading our output\n"
+        + "client !closed\ncontrol !closed\ntitle: [bob->alice]\nparent: CLIENT_GONE\n"
+        + SECOND_IS_SERVED
+        + SECOND_ENDS
+        + TO_THE_END
+        + PARENT_GOES
+    )
+
+
+def test_master_is_gone_for_long(play: Callable[..., None]) -> None:
+    play(
+        BEGIN
+        + SECOND_COMES
+        + "!master-gone\nclient !closed\ncontrol !closed\ntitle: [bob->alice]\nparent: CLIENT_GONE\n"
+        + "second !closed\ncontrol2 !closed\n"
+        + TO_THE_END
+    )
+
+
+@pytest.mark.parametrize("engines", [1, 3])
+def test_an_engine_is_said_once(play: Callable[..., None], engines: int) -> None:
+    play("parent: NOT_SHARED\n" + BEGIN + CLIENT_LEAVES + TO_THE_END + PARENT_GOES, engines=engines)
+
+
+def test_without_a_store_nobody_else_comes(play: Callable[..., None]) -> None:
+    served = OpenedTarget(b"alice", fakes.SETTINGS, None, b"alice")
+    text = BEGIN + r"C: URL\t{url}" + "\nS: NO\n" + CLIENT_LEAVES + TO_THE_END + PARENT_GOES
+    play("parent: NOT_SHARED\n" + text, served=served)
+
+
+def test_the_only_client_of_a_process(play: Callable[..., None]) -> None:
+    play(BEGIN + CLIENT_LEAVES + "title: [idling->alice]", has_link=False)

@@ -1,0 +1,141 @@
+"""Asking auth: many at once, when it is slow, gone, restarted, or speaks something else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dovecot_urlauth.worker import userdb as userdb_module
+from dovecot_urlauth.worker.userdb import LookupFailed, Userdb
+from tests.transcript import Recorder, Transcript
+
+HELLO = r"auth-userdb< VERSION\t1\t4" + "\n" + r"auth-userdb< SPID\t7"
+CONNECT = r"""
+auth-userdb !connect
+auth-userdb> VERSION\t1\t4
+"""
+
+
+@pytest.fixture
+def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Plays a transcript in which ``!name`` asks about that name, and ``name: ...`` is what came of it."""
+
+    def played(text: str, *, bytewise: bool = False) -> None:
+        def asking(name: str) -> Callable[[], object]:
+            async def ask() -> None:
+                recorder = Recorder(transcript, name)
+                try:
+                    reply = await userdb.ask(name.encode(), debug=False)
+                except LookupFailed as failed:
+                    recorder.show(f"failed: {failed}")
+                else:
+                    recorder.show("unknown" if reply is None else reply.name.decode())
+
+            return lambda: transcript.loop.spawn(ask(), name)
+
+        actions = {name: asking(name) for name in ("alice", "carol", "x" * 2000)}
+        transcript = Transcript(text, actions={**actions, "close": lambda: userdb.close()}, bytewise=bytewise)
+        monkeypatch.setattr(userdb_module, "connect", transcript.connect)
+        dialect: Any = SimpleNamespace(userdb_minor=4, userdb_parameter=b"protocol=imap")
+        userdb = Userdb(transcript.loop, dialect, b"/run/dovecot/auth-userdb")
+
+        async def nothing() -> None:
+            """The userdb has no life of its own."""
+
+        transcript.play(nothing())
+
+    return played
+
+
+def asked(number: int, name: str) -> str:
+    return rf"auth-userdb> USER\t{number}\t{name}\tprotocol=imap" + "\n"
+
+
+def answered(number: int, name: str) -> str:
+    return rf"auth-userdb< USER\t{number}\t{name}\tuid=5000" + "\n"
+
+
+@pytest.mark.parametrize("bytewise", [False, True])
+def test_many_may_ask_at_once(play: Callable[..., None], bytewise: bool) -> None:
+    """And who is answered first need not have asked first."""
+    text = "!alice" + CONNECT + asked(1, "alice") + HELLO + "\n!carol\n" + asked(2, "carol")
+    text += answered(2, "carol") + "carol: carol\n..100s\n" + answered(1, "alice") + "alice: alice\n"
+    play(text + "auth-userdb< USER\\t9\\tnobody\\tuid=1\n", bytewise=bytewise)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (r"NOTFOUND\t1", "unknown"),
+        (r"FAIL\t1", "failed: Internal error occurred. Refer to server log for more information."),
+        (r"FAIL\t1\treason=no database", "failed: no database"),
+        ("USER\\t1", "failed: Auth server sent invalid USER reply: USER?1"),
+    ],
+)
+def test_answers(play: Callable[..., None], answer: str, outcome: str) -> None:
+    closed = "auth-userdb !closed" if "invalid" in outcome else ""
+    text = f"auth-userdb< {answer}\nalice: {outcome}\n{closed}"
+    play("!alice" + CONNECT + asked(1, "alice") + HELLO + "\n" + text)
+
+
+def test_a_name_that_auth_does_not_take(play: Callable[..., None]) -> None:
+    name = "x" * 2000
+    play(f"!{name}{CONNECT}{name}: unknown")
+
+
+def test_auth_is_silent(play: Callable[..., None]) -> None:
+    text = "..154s\n!carol\n" + asked(2, "carol") + "..1s\n"
+    text += (
+        "alice: failed: Auth server request timed out after 155.000 secs\n" + answered(2, "carol") + "carol: carol"
+    )
+    play("!alice" + CONNECT + asked(1, "alice") + HELLO + "\n" + text)
+
+
+@pytest.mark.parametrize("loss", ["!close", "!lost ECONNRESET"])
+def test_auth_is_restarted(play: Callable[..., None], loss: str) -> None:
+    text = f"auth-userdb {loss}\nauth-userdb !closed" + CONNECT + asked(2, "alice") + HELLO + "\n"
+    play("!alice" + CONNECT + asked(1, "alice") + text + answered(2, "alice") + "alice: alice")
+
+
+def test_and_once_more(play: Callable[..., None]) -> None:
+    text = "auth-userdb !close\nauth-userdb !closed"
+    play(
+        "!alice"
+        + CONNECT
+        + asked(1, "alice")
+        + text
+        + CONNECT
+        + asked(2, "alice")
+        + text
+        + "\nalice: failed: Disconnected unexpectedly"
+    )
+
+
+def test_it_went_between_two_questions(play: Callable[..., None]) -> None:
+    text = "!alice" + CONNECT + asked(1, "alice") + HELLO + "\n" + answered(1, "alice") + "alice: alice\n"
+    text += "auth-userdb !close\nauth-userdb !closed\n!carol" + CONNECT + asked(2, "carol") + HELLO + "\n"
+    play(text + answered(2, "carol") + "carol: carol")
+
+
+def test_nobody_answers_there(play: Callable[..., None]) -> None:
+    play(
+        "auth-userdb !refuse EACCES\n!alice\n"
+        "alice: failed: connect(/run/dovecot/auth-userdb) failed: Permission denied"
+    )
+
+
+def test_a_full_backlog_is_waited_for(play: Callable[..., None]) -> None:
+    """By both that ask, once."""
+    play(
+        "auth-userdb !full\n!alice\n!carol\n..1s\n"
+        "alice: failed: connect(/run/dovecot/auth-userdb) failed: Resource temporarily unavailable\n"
+        "carol: failed: connect(/run/dovecot/auth-userdb) failed: Resource temporarily unavailable"
+    )
+
+
+def test_what_root_has_connected_is_closed(play: Callable[..., None]) -> None:
+    text = "!alice" + CONNECT + asked(1, "alice") + HELLO + "\n" + answered(1, "alice") + "alice: alice\n"
+    play(text + "!close\nauth-userdb !closed\n!carol" + CONNECT + asked(2, "carol"))
