@@ -9,7 +9,8 @@ from __future__ import annotations
 from binascii import Error as NotHex
 from binascii import unhexlify
 
-from dovecot_urlauth.message.fetch import fetch
+from dovecot_urlauth.message.fetch import fetching
+from dovecot_urlauth.message.steps import Pace
 from dovecot_urlauth.store.errors import MailboxMissing, StoreFailure, Unsupported
 from dovecot_urlauth.store.native.attributes.file_dict import FileDict
 from dovecot_urlauth.store.native.decode import decoded
@@ -21,8 +22,6 @@ from dovecot_urlauth.store.store import Delivery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
-
     from dovecot_urlauth.config.native_settings import NativeSettings
     from dovecot_urlauth.message.fetch import Request
     from dovecot_urlauth.message.rules import MessageRules
@@ -35,8 +34,6 @@ KEY_PATH = b"priv/%s/vendor/vendor.dovecot/imap-urlauth"
 KEY_DIGITS = 128
 
 
-TURN = 0.02
-"""Seconds of work after which others have their turn."""
 KEPT_MAILBOXES = 8
 """Mailboxes that stay open between URLs; seven descriptors each."""
 QUICKLY_COUNTED = 256 * 1024
@@ -99,7 +96,7 @@ class NativeMailbox:
 
     def __init__(self, rules: MessageRules, loop: Loop, attributes: FileDict, driver: Driver, name: bytes) -> None:
         self._rules = rules
-        self._loop = loop
+        self._pace = Pace(loop.turn, loop.now)
         self._attributes = attributes
         self._driver = driver
         self._name = name
@@ -128,17 +125,9 @@ class NativeMailbox:
         self._is_fresh = False
         self._mail = self._driver.locate(uid)
         source = decoded(self._mail.source)
-        content = fetch(source, request, self._rules, believable_size(self._mail, source))
-        return Delivery(content.size, content.has_nuls, content.structure, self._in_turns(content.chunks))
-
-    async def _in_turns(self, chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
-        """The same chunks; others have their turn when making them takes long."""
-        began = self._loop.now()
-        for chunk in chunks:
-            yield chunk
-            if self._loop.now() - began > TURN:
-                await self._loop.turn()
-                began = self._loop.now()
+        steps = fetching(source, request, self._rules, believable_size(self._mail, source))
+        content = await self._pace.run(steps)
+        return Delivery(content.size, content.has_nuls, content.structure, self._pace.chunks(content.chunks))
 
     def close(self) -> None:
         """Close the mail; the store keeps the mailbox itself for the next URL."""

@@ -8,10 +8,10 @@ import pytest
 
 from dovecot_urlauth.config.native_settings import native_settings
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
+from dovecot_urlauth.message import steps
 from dovecot_urlauth.message.fetch import Request
 from dovecot_urlauth.message.source import BytesSource
 from dovecot_urlauth.service.loop import Loop
-from dovecot_urlauth.store.native import mailbox
 from dovecot_urlauth.store.native.decode import decoded
 from dovecot_urlauth.store.native.driver import Located
 from dovecot_urlauth.store.native.mailbox import QUICKLY_COUNTED, NativeStore, believable_size
@@ -93,11 +93,9 @@ def test_decoders_unwrap_one_after_the_other() -> None:
     assert message.read(0, 99) == b"mail"
 
 
-def test_others_have_their_turn_while_chunks_are_made(
-    maildir: Path, store: NativeStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_others_have_their_turn(maildir: Path, store: NativeStore, monkeypatch: pytest.MonkeyPatch) -> None:
     put(maildir, b"x" * 1_000_000)
-    monkeypatch.setattr(mailbox, "TURN", 0.0)
+    monkeypatch.setattr(steps, "TURN", 0.0)
     seen: list[str] = []
 
     async def other(loop: Loop) -> None:
@@ -113,4 +111,5 @@ def test_others_have_their_turn_while_chunks_are_made(
         seen.append("ends")
 
     wait(reader())
+    assert seen[: seen.index("begins")].count("other") > 10
     assert seen[seen.index("begins") : seen.index("ends")].count("other") > 10
