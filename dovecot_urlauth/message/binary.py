@@ -15,6 +15,7 @@ from dovecot_urlauth.message.errors import TooLarge, Undecodable
 from dovecot_urlauth.message.fields import FieldFilter
 from dovecot_urlauth.message.header import HeaderReader
 from dovecot_urlauth.message.lineends import completed
+from dovecot_urlauth.message.lineends import count as count_lines
 from dovecot_urlauth.message.source import CHUNK
 from dovecot_urlauth.message.steps import FEW, OFTEN
 from dovecot_urlauth.message.tokens import MORE, Tokenizer
@@ -98,13 +99,14 @@ class _Header:
 
 
 class Survey:
-    """What reading a block once told: its size, and whether there are NULs."""
+    """What reading a block once told: its size, whether there are NULs, and how many LFs if that was asked."""
 
-    __slots__ = ("has_nul", "size")
+    __slots__ = ("has_nul", "lines", "size")
 
-    def __init__(self, size: int, has_nul: bool) -> None:
+    def __init__(self, size: int, has_nul: bool, lines: int) -> None:
         self.size = size
         self.has_nul = has_nul
+        self.lines = lines
 
 
 class Conversion:
@@ -120,6 +122,8 @@ class Conversion:
         self._room = KEPT_LIMIT
         self._kept: dict[int, list[bytes]] = {}
         self.blocks: list[Block] = []
+        #: Which blocks become the body of a part: the number of the first, and of the one behind the last.
+        self.bodies: dict[Part, tuple[int, int]] = {}
         #: Some body is decoded, or some header is rewritten.
         self.converted = self.rewritten = False
         #: There are NULs in a header or in a body that is not decoded.
@@ -146,6 +150,7 @@ class Conversion:
         elif with_header:
             self._copy(body)
         self._copied = body
+        first = len(self.blocks)
         if part.children:
             for child in part.children:
                 yield from self.add(child, with_header=True)
@@ -157,28 +162,34 @@ class Conversion:
             elif not self.has_nuls:
                 self.has_nuls = yield from has_nul(raw(self._source, body, end))
         self._copied = end
+        self.bodies[part] = first, len(self.blocks)
 
     def read(self) -> Iterator[bytes]:
         """Yield what becomes of all blocks; raises Undecodable."""
         for number, block in enumerate(self.blocks):
             yield from self._kept.get(number) or self._read(block)
 
-    def survey(self) -> Steps[list[Survey]]:
-        """Read every block once, in steps; raises Undecodable.  A little decoded text is kept for ``read``."""
+    def survey(self, *, lines: bool) -> Steps[list[Survey]]:
+        """Read every block once, in steps, and count its LFs with ``lines``; raises Undecodable.
+
+        A little decoded text is kept for ``read``.
+        """
         surveys = []
         for number, block in enumerate(self.blocks):
-            surveys.append((yield from self._survey(number, block)))
+            surveys.append((yield from self._survey(number, block, count=lines)))
             if not number & OFTEN:
                 yield
         return surveys
 
-    def _survey(self, number: int, block: Block) -> Steps[Survey]:
-        size = 0
+    def _survey(self, number: int, block: Block, *, count: bool) -> Steps[Survey]:
+        size = lines = 0
         nul = False
         kept: list[bytes] | None = [] if block.encoding is not Encoding.IDENTITY else None
         for chunks, chunk in enumerate(self._read(block), 1):
             size += len(chunk)
             nul = nul or b"\0" in chunk
+            if count:
+                lines += count_lines(chunk)[0]
             if kept is not None:
                 kept.append(chunk)
                 if size > self._room:
@@ -188,7 +199,7 @@ class Conversion:
         if kept is not None:
             self._room -= size
             self._kept[number] = kept
-        return Survey(size, nul)
+        return Survey(size, nul, lines)
 
     def _read(self, block: Block) -> Iterator[bytes]:
         if block.header is not None:
@@ -294,9 +305,12 @@ class Decoder:
         return without_nul(self._stored())
 
 
-def decode(source: Source, part: Part, rules: MessageRules, *, with_header: bool) -> Steps[Decoder]:
-    """Make the decoder of a part, in steps; raises Undecodable if any of it cannot be decoded."""
+def decode(source: Source, part: Part, rules: MessageRules, *, with_header: bool, lines: bool) -> Steps[Decoder]:
+    """Make the decoder of a part, in steps, and count its lines as well if they are wanted.
+
+    Raises Undecodable if any of it cannot be decoded.
+    """
     conversion = Conversion(source, rules)
     yield from conversion.add(part, with_header=with_header)
-    surveys = yield from conversion.survey()
+    surveys = yield from conversion.survey(lines=lines)
     return Decoder(source, part.start.offset if with_header else part.body.offset, conversion, surveys)

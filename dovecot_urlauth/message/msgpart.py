@@ -67,7 +67,7 @@ class _Work:
 
             root = yield from self._root()
             self._decoder = yield from self._decode(root, with_header=True)
-            writer.decoded = yield from decoded_sizes(self._source, root, self._decoder)
+            writer.decoded = yield from decoded_sizes(self._source, self._decoder)
         return (yield from writer.write(part))
 
     def content(self) -> Steps[Content]:
@@ -162,7 +162,8 @@ class _Work:
     def _decode(self, part: Part, *, with_header: bool) -> Steps[Decoder]:
         from dovecot_urlauth.message.binary import decode
 
-        return decode(self._source, part, self._rules, with_header=with_header)
+        wanted = self._request.structure and with_header
+        return decode(self._source, part, self._rules, with_header=with_header, lines=wanted)
 
 
 def find(root: Part, path: tuple[int, ...]) -> Part | None:

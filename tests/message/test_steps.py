@@ -18,48 +18,49 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 PARTS = b"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n"
+LINE = b"a line of a hundred bytes and more " * 3 + b"\n"
 BASE64 = PARTS + b"Content-Transfer-Encoding: base64\n\n"
 
 #: Messages of which one thing is long, as (head, what is repeated, tail).
 LONG = {
-    "body": (b"Subject: x\n\n", b"a line\n", b""),
-    "header": (b"Subject: x\n", b"To: a@b\n", b"\nx\n"),
-    "folded field": (b"Subject: x\n", b" y\n", b"\nx\n"),
+    "body": (b"Subject: x\n\n", LINE, b""),
+    "header": (b"Subject: x\n", b"To: " + LINE, b"\nx\n"),
+    "folded field": (b"Subject: x\n", b" " + LINE, b"\nx\n"),
     "line": (b"Subject: ", b"x" * 1000, b"\n\nx\n"),
     "delimiter line": (PARTS + b"\nx\n--b", b" " * 1000, b"\n\nx\n--b--\n"),
-    "part": (PARTS + b"\n", b"a line\n", b"--b--\n"),
-    "lines like delimiters": (PARTS + b"\n", b"--c\n", b"--b--\n"),
+    "part": (PARTS + b"\n", LINE, b"--b--\n"),
+    "lines like delimiters": (PARTS + b"\n", b"--" + LINE, b"--b--\n"),
     "encoded part": (BASE64, b"QUFB" * 19 + b"\n", b"--b--\n"),
     "part behind its padding": (BASE64 + b"QQ==", b" \n" * 500, b"--b--\n"),
     "line that is quoted-printable": (BASE64.replace(b"base64", b"quoted-printable"), b"x" * 1000, b"\n--b--\n"),
-    "preamble": (PARTS.removesuffix(b"--b\n"), b"a line\n", b""),
-    "body without a part": (PARTS + b"\n--b--\n", b"a line\n", b""),
-    "header of a part": (PARTS + b"Content-Transfer-Encoding: base64\n", b"X: y\n", b"\nQQ==\n--b--\n"),
+    "preamble": (PARTS.removesuffix(b"--b\n"), LINE, b""),
+    "body without a part": (PARTS + b"\n--b--\n", LINE, b""),
+    "header of a part": (PARTS + b"Content-Transfer-Encoding: base64\n", b"X: " + LINE, b"\nQQ==\n--b--\n"),
 }
 WISHES = {
     "whole": Request(b""),
-    "far away": Request(b"", 3 * MIB, 10),
+    "far away": Request(b"", 3 * MIB // 2, 10),
     "HEADER": Request(b"HEADER"),
     "TEXT": Request(b"TEXT"),
     "fields": Request(b"HEADER.FIELDS (x-none)"),
-    "no fields": Request(b"HEADER.FIELDS.NOT (subject)", 2 * MIB, 10),
+    "no fields": Request(b"HEADER.FIELDS.NOT (subject)", 3 * MIB // 2, 10),
     "part": Request(b"1"),
     "second part": Request(b"2"),
     "decoded": Request(b"", body=False, binary=True),
     "structure": Request(b"", body=False, structure=True),
     "decoded structure": Request(b"", body=False, binary=True, structure=True),
-    "range of decoded": Request(b"1", 1, 2 * MIB, body=False, binary=True),
+    "range of decoded": Request(b"1", 1, MIB, body=False, binary=True),
 }
 
 #: Bytes that may be read, at most, from one step to the next.
-BETWEEN_STEPS = MIB
+BETWEEN_STEPS = 3 * MIB // 4
 
 
 class CountingSource:
     """A long message that counts what is read of it since the last step."""
 
     def __init__(self, head: bytes, middle: bytes, tail: bytes) -> None:
-        self.data = head + middle * (4 * MIB // len(middle)) + tail
+        self.data = head + middle * (2 * MIB // len(middle)) + tail
         self.read_since = self.most = 0
 
     @property

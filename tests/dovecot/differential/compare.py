@@ -7,7 +7,8 @@ is a failure. The order matters: the first rule that applies is the one that is 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dovecot_urlauth.wire.tabescape import unescape
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 HAS_NULS = b"hasnuls"
 CUT_NAME = re.compile(rb"(?m)^([^:\r\n\0\x80]*)[\0\x80][^:\r\n]*:")
 """A field's name with a NUL in it, as the wire shows it, up to its colon."""
+NUMBER = re.compile(rb" [0-9]+(?=[ )]|\Z)")
+"""A size or a number of lines in a structure."""
 SAME = "same bytes"
 UNEXPLAINED = "unexplained"
 
@@ -66,7 +69,10 @@ def judge(exchange: Exchange) -> str:
         return UNEXPLAINED
     if exchange.stock == exchange.ours:
         return SAME
-    return next((rule.name for rule in RULES if rule.applies(exchange)), UNEXPLAINED)
+    if _differ_in_decoded_sizes_only(exchange):
+        return DECODED_SIZES.name
+    settled = _with_ours_in_stock_sizes(exchange)
+    return next((rule.name for rule in RULES if rule.applies(settled)), UNEXPLAINED)
 
 
 def _says_nuls_exactly(exchange: Exchange) -> bool:
@@ -174,11 +180,47 @@ def _stock_shows_a_cut_name(exchange: Exchange) -> bool:
     )
 
 
+def _differ_in_decoded_sizes_only(exchange: Exchange) -> bool:
+    """BODYPARTSTRUCTURE with BINARY: the same structure but for its numbers."""
+    return exchange.stock is not None and exchange.stock == _with_ours_in_stock_sizes(exchange).ours
+
+
+def _with_ours_in_stock_sizes(exchange: Exchange) -> Exchange:
+    """The same exchange, in which ours has the sizes of the stock's structure if nothing else of it differs."""
+    items = {item.lower() for item in exchange.question.items}
+    if exchange.stock is None or not items >= {b"binary", b"bpstruct"}:
+        return exchange
+    stock, ours = exchange.both
+    if _without_numbers(stock) != _without_numbers(ours):
+        return exchange
+    words = _without_nuls(stock) + [HAS_NULS] * (HAS_NULS in ours.words)
+    if Counter(words) == Counter(stock.words):
+        words = list(stock.words)
+    return replace(exchange, ours=replace(ours, words=tuple(words)))
+
+
+def _without_numbers(answer: Answer) -> list[bytes]:
+    return [NUMBER.sub(b" #", word) if word.startswith(b"bpstruct=") else word for word in _without_nuls(answer)]
+
+
+def _is_a_refused_name(exchange: Exchange) -> bool:
+    """The stock worker finds fault with the mailbox's name, which ours does without words."""
+    stock, ours = exchange.both
+    return ours.words == (b"NO",) and _behind_url(stock).startswith("Invalid URLAUTH: ")
+
+
 def _with_cut_names(header: bytes) -> bytes:
     return CUT_NAME.sub(rb"\1:", header)
 
 
+DECODED_SIZES = Rule(
+    "decoded sizes",
+    "stock counts no lines in what it decodes, and its sizes wrap below zero; ours are the decoded part's own",
+    _differ_in_decoded_sizes_only,
+)
+
 RULES = (
+    DECODED_SIZES,
     Rule(
         "stock lost, ours NO",
         "the stock worker ended or hung instead of completing an answer; a failure that can be said is a NO",
@@ -198,6 +240,11 @@ RULES = (
         "exact hasnuls",
         "the stock flag is often set without a NUL; ours says whether there is one",
         _differ_in_nuls_only,
+    ),
+    Rule(
+        "refused name",
+        "an explanation would tell that the URL's user exists, since there is none for one who does not",
+        _is_a_refused_name,
     ),
     Rule(
         "user+X is X",
