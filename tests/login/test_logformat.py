@@ -41,6 +41,8 @@ ANSWERS = [
      "UNSUPPORTED_VARIABLE_user|upper/bob, imap-urlauth, m=DOVECOT-TOKEN/DOVECOT-TOKEN"),
     (V2_3, "%Ru %2Tu %{session}", NOBODY, "SYEGlDVhyIR/AAAB"),
     (V2_3, "%{user}x %Eu", NOBODY, ""),
+    (V2_3, "%--u %1.2.3u", BOB, "bob, bob"),
+    (V2_4_5, "%{user %{user", BOB, "%{user %{user"),
     (V2_4_1, MIXED, NOBODY, "SECURED, secured, "),
     (V2_4_1, "x=<%{foo}>/%{user}", BOB, ""),
     (V2_4_5, MIXED, NOBODY, "a, SECURED, secured, %{user}"),

@@ -142,3 +142,39 @@ def test_a_chroot_that_is_missing_is_named():
     assert str(in_child(action)) == (
         "We couldn't drop root privileges: chroot(/nowhere/token-login): No such file or directory"
     )
+
+
+@pytest.mark.parametrize(
+    ("restrictions", "identity"),
+    [
+        (Restrictions(uid=5003, gid=5004, extra_groups=(5100,)), Identity(5003, 5004, (5004, 5100))),
+        (
+            Restrictions(uid=5003, gid=5004, extra_groups=(5004,), chroot=b"/x"),
+            Identity(5003, 5004, (5004,), b"/x"),
+        ),
+        (Restrictions(uid=5003, gid=5004, user="nobody"), Identity(5003, 5004, (5004, 7, 8))),
+        (Restrictions(uid=5003), Identity(5003, 77, (77,))),
+    ],
+)
+def test_who_the_restrictions_mean(monkeypatch, restrictions, identity):
+    become = []
+    monkeypatch.setattr(os, "getgid", lambda: 77)
+    monkeypatch.setattr(os, "getgrouplist", lambda user, gid: [gid, 7, 8])
+    monkeypatch.setattr(privileges, "drop_privileges", become.append)
+    drop_to_restrictions(restrictions)
+    assert become == [identity]
+
+
+@pytest.mark.parametrize("failure", [OSError("no such call"), None])
+def test_what_the_kernel_does_not_grant_is_not_done_without(monkeypatch, failure):
+    def prctl(*arguments):
+        if failure is not None:
+            raise failure
+        return 0
+
+    monkeypatch.setattr(privileges, "prctl", prctl)
+    with pytest.raises(PrivilegesKept, match="PR_SET_NO_NEW_PRIVS"):
+        forbid_new_privileges()
+    if failure is not None:
+        with pytest.raises(PrivilegesKept, match="PR_SET_DUMPABLE"):
+            drop_privileges(ALICE)

@@ -102,6 +102,7 @@ def test_a_library_that_is_broken_or_missing_says_so(monkeypatch: pytest.MonkeyP
     for name in (ours, "_setproctitle.abi3.so", "__init__.py", "other.cpython-23-x.so"):
         (tmp_path / "setproctitle" / name).touch()
     assert why_not_loaded(ImportError("file too short")) == "file too short"
+    assert title._first_closed("/usr/lib") == "/usr/lib"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody who may not read")

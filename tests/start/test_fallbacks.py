@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import ctypes
+import hashlib
+import hmac
+import importlib.util
 import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 import dovecot_urlauth
-from tests.start.public import HIDDEN
+from tests.start.hiding import HIDDEN, import_public
 
 PACKAGE = Path(dovecot_urlauth.__file__).parent
 ROOT = PACKAGE.parent
@@ -59,6 +69,54 @@ import ctypes
 assert ctypes.string_at(memory.address, 4) == b"four"
 print("as expected")
 """
+
+
+def load(name: str) -> ModuleType:
+    """A copy of a module of start/, apart from the one that everybody uses."""
+    spec = importlib.util.spec_from_file_location(f"dovecot_urlauth.start.{name}", PACKAGE / f"start/{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(params=["private", "public"])
+def hidden(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    if request.param == "public":
+        monkeypatch.setattr(builtins, "__import__", import_public)
+    return bool(request.param == "public")
+
+
+def test_digests(hidden: bool) -> None:
+    digest = load("digest")
+    assert (digest.compare_digest is hmac.compare_digest) >= hidden
+    assert digest.compare_digest(b"a", b"a")
+    assert digest.sha1(b"abc") == hashlib.sha1(b"abc").digest()
+    assert digest.blake2b(b"abc", 16) == hashlib.blake2b(b"abc", digest_size=16).digest()
+
+
+def test_sockets_and_signals(hidden: bool) -> None:
+    cpython = load("cpython")
+    assert (cpython.socket is socket.socket) is hidden
+    assert (cpython.signal is signal.signal) is hidden
+    assert cpython.AF_UNIX == socket.AF_UNIX
+    assert cpython.SIG_BLOCK == signal.SIG_BLOCK
+
+
+def test_calls_of_the_library(hidden: bool) -> None:
+    cpython = load("cpython")
+    assert cpython.call_library("getpid") == os.getpid()
+    fd = cpython.call_library("dup", 0)
+    os.close(fd)
+    with pytest.raises(OSError, match="close failed"):
+        cpython.call_library("close", -1)
+    memory = cpython.Memory(b"fo\0ur")
+    assert ctypes.string_at(memory.address, 5) == b"fo\0ur"
+
+
+def test_the_environment(hidden: bool) -> None:
+    assert (load("preconnect").environ is os.environb) is hidden
 
 
 def test_each_has_its_public_stand_in() -> None:
