@@ -31,7 +31,7 @@ _EMPTY = Content(0, False, None, iter(()))
 
 def read(source: Source, request: Request, rules: MessageRules) -> Steps[Content]:
     """Answer a request for anything but the plain whole message, in steps; raises what ``fetching`` raises."""
-    section = parse_section(request.section)
+    section = request.parsed or parse_section(request.section)
     work = _Work(source, request, rules, section)
     structure = None
     content = _EMPTY

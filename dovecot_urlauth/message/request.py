@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dovecot_urlauth.start.frozen import frozen
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dovecot_urlauth.message.section import Section
+
 
 @frozen
 class Request:
@@ -19,3 +23,5 @@ class Request:
     binary: bool = False
     #: Describe the part (RFC 5524's BODYPARTSTRUCTURE).
     structure: bool = False
+    #: What ``section`` says, where somebody has parsed it already.
+    parsed: Section | None = None

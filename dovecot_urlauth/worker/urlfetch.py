@@ -24,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from dovecot_urlauth.message.section import Section
     from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.loop import Loop
     from dovecot_urlauth.store.store import Mailbox
@@ -92,13 +93,13 @@ class UrlFetcher:
     async def _fetch(self, command: UrlCommand) -> Reply:
         url = await self._check(command.url)
         try:
-            parse_section(url.section or b"")
+            section = parse_section(url.section or b"")
         except InvalidSection as error:
             return self._bare_no(command, f"Invalid URLAUTH: {error.text}")
         mailbox, key, why = await self._open(url)
         if not verify(url, key) or mailbox is None:
             return self._bare_no(command, why)
-        return await self._read(mailbox, url, command)
+        return await self._read(mailbox, url, section, command)
 
     async def _check(self, url: bytes) -> ImapURL:
         """Everything that can be said before a mailbox is opened. Raises URLRefused."""
@@ -141,7 +142,7 @@ class UrlFetcher:
         except MailboxMissing:
             return None, None, UNVERIFIED
 
-    async def _read(self, mailbox: Mailbox, url: ImapURL, command: UrlCommand) -> Reply:
+    async def _read(self, mailbox: Mailbox, url: ImapURL, section: Section, command: UrlCommand) -> Reply:
         request = Request(
             section=url.section or b"",
             partial_offset=url.partial_offset,
@@ -149,6 +150,7 @@ class UrlFetcher:
             body=command.body,
             binary=command.binary,
             structure=command.structure,
+            parsed=section,
         )
         content = await mailbox.fetch(url.uid, request)
         if (command.body or command.binary) and content.size == 0:

@@ -19,6 +19,7 @@ from binascii import Error as NotHex
 from binascii import unhexlify
 
 from dovecot_urlauth.message.errors import InvalidSection, PartMissing, Undecodable
+from dovecot_urlauth.message.section import parse_section
 from dovecot_urlauth.store.engine.dialogue import Answer, EngineSession
 from dovecot_urlauth.store.engine.imap_process import EngineGone
 from dovecot_urlauth.store.engine.own_url import own_url, quoted_mailbox
@@ -226,7 +227,7 @@ class EngineMailbox:
             return death
         try:
             await self._store.call(b"EXAMINE " + self._quoted)
-            command = b"UID FETCH %d BINARY.SIZE[%s]" % (uid, _part(request.section))
+            command = b"UID FETCH %d BINARY.SIZE[%s]" % (uid, _part(request))
             sized = (await self._store.call(command)).status
         except StoreFailure:
             return death
@@ -255,9 +256,10 @@ def _items(request: Request) -> bytes:
     return b" ".join(items)
 
 
-def _part(section: bytes) -> bytes:
+def _part(request: Request) -> bytes:
     """The part number whose decoding decides about a section."""
-    return b".".join(word for word in section.split(b".") if word.isdigit())
+    section = request.parsed or parse_section(request.section)
+    return b".".join(b"%d" % number for number in section.path)
 
 
 def _without_timing(text: bytes) -> bytes:
