@@ -4,9 +4,16 @@ Usage: imap-urlauth-login [-l postlogin-socket] [-D] [-S] [-R directory] [auth-s
 
 A client that turns out to have no token has then made master start imap-urlauth, and that the worker, for
 nothing: they end as soon as login lets go of the connection, which it does after two seconds at the latest.
+When all login processes are full, nobody is called: most of those who wait then have nothing to ask, and who
+has waits for the processes that are started for them.
 """
 
-from dovecot_urlauth.start.preconnect import environ, preconnect, serves_one_waiting_client
+from dovecot_urlauth.start.preconnect import (
+    environ,
+    login_processes_are_full,
+    preconnect,
+    serves_one_waiting_client,
+)
 
 NAME = "imap-urlauth-login"
 
@@ -14,7 +21,8 @@ NAME = "imap-urlauth-login"
 def main(argv: list[str]) -> int:
     """Return the exit status."""
     # what an option or auth may name instead of this socket is not known yet
-    ahead = preconnect(_handoff_socket()) if serves_one_waiting_client() and len(argv) == 1 else None
+    may_call = serves_one_waiting_client() and len(argv) == 1 and not login_processes_are_full()
+    ahead = preconnect(_handoff_socket()) if may_call else None
 
     from dovecot_urlauth.login.start import serve
     from dovecot_urlauth.service.run import run

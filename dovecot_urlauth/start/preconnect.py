@@ -10,16 +10,29 @@ from dovecot_urlauth.start.cpython import AF_UNIX, MSG_PEEK, SOCK_CLOEXEC, SOCK_
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import environb as environ
+    from os import lseek
 else:
     try:
-        from posix import environ
+        from posix import environ, lseek
     except ImportError:  # another Python than CPython 3.11 to 3.14
         from os import environb as environ
+        from os import lseek
+
+LOGIN_NOTIFY_FD = 4
+SEEK_CUR = 1
 
 
 def serves_one_waiting_client() -> bool:
     """Whether master started this process because a client waits, and for that one only."""
     return environ.get(b"SERVICE_COUNT") == b"1" and environ.get(b"PROCESS_MIN_AVAIL", b"0") == b"0"
+
+
+def login_processes_are_full() -> bool:
+    """Whether master says so: then nothing is started that may not be needed (master/service-login-notify.c)."""
+    try:
+        return lseek(LOGIN_NOTIFY_FD, 0, SEEK_CUR) == 1
+    except OSError:
+        return False
 
 
 def preconnect(path: bytes) -> socket | None:
@@ -43,4 +56,4 @@ def still_there(connection: socket) -> bool:
         return False
 
 
-__all__ = ["environ", "preconnect", "serves_one_waiting_client", "still_there"]
+__all__ = ["environ", "login_processes_are_full", "preconnect", "serves_one_waiting_client", "still_there"]

@@ -11,6 +11,7 @@ from dovecot_urlauth.dialect.versions import DOVECOT_2_4_2
 from dovecot_urlauth.login import main
 from dovecot_urlauth.login.stage import LoginStage
 from dovecot_urlauth.service.loop import Loop
+from dovecot_urlauth.start import preconnect
 
 
 @pytest.fixture
@@ -77,3 +78,20 @@ def test_whom_login_calls(monkeypatch, environment, arguments, called):
     monkeypatch.setattr("dovecot_urlauth.service.run.run", lambda argv, name, stage: 0)
     assert main.main(["imap-urlauth-login", *arguments]) == 0
     assert calls == ([called] if called else [])
+    monkeypatch.setattr(main, "login_processes_are_full", lambda: True)
+    assert main.main(["imap-urlauth-login", *arguments]) == 0
+    assert calls == ([called] if called else [])
+
+
+@pytest.mark.parametrize(("offset", "is_full"), [(0, False), (1, True)])
+def test_master_says_that_all_are_full_by_an_offset(monkeypatch, tmp_path, offset, is_full):
+    shared = (tmp_path / "notify").open("wb+")
+    shared.seek(offset)
+    monkeypatch.setattr(preconnect, "LOGIN_NOTIFY_FD", shared.fileno())
+    assert preconnect.login_processes_are_full() is is_full
+    shared.close()
+
+
+def test_no_such_file_is_not_full(monkeypatch):
+    monkeypatch.setattr(preconnect, "LOGIN_NOTIFY_FD", 1_000_000)
+    assert not preconnect.login_processes_are_full()
