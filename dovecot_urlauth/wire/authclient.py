@@ -33,7 +33,7 @@ from dovecot_urlauth.wire.version import auth_version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 MAJOR = 1
 MECHANISM = b"DOVECOT-TOKEN"
@@ -146,44 +146,37 @@ class AuthClient(LineProtocol):
 
     def _read_handshake(self, line: bytes) -> Ready | None:
         word, *rest = fields(line) or [b""]
-        take = _HANDSHAKE.get(word)
-        return take(self, rest) if take is not None else None
+        if word == b"DONE":
+            return self._end_of_handshake()
+        take, complaint = _HANDSHAKE.get(word, (None, ""))
+        if take is not None and not take(self, rest[0] if rest else b""):
+            raise ProtocolError(complaint)
+        return None
 
-    def _take_mech(self, rest: list[bytes]) -> None:
-        if not rest or not rest[0]:
-            raise ProtocolError("BUG: Authentication server sent broken MECH line")
-        self._mechanisms.add(rest[0].upper())
+    def _take_mech(self, name: bytes) -> bool:
+        self._mechanisms.add(name.upper())
+        return bool(name)
 
-    def _take_spid(self, rest: list[bytes]) -> None:
-        pid = decimal(rest[0], PID_MAX) if rest else None
-        if not pid:
-            raise ProtocolError("BUG: Authentication server sent invalid PID")
-        self._server_pid = pid
+    def _take_spid(self, number: bytes) -> bool:
+        self._server_pid = decimal(number, PID_MAX) or 0
+        return bool(self._server_pid)
 
-    def _take_cuid(self, rest: list[bytes]) -> None:
-        if not rest or decimal(rest[0]) is None:
-            raise ProtocolError("BUG: Authentication server sent broken CUID line")
+    def _take_cuid(self, number: bytes) -> bool:
+        return decimal(number) is not None
 
-    def _take_cookie(self, rest: list[bytes]) -> None:
+    def _take_cookie(self, text: bytes) -> bool:
         if self._cookie:
             raise ProtocolError("BUG: Authentication server already sent cookie")
         try:
-            cookie = binascii.unhexlify(rest[0] if rest else b"")
+            self._cookie = binascii.unhexlify(text)
         except ValueError:
-            cookie = b""
-        if len(cookie) != COOKIE_SIZE:
-            raise ProtocolError("BUG: Authentication server sent invalid cookie")
-        self._cookie = cookie
+            return False
+        return len(self._cookie) == COOKIE_SIZE
 
-    def _take_done(self, rest: list[bytes]) -> Ready:
-        if not self._mechanisms:
-            raise ProtocolError("BUG: Authentication server returned no mechanisms")
-        if MECHANISM not in self._mechanisms:
-            raise ProtocolError("Authentication server doesn't support mechanism DOVECOT-TOKEN")
-        if not self._server_pid:
-            raise ProtocolError("BUG: Authentication server didn't send a PID")
-        if not self._cookie:
-            raise ProtocolError("BUG: Authentication server didn't send a cookie")
+    def _end_of_handshake(self) -> Ready:
+        for is_there, complaint in _REQUIRED:
+            if not is_there(self):
+                raise ProtocolError(complaint)
         self.state = State.OPEN
         return Ready(self._server_pid, self._cookie)
 
@@ -236,13 +229,25 @@ _READERS: Mapping[State, Callable[[AuthClient, bytes], _Event | None]] = {
     State.HANDSHAKE: AuthClient._read_handshake,
     State.OPEN: AuthClient._read_reply,
 }
-_HANDSHAKE: Mapping[bytes, Callable[[AuthClient, list[bytes]], Ready | None]] = {
-    b"MECH": AuthClient._take_mech,
-    b"SPID": AuthClient._take_spid,
-    b"CUID": AuthClient._take_cuid,
-    b"COOKIE": AuthClient._take_cookie,
-    b"DONE": AuthClient._take_done,
+_HANDSHAKE: Mapping[bytes, tuple[Callable[[AuthClient, bytes], bool], str]] = {
+    b"MECH": (AuthClient._take_mech, "BUG: Authentication server sent broken MECH line"),
+    b"SPID": (AuthClient._take_spid, "BUG: Authentication server sent invalid PID"),
+    b"CUID": (AuthClient._take_cuid, "BUG: Authentication server sent broken CUID line"),
+    b"COOKIE": (AuthClient._take_cookie, "BUG: Authentication server sent invalid cookie"),
 }
+"""What a line of the handshake says, and the log's line if its first field makes no sense."""
+
+_REQUIRED: Sequence[tuple[Callable[[AuthClient], object], str]] = (
+    (lambda client: client._mechanisms, "BUG: Authentication server returned no mechanisms"),
+    (
+        lambda client: MECHANISM in client._mechanisms,
+        "Authentication server doesn't support mechanism DOVECOT-TOKEN",
+    ),
+    (lambda client: client._server_pid, "BUG: Authentication server didn't send a PID"),
+    (lambda client: client._cookie, "BUG: Authentication server didn't send a cookie"),
+)
+"""What must have been said before DONE, in the order in which it is missed."""
+
 _REPLIES: Mapping[bytes, Callable[[int, list[bytes]], AuthOk | AuthFail]] = {
     b"OK": _build_ok,
     b"FAIL": _build_fail,

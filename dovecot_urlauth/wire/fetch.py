@@ -88,41 +88,43 @@ class CommandReader(LineProtocol):
 
     def _read(self, line: bytes) -> UserCommand | UrlCommand | EndCommand:
         word, *arguments = fields(line)
-        read = _COMMANDS.get((self.state, word))
+        read, complaint = _LEGAL.get((self.state, word), (None, ""))
         if read is None:
             raise _bad_input(f"Unknown or inappropriate command: {quoted(word)}")
         command = read(arguments)
+        if command is None:
+            raise _bad_input(complaint)
         if isinstance(command, EndCommand):
             self.state = State.DONE
         return command
 
 
-def _read_user(arguments: list[bytes]) -> UserCommand:
-    if len(arguments) != 1:
-        raise _bad_input("USER: Invalid number of parameters")
-    return UserCommand(arguments[0])
+def _read_user(arguments: list[bytes]) -> UserCommand | None:
+    return UserCommand(arguments[0]) if len(arguments) == 1 else None
 
 
-def _read_url(arguments: list[bytes]) -> UrlCommand:
+def _read_url(arguments: list[bytes]) -> UrlCommand | None:
     if not arguments:
-        raise _bad_input("URL: Missing URL parameter")
+        return None
     flags = {flag.lower() for flag in arguments[1:]}
     binary, structure = b"binary" in flags, b"bpstruct" in flags
     body = not binary and (b"body" in flags or not structure)
     return UrlCommand(arguments[0], body, binary, structure)
 
 
-def _read_end(arguments: list[bytes]) -> EndCommand:
-    if arguments:
-        raise _bad_input("END: Invalid number of parameters")
-    return EndCommand()
+def _read_end(arguments: list[bytes]) -> EndCommand | None:
+    return None if arguments else EndCommand()
 
 
-_COMMANDS: Mapping[tuple[State, bytes], Callable[[list[bytes]], UserCommand | UrlCommand | EndCommand]] = {
-    (State.SELECT, b"USER"): _read_user,
-    (State.FETCH, b"URL"): _read_url,
-    (State.FETCH, b"END"): _read_end,
+if TYPE_CHECKING:
+    _Command = UserCommand | UrlCommand | EndCommand
+
+_LEGAL: Mapping[tuple[State, bytes], tuple[Callable[[list[bytes]], _Command | None], str]] = {
+    (State.SELECT, b"USER"): (_read_user, "USER: Invalid number of parameters"),
+    (State.FETCH, b"URL"): (_read_url, "URL: Missing URL parameter"),
+    (State.FETCH, b"END"): (_read_end, "END: Invalid number of parameters"),
 }
+"""What may be said when, and the log's line if its parameters are wrong."""
 
 
 def _bad_input(why: str) -> ProtocolError:

@@ -66,16 +66,20 @@ class Fetched:
     structure: bytes | None
 
 
-_COMPLAINTS = {
-    Expect.AUTH: "Failed to authenticate to service: Got unexpected response: ",
-    Expect.USER: "Failed to select target user: Got unexpected response: ",
-    Expect.END: "Failed to unselect target user: Got unexpected response: ",
+class State(Enum):
+    """What the next byte of the server belongs to."""
+
+    IDLE = "idle"
+    LINE = "line"
+    LITERAL = "literal"
+
+
+_LEGAL = {
+    Expect.AUTH: ((b"OK",), "Failed to authenticate to service: Got unexpected response: "),
+    Expect.USER: ((b"OK", b"NO"), "Failed to select target user: Got unexpected response: "),
+    Expect.END: ((b"OK",), "Failed to unselect target user: Got unexpected response: "),
 }
-_ANSWERS = {
-    Expect.AUTH: (b"OK",),
-    Expect.USER: (b"OK", b"NO"),
-    Expect.END: (b"OK",),
-}
+"""The answers of one word, in any case, and what is said about any other."""
 
 
 class ReplyReader(LineProtocol):
@@ -83,6 +87,7 @@ class ReplyReader(LineProtocol):
 
     def __init__(self) -> None:
         super().__init__(LineBuffer(LINE_LIMIT))
+        self.state = State.IDLE
         self._due: list[Expect] = []
         self._head: Fetched | None = None
         self._literal: list[bytes] = []
@@ -91,12 +96,14 @@ class ReplyReader(LineProtocol):
     def expect(self, command: Expect) -> None:
         """One more answer is due."""
         self._due.append(command)
+        if self.state is State.IDLE:
+            self.state = State.LINE
 
     def next_event(self) -> Accepted | Refused | Fetched | None:
         """The next complete answer, or None until more has come; raises ProtocolError."""
-        if self._head is not None:
+        if self.state is State.LITERAL and self._head is not None:
             return self._read_literal(self._head)
-        if not self._due:
+        if self.state is State.IDLE:
             unsolicited = self._lines.rest()
             if unsolicited:
                 raise ProtocolError(f"Received input while no requests were pending: {quoted(unsolicited)}")
@@ -111,19 +118,20 @@ class ReplyReader(LineProtocol):
             fault = version_fault(line, PROTOCOL, MAJOR)
             if fault is not None:
                 raise ProtocolError(fault)
-            self._due.pop(0)
+            self._answered()
             return Accepted(command)
         word = line.upper()
-        if word not in _ANSWERS[command]:
-            raise ProtocolError(_COMPLAINTS[command] + quoted(line))
-        self._due.pop(0)
+        words, complaint = _LEGAL[command]
+        if word not in words:
+            raise ProtocolError(complaint + quoted(line))
+        self._answered()
         return Accepted(command) if word == b"OK" else Refused(command, None)
 
     def _read_url(self, line: bytes) -> Refused | Fetched | None:
         word, *rest = fields(line) or [b""]
         if word == b"NO":
             error = rest[0][len(_ERROR) :] if rest and rest[0].lower().startswith(_ERROR) else None
-            self._due.pop(0)
+            self._answered()
             return Refused(Expect.URL, error)
         size = decimal(rest[-1], UINT64_MAX) if rest and word == b"OK" else None
         if size is None:
@@ -134,10 +142,15 @@ class ReplyReader(LineProtocol):
         has_nuls = any(flag.lower() == b"hasnuls" for flag in rest[:-1])
         reply = Fetched(b"", has_nuls, structures[-1] if structures else None)
         if size == 0:
-            self._due.pop(0)
+            self._answered()
             return reply
         self._head, self._missing = reply, size
+        self.state = State.LITERAL
         return self._read_literal(reply)
+
+    def _answered(self) -> None:
+        self._due.pop(0)
+        self.state = State.LINE if self._due else State.IDLE
 
     def _read_literal(self, head: Fetched) -> Fetched | None:
         piece = self._lines.take(self._missing)
@@ -150,7 +163,7 @@ class ReplyReader(LineProtocol):
             raise ProtocolError(f"no LF at end of literal (found 0x{guard[0]:x})")
         data = b"".join(self._literal)
         self._head, self._literal = None, []
-        self._due.pop(0)
+        self._answered()
         return Fetched(data, head.has_nuls, head.structure)
 
 
@@ -158,4 +171,4 @@ def _unexpected(line: bytes) -> ProtocolError:
     return ProtocolError(f"Unexpected URL response: {quoted(line)}" if line else "Empty URL response: ")
 
 
-__all__ = ["Accepted", "Expect", "Fetched", "Refused", "ReplyReader"]
+__all__ = ["Accepted", "Expect", "Fetched", "Refused", "ReplyReader", "State"]

@@ -23,7 +23,7 @@ from dovecot_urlauth.wire.lines import ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 DATA_LIMIT = 1218  # MASTER_AUTH_MAX_DATA_SIZE, LOGIN_REQUEST_MAX_DATA_SIZE
 COOKIE_SIZE = 16
@@ -165,8 +165,7 @@ class HandoffReader:
     def __init__(self, layout: HandoffLayout) -> None:
         self.state = State.HEAD
         self._layout = layout
-        self._head_size = size(layout)
-        self._wanted = self._head_size
+        self._wanted = size(layout)
         self._bytes = bytearray()
         self._head: Handoff | None = None
         self._fds: list[int] = []
@@ -189,18 +188,30 @@ class HandoffReader:
             raise
 
     def _advance(self) -> HandoffReceived | None:
-        if self.state is State.HEAD and len(self._bytes) >= self._wanted:
+        """Go on from state to state as far as the bytes reach."""
+        while True:
+            before = self.state
+            event = _STEPS[before](self)
+            if event is not None or self.state is before:
+                return event
+
+    def _read_head(self) -> None:
+        if len(self._bytes) >= self._wanted:
             self._head, self._wanted = unpack(self._layout, self._take(self._wanted))
             self.state = State.DATA
-        if self.state is State.DATA and len(self._bytes) >= self._wanted and self._head is not None:
-            data = self._take(self._wanted)
-            if not self._fds:
-                raise ProtocolError("Auth request missing a file descriptor")
-            self.state = State.DONE
-            return HandoffReceived(_with_data(self._head, data), self._fds.pop())
-        if self.state is State.DONE and self._bytes:
+
+    def _read_data(self) -> HandoffReceived | None:
+        if len(self._bytes) < self._wanted or self._head is None:
+            return None
+        data = self._take(self._wanted)
+        if not self._fds:
+            raise ProtocolError("Auth request missing a file descriptor")
+        self.state = State.DONE
+        return HandoffReceived(_with_data(self._head, data), self._fds.pop())
+
+    def _read_more(self) -> None:
+        if self._bytes:
             raise ProtocolError("Login client sent more than one auth request")
-        return None
 
     def _take(self, count: int) -> bytes:
         taken = bytes(self._bytes[:count])
@@ -212,18 +223,28 @@ class HandoffReader:
         self._surplus += self._fds
         self._fds = []
         got = len(self._bytes)
-        if self.state is State.HEAD and got:
-            raise ProtocolError(f"fd_read() partial input ({got}/{self._head_size})")
-        if self.state is State.DATA:
-            if not got:
-                raise ProtocolError("Login client disconnected too early (while reading data)")
-            raise ProtocolError(f"Data read partially {got}/{self._wanted}")
+        complaint = _CUT_OFF.get((self.state, bool(got)))
+        if complaint is not None:
+            raise ProtocolError(complaint.format(got=got, wanted=self._wanted))
 
     def surplus_fds(self) -> tuple[int, ...]:
         """Descriptors that nobody wants, handed out once, for the caller to close."""
         fds = tuple(self._surplus)
         self._surplus.clear()
         return fds
+
+
+_STEPS: Mapping[State, Callable[[HandoffReader], HandoffReceived | None]] = {
+    State.HEAD: HandoffReader._read_head,
+    State.DATA: HandoffReader._read_data,
+    State.DONE: HandoffReader._read_more,
+}
+_CUT_OFF = {
+    (State.HEAD, True): "fd_read() partial input ({got}/{wanted})",
+    (State.DATA, False): "Login client disconnected too early (while reading data)",
+    (State.DATA, True): "Data read partially {got}/{wanted}",
+}
+"""Where login's end may not come: state, whether bytes are there, and what the log says."""
 
 
 __all__ = [

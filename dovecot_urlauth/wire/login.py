@@ -78,8 +78,7 @@ class LoginProtocol(LineProtocol):
 
     def next_event(self) -> VersionReceived | AuthRequest | None:
         """What the next line says, or None if it is not complete yet; raises LoginRejected."""
-        read = _READERS.get(self.state)
-        if read is None:
+        if self.state is State.DONE:
             return None
         try:
             line = self._lines.next_line()
@@ -87,28 +86,24 @@ class LoginProtocol(LineProtocol):
             raise LoginRejected(reason="Input buffer full") from None
         if line is None:
             return None
+        read, following, complaint, reason = _LEGAL[self.state]
         event = read(line)
-        self.state = _NEXT[self.state]
+        if event is None:
+            raise LoginRejected(f"{complaint} {readable(line)}", reason=reason)
+        self.state = following
         return event
 
 
-def _read_version(line: bytes) -> VersionReceived:
-    if not is_version(line, PROTOCOL, MAJOR):
-        raise LoginRejected(
-            "IMAP URLAUTH client not compatible with this server (mixed old and new binaries?) " + readable(line),
-            reason="Version mismatch",
-        )
-    return VersionReceived()
+def _read_version(line: bytes) -> VersionReceived | None:
+    return VersionReceived() if is_version(line, PROTOCOL, MAJOR) else None
 
 
-def _read_auth(line: bytes) -> AuthRequest:
+def _read_auth(line: bytes) -> AuthRequest | None:
     parts = fields(line)
     pid = decimal(parts[2], PID_MAX) if len(parts) >= _AUTH_FIELDS and parts[0] == b"AUTH" else None
     # auth separates the fields of its answer by NUL: a NUL inside one would shift all that follow.
     if pid is None or any(b"\0" in field for field in parts):
-        raise LoginRejected(
-            f"IMAP URLAUTH client sent unexpected AUTH input: {readable(line)}", reason="Unexpected input"
-        )
+        return None
     service, user, session, token = parts[1], parts[3], parts[4], parts[5]
     if service not in SERVICES:
         raise LoginRejected(
@@ -117,11 +112,21 @@ def _read_auth(line: bytes) -> AuthRequest:
     return AuthRequest(service, pid, user, session, token)
 
 
-_READERS: Mapping[State, Callable[[bytes], VersionReceived | AuthRequest]] = {
-    State.VERSION: _read_version,
-    State.AUTH: _read_auth,
+_LEGAL: Mapping[State, tuple[Callable[[bytes], VersionReceived | AuthRequest | None], State, str, str]] = {
+    State.VERSION: (
+        _read_version,
+        State.AUTH,
+        "IMAP URLAUTH client not compatible with this server (mixed old and new binaries?)",
+        "Version mismatch",
+    ),
+    State.AUTH: (
+        _read_auth,
+        State.DONE,
+        "IMAP URLAUTH client sent unexpected AUTH input:",
+        "Unexpected input",
+    ),
 }
-_NEXT = {State.VERSION: State.AUTH, State.AUTH: State.DONE}
+"""The line that is due, what is due after it, and what the log says about any other line and its end."""
 
 
 def peer_mismatch(claimed: int, peer_pid: int, peer_uid: int) -> LoginRejected:
