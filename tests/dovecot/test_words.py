@@ -98,6 +98,7 @@ def bring(scene: Scene) -> Iterator[Callable[[str], Process]]:
 
 
 def flood(end: socket.socket) -> None:
+    end.setblocking(True)
     for _ in range(1_000_000):
         end.send(ACCEPTED)
 

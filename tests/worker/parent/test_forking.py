@@ -66,3 +66,24 @@ def test_the_end_of_a_child(
     lines = log.read()
     assert [text.startswith(line or b"") for text in lines] == ([] if line is None else [True])
     assert capfd.readouterr() == ("", "")
+
+
+class Exited(BaseException):
+    """In place of the end of the process."""
+
+
+@pytest.mark.parametrize(("live", "status"), [(lambda: 7, 7), (fail(MemoryError()), EXIT_FATAL)])
+def test_a_child_never_leaves_by_the_way_it_came(
+    monkeypatch: pytest.MonkeyPatch, live: Callable[[], int], status: int
+) -> None:
+    exited: list[int] = []
+
+    def leave(status: int) -> None:
+        exited.append(status)
+        raise Exited
+
+    monkeypatch.setattr(os, "fork", lambda: 0)
+    monkeypatch.setattr(os, "_exit", leave)
+    with pytest.raises(Exited):
+        fork(live, Log("", Lines()))
+    assert exited == [status]
