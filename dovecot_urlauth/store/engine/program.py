@@ -38,7 +38,11 @@ def _copy(source: int) -> int:
             copied += sent
         # A file that somebody may still write to cannot be executed.
         copy = os.open(path_of(writable), os.O_RDONLY)
-        os.fchmod(copy, 0o111)
+        try:
+            os.fchmod(copy, 0o111)
+        except OSError:
+            os.close(copy)
+            raise
         return copy
     finally:
         os.close(writable)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dovecot_urlauth.message.errors import InvalidSection, PartMissing, Undecodable
 from dovecot_urlauth.message.request import Request
 from dovecot_urlauth.store.engine.dialogue import EngineSession
 from dovecot_urlauth.store.engine.engine import EngineStore
@@ -384,6 +385,84 @@ def test_nothing_asked_for_nothing_given(stage: Stage) -> None:
     store = stage.store("say(GREETING); metadata(); sys.exit()")
     content = wait(open_mailbox(store, b"INBOX").fetch(1, Request(b"", body=False)))
     assert (content.size, content.structure, wait(gather(content.chunks))) == (0, None, [])
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "text"),
+    [
+        (b"NO [UNKNOWN-CTE] Bad.", Undecodable, "Unknown Content-Transfer-Encoding."),
+        (b"NO [PARSE] Bad.", Undecodable, "Invalid data in MIME part"),
+        (b"OK Fine.", StoreFailure, "imap: Panic: p"),
+    ],
+)
+def test_what_an_engine_died_of(stage: Stage, said: bytes, error: type[Exception], text: str) -> None:
+    """2.3's panics at a part that it cannot decode, and the next one can tell."""
+    scene = f"""
+say(GREETING)
+if not os.path.exists({str(stage.folder / "died")!r}):
+    metadata()
+    hear()
+    open({str(stage.folder / "died")!r}, "w").close()
+    complain(b"imap: Panic: p\\n")
+    sys.exit(1)
+tag, line = hear()
+assert b"UID FETCH 1 BINARY.SIZE[1.2]" in line, line
+complain(b"imap: Panic: p\\n")
+say(tag + b" " + {said!r} + b"\\r\\n")
+hear()
+"""
+    store = stage.store(scene)
+    with pytest.raises(error) as raised:
+        fetch(store, Request(b"1.2.TEXT", binary=True))
+    assert type(raised.value) is error
+    assert raised.value.text == text  # type: ignore[attr-defined]
+
+
+def test_a_dead_engine_that_decoded_nothing(stage: Stage) -> None:
+    store = stage.store("say(GREETING); metadata(); hear(); sys.exit(1)")
+    with pytest.raises(EngineGone):
+        fetch(store)
+
+
+@pytest.mark.parametrize(
+    ("name", "answers", "error"),
+    [
+        (b"50%", b'* METADATA "50x" (/x NIL)', MailboxMissing),
+        (b"50%", b'* METADATA "50x" (/x NIL)\r\n* METADATA "50%" (/x NIL)', None),
+        (b"INBOX", b"* OK Nothing", MailboxMissing),
+    ],
+)
+def test_names_that_are_patterns(stage: Stage, name: bytes, answers: bytes, error: type[Exception] | None) -> None:
+    scene = f"say(GREETING); tag, _ = hear(); say({answers!r} + b'\\r\\n' + tag + b' OK\\r\\n'); hear()"
+    store = stage.store(scene)
+    if error is None:
+        mailbox = open_mailbox(store, name)
+        assert wait(mailbox.key()) is None
+        with pytest.raises(StoreFailure, match="without a key"):
+            wait(mailbox.fetch(1, WHOLE))
+    else:
+        with pytest.raises(error):
+            open_mailbox(store, name)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b'NIL\r\n* NO Failed to read URLAUTH "@": Message part not found.', PartMissing),
+        (b'NIL\r\n* NO Failed to read URLAUTH "@": Invalid data in MIME part.', Undecodable),
+        (b'NIL\r\n* NO Failed to fetch URLAUTH "@": Invalid section.', InvalidSection),
+    ],
+)
+def test_why_a_part_was_not_fetched(stage: Stage, answer: bytes, error: type[Exception]) -> None:
+    store = stage.store(f"say(GREETING); metadata(); urlfetch({answer!r}); hear()")
+    with pytest.raises(error):
+        fetch(store, Request(b"9"))
+
+
+def test_a_refused_command(stage: Stage) -> None:
+    store = stage.store("say(GREETING); metadata(); tag, _ = hear(); say(tag + b' NO Busy.\\r\\n'); hear()")
+    with pytest.raises(StoreFailure, match="imap: Busy"):
+        fetch(store)
 
 
 def test_the_copy_cannot_be_read(stage: Stage) -> None:
