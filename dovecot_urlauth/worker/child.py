@@ -100,7 +100,7 @@ class Child:
         try:
             self._is_spare = True
             given = await link.given()
-        except ClientUnusable as lost:
+        except (ClientUnusable, OSError) as lost:
             self._log.error(f"Client lost on its way from the parent: {lost}")
             return None
         finally:

@@ -1,0 +1,191 @@
+"""From a name to a target user: what the userdb says, what is refused, and who shares a process with whom."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dovecot_urlauth.config.settings import Settings
+from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
+from dovecot_urlauth.service.privileges import PrivilegesKept
+from dovecot_urlauth.store.errors import StoreFailure
+from dovecot_urlauth.wire.authmaster import UserReply
+from dovecot_urlauth.wire.control import Access
+from dovecot_urlauth.worker import target as target_module
+from dovecot_urlauth.worker.target import NOBODY, OpenedTarget, TargetUser, find_target, open_target
+from dovecot_urlauth.worker.userdb import LookupFailed
+from tests.clock import SteppingLoop
+
+FIELDS = {b"uid": b"5000", b"gid": b"5000", b"home": b"/home/alice"}
+BOB = Access(b"bob", b"imap")
+
+
+class Log:
+    def __init__(self, debugging: bool = False) -> None:
+        self.lines: list[str] = []
+        self.pipe = SimpleNamespace(debugging=debugging)
+
+    def debug(self, text: str) -> None:
+        """Not looked at."""
+
+    def error(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def config(**settings: str) -> Any:
+    return SimpleNamespace(
+        dialect=DOVECOT_2_3_19,
+        settings=Settings({"imap_urlauth_host": "h", **settings}),
+        extra_groups=(),
+        store_mode=settings.get("store", "auto"),
+        engine=None,
+    )
+
+
+def find(
+    answer: UserReply | Exception | None,
+    access: Access = BOB,
+    name: bytes = b"alice",
+    log: Log | None = None,
+    **settings: str,
+) -> tuple[TargetUser, list[str]]:
+    async def ask(asked: bytes, *, debug: bool) -> UserReply | None:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    loop = SteppingLoop()
+    log = log or Log()
+    userdb: Any = SimpleNamespace(ask=ask)
+    found = loop.run(find_target(name, access, config(**settings), userdb, log))  # type: ignore[arg-type]
+    loop.close()
+    return found, log.lines
+
+
+def alice(name: bytes = b"alice", **fields: bytes) -> UserReply:
+    more = {key.encode(): value for key, value in fields.items()}
+    return UserReply(1, name, {**FIELDS, **more})
+
+
+@pytest.mark.parametrize(
+    ("answer", "settings", "lines"),
+    [
+        (None, {}, []),
+        (LookupFailed("timed out"), {}, ["Failed to lookup user alice: timed out"]),
+        (alice(uid=b"0"), {}, ["Failed to lookup user alice: "]),
+        (alice(), {"imap_urlauth_host": ""}, ["imap_urlauth_host setting is not configured for user alice"]),
+    ],
+    ids=["unknown", "auth fails", "root", "no host"],
+)
+def test_who_cannot_be_served_is_nobody_and_shares_nothing(
+    answer: Any, settings: dict[str, str], lines: list[str]
+) -> None:
+    found, said = find(answer, **settings)
+    assert found == TargetUser(b"alice", b"alice", None, None)
+    assert [line[: len(start)] for line, start in zip(said, lines)] == lines
+    assert len(said) == len(lines)
+
+
+def test_the_userdbs_spelling_and_the_clients() -> None:
+    found, _ = find(alice(), name=b"ALICE")
+    assert (found.name, found.asked_for) == (b"alice", b"ALICE")
+    assert found.account is not None
+    assert found.key is not None
+
+
+def test_one_key_for_the_same_in_everything() -> None:
+    assert find(alice())[0].key == find(alice())[0].key
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"access": Access(b"carol", b"imap")},
+        {"access": Access(b"bob", b"submission")},
+        {"access": Access(None, b"imap")},
+        {"access": Access(b"anonymous", b"imap")},
+        {"name": b"ALICE"},
+        {"answer": alice(uid=b"5001")},
+        {"answer": alice(home=b"/home/other")},
+        {"answer": alice(b"alicia")},
+        {"log": Log(debugging=True)},
+    ],
+)
+def test_anything_else_is_another_key(other: dict[str, Any]) -> None:
+    """Code that took a process over would have the sockets of whoever shares it."""
+    keys = {find(alice())[0].key, find(**{"answer": alice(), **other})[0].key}
+    assert len(keys) == 2
+    assert None not in keys
+
+
+def test_an_engine_for_all_is_shared_with_nobody() -> None:
+    assert find(alice(), store="dovecot")[0].key is None
+
+
+@pytest.fixture
+def dropped(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Who the process has become, without becoming it."""
+    became: list[Any] = []
+    monkeypatch.setattr(target_module, "drop_privileges", became.append)
+    monkeypatch.setattr(target_module, "forbid_new_privileges", lambda: became.append("no_new_privs"))
+    monkeypatch.setattr(target_module.os, "chdir", lambda path: became.append(path))
+    monkeypatch.setattr(target_module.os, "getuid", lambda: 0)
+    return became
+
+
+def opened(user: TargetUser, log: Log) -> OpenedTarget:
+    loop = SteppingLoop()
+    result = loop.run(open_target(loop, user, config(), log, lambda: None))  # type: ignore[arg-type]
+    loop.close()
+    return result
+
+
+def test_root_is_given_up_for_the_user(dropped: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SimpleNamespace(share=lambda: "another")
+    monkeypatch.setattr(target_module, "open_store", lambda *others: store)
+    found, _ = find(alice(), name=b"ALICE")
+    target = opened(found, Log())
+    assert (target.name, target.asked_for, target.host, target.port) == (b"alice", b"ALICE", "h", 143)
+    assert target.store is store
+    assert target.for_session().store == "another"
+    assert (dropped[0].uid, dropped[0].gid, dropped[1]) == (5000, 5000, "no_new_privs")
+    assert dropped[2:] == [b"/home/alice"]
+
+
+def test_a_missing_home_is_no_reason_to_refuse(dropped: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def chdir(path: bytes) -> None:
+        if path != b"/":
+            raise FileNotFoundError(path)
+        dropped.append(path)
+
+    monkeypatch.setattr(target_module.os, "chdir", chdir)
+    monkeypatch.setattr(target_module, "open_store", lambda *others: None)
+    opened(find(alice())[0], Log())
+    assert dropped[-1] == b"/"
+
+
+def test_it_is_given_up_for_nobody_too(dropped: list[Any]) -> None:
+    target = opened(TargetUser(b"x", b"x", None, None), Log())
+    assert (target.store, dropped) == (None, [NOBODY, "no_new_privs", b"/"])
+
+
+def test_and_when_the_store_cannot_be_opened(dropped: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*others: Any) -> None:
+        raise StoreFailure("store: native: alias_for")
+
+    monkeypatch.setattr(target_module, "open_store", fail)
+    log = Log()
+    target = opened(find(alice())[0], log)
+    assert (target.store, dropped[0]) == (None, NOBODY)
+    assert log.lines == ["Failed to lookup user alice: store: native: alias_for"]
+
+
+def test_privileges_that_are_kept_are_the_end(dropped: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def keep(identity: object) -> None:
+        raise PrivilegesKept("kept")
+
+    monkeypatch.setattr(target_module, "drop_privileges", keep)
+    with pytest.raises(PrivilegesKept):
+        opened(TargetUser(b"x", b"x", None, None), Log())
