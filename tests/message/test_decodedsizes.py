@@ -10,7 +10,7 @@ import pytest
 
 from dovecot_urlauth.message.errors import MessageError
 from dovecot_urlauth.message.rules import RULES_2_3_19_DEBIAN, RULES_2_4_5
-from tests.message.asking import decoded, structure_of
+from tests.message.asking import body_of, decoded, structure_of
 from tests.message.imaplist import read
 from tests.message.messages import MessageMaker
 
@@ -107,3 +107,13 @@ def test_every_part_has_the_size_that_it_is_given_with() -> None:
                 assert part.lines == given.count(b"\n"), (message, section)
             compared += 1
     assert compared > 200
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_lines_of_an_inner_message_whose_body_is_binary(binary: bool) -> None:
+    """Dovecot's number depends on what was asked of the mailbox before."""
+    message = (CASES / "rfc822-binary-lines.eml").read_bytes()
+    inner = body_of(message, b"1.1")
+    items = read(structure_of(message, b"1.HEADER", binary=binary))
+    assert items[6] == len(inner)
+    assert items[9] == inner.count(b"\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,3 +142,12 @@ def test_a_header_without_end(structure, end, alone, with_structure):
     content = fetch(source, request, RULES_2_4_5)
     expected = b"From: a@b" + (with_structure if structure else alone).encode()
     assert (content.size, b"".join(content.chunks)) == (len(expected), expected)
+
+
+def test_a_range_of_fields_is_a_slice_of_them():
+    """Dovecot gives the CR where the range begins behind it, if the fields are not in its cache yet."""
+    message = (Path(__file__).parents[1] / "messages/cases/header-fields-partial.eml").read_bytes()
+    section = b"HEADER.FIELDS (X-A content-type)"
+    assert body_of(message, section) == b"\r\n"
+    assert body_of(message, section, partial=(1, 7)) == b"\n"
+    assert body_of(message, section, partial=(1, 7), structure=True) == b"\n"
