@@ -39,16 +39,19 @@ class Address:
 
 def addresses(value: bytes, rules: MessageRules) -> Iterator[Address]:
     """Read a field's value."""
-    tokens = Tokenizer(value, nul=NUL_SHOWN, comment=bytearray())
+    comment = bytearray()
+    tokens = Tokenizer(value, nul=NUL_SHOWN, comment=comment)
     if tokens.skip() == MORE:
-        yield from _AddressParser(tokens, rules).addresses()
+        yield from _AddressParser(tokens, comment, rules).addresses()
 
 
 class _AddressParser:
     """A recursive descent by one level: lists of mailboxes and groups of mailboxes."""
 
-    def __init__(self, tokens: Tokenizer, rules: MessageRules) -> None:
+    def __init__(self, tokens: Tokenizer, comment: bytearray, rules: MessageRules) -> None:
         self._tokens = tokens
+        #: The tokenizer's last comment.
+        self._comment = comment
         self._rules = rules
         self._address = Address()
 
@@ -170,9 +173,7 @@ class _AddressParser:
     def _bare(self) -> int:
         """``addr-spec`` without brackets; a comment is the display name, and words without ``@`` are it too."""
         tokens, address = self._tokens, self._address
-        comment = tokens.comment
-        if comment is None:
-            raise TypeError("addresses need their comments")
+        comment = self._comment
         comment.clear()
         quoted = tokens.next == _QUOTE
         text = bytearray()

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from dovecot_urlauth.message.rules import MessageRules
     from dovecot_urlauth.message.source import Source
 
+#: A colon behind so many bytes is not looked for any more.
+_NAME_ROOM = 64 * 1024
+
 
 class FieldFilter:
     """Which fields pass: those named if ``keep``, else all but those; ``extra`` goes before the empty line.
@@ -70,11 +73,14 @@ class FieldFilter:
 
 def _name_cut(chunks: Iterator[bytes], limit: int) -> Iterator[bytes]:
     """Cut the name of the field at a NUL; one that is longer than ``limit`` is none."""
+    head = b""
     for chunk in chunks:
-        before, colon, value = chunk.partition(b":")
-        name = before.rstrip(b" \t")
-        if colon and b"\0" in name and b"\n" not in name and not 0 < limit < len(name):
-            chunk = name.partition(b"\0")[0] + before[len(name) :] + colon + value
-        yield chunk
-        break
+        head += chunk
+        if b":" in head or b"\n" in head or len(head) > _NAME_ROOM:
+            break
+    before, colon, value = head.partition(b":")
+    name = before.rstrip(b" \t")
+    if colon and b"\0" in name and b"\n" not in name and not 0 < limit < len(name):
+        head = name.partition(b"\0")[0] + before[len(name) :] + colon + value
+    yield head
     yield from chunks

@@ -183,7 +183,5 @@ def find(root: Part, path: tuple[int, ...]) -> Part | None:
         elif number != 1 or (more and not part.rfc822):
             return None
         if more and part.rfc822:
-            if not part.children:
-                return None
             part = part.children[0]
     return part

@@ -42,7 +42,8 @@ class Part:
     """A node of the MIME tree.
 
     ``start``, ``body`` and ``end`` are the places where its header begins, its body begins and its body ends;
-    a part's body includes its children's headers and bodies, and the delimiter lines between them.  There is no
+    a message/rfc822 part has its message as a child from the end of its header on, however that ended; a part's
+    body includes its children's headers and bodies, and the delimiter lines between them.  There is no
     way up, so that a tree is gone as soon as nobody needs it.
     """
 

@@ -364,3 +364,8 @@ def test_a_long_url_takes_no_time(head, piece):
     except InvalidURL:
         pass
     assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize("host", [b"1", b"1.2", b"1.2.3"])
+def test_a_url_that_ends_within_an_address(host):
+    assert parse(b"imap://a@" + host, RULES_2_3).host == host
