@@ -6,6 +6,8 @@ Each setting that changes what is read is either understood or unsupported (know
 
 from __future__ import annotations
 
+import os
+
 from dovecot_urlauth.config import known, plugins
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.language import language_of
@@ -55,6 +57,17 @@ class NativeSettings:
     """2.4.4 and newer: names are composed before they are looked up."""
     trusts_sizes_in_names: bool
     """Not with maildir_broken_filename_sizes."""
+
+    def folders(self) -> tuple[bytes, ...]:
+        """Every folder below which something may have to be read."""
+        locations = [namespace.location for namespace in self.namespaces if namespace.location is not None]
+        paths = [
+            path
+            for location in locations
+            for path in (location.root, location.inbox, location.index, location.control)
+            if path
+        ]
+        return (*dict.fromkeys(paths), os.path.dirname(self.attributes.path))
 
 
 def native_settings(user: MailUser, dialect: Dialect) -> NativeSettings:

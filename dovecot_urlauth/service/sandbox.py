@@ -1,4 +1,4 @@
-"""What login and imap-urlauth give up beside root: programs, files, the network, other processes.
+"""What login, imap-urlauth and a native worker give up beside root: programs, files, the network, processes.
 
 It is done last, when the settings are read and the user is changed.  What the kernel lacks is a debug line, or
 with ``--sandbox=require`` the end; ``--sandbox=off`` is for kernels that misbehave.  The interpreter may still
@@ -19,6 +19,8 @@ from dovecot_urlauth.start.frozen import Enum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dovecot_urlauth.service.log import Log
 
 LIBRARIES = (b"/lib", b"/lib64", b"/usr/lib", b"/usr/lib64")
@@ -33,13 +35,19 @@ class Mode(Enum):
     REQUIRE = "require"
 
 
-def enter(mode: Mode, log: Log) -> None:
-    """Give up what a process without files and children does not need. Raises Fatal."""
+def enter(mode: Mode, log: Log, readable: Iterable[bytes] = ()) -> None:
+    """Give up everything but UNIX sockets, and reading below the folders ``readable``. Raises Fatal."""
     if mode is Mode.OFF:
         return
     forbid_new_privileges()
     missing = []
-    for name, step in (("limits", _limit), ("landlock", _restrict_files), ("seccomp", _restrict_calls)):
+    folders = (*interpreter_folders(), *readable)
+    steps = (
+        ("limits", _limit),
+        ("landlock", lambda: landlock.restrict(folders)),
+        ("seccomp", lambda: install_filter(seccomp.program())),
+    )
+    for name, step in steps:
         try:
             step()
         except (OSError, seccomp.Unknown) as error:
@@ -68,11 +76,3 @@ def _limit() -> None:
     prctl(PR_SET_DUMPABLE, 0)
     for kind in (resource.RLIMIT_CORE, resource.RLIMIT_NPROC, resource.RLIMIT_FSIZE):
         resource.setrlimit(kind, (0, 0))
-
-
-def _restrict_files() -> None:
-    landlock.restrict(interpreter_folders())
-
-
-def _restrict_calls() -> None:
-    install_filter(seccomp.program())

@@ -14,6 +14,7 @@ from dovecot_urlauth.config.language import language_of
 from dovecot_urlauth.config.read import read_config_file, read_settings, receive_config_fd
 from dovecot_urlauth.config.wanted import TARGET_USER
 from dovecot_urlauth.dialect.dialect import ConfigSource
+from dovecot_urlauth.service import sandbox
 from dovecot_urlauth.service.options import parse_options
 from dovecot_urlauth.service.process import ServiceProcess
 from dovecot_urlauth.service.run import EXIT_USAGE, Fatal, Start, run
@@ -44,7 +45,7 @@ def serve(start: Start) -> int:
     mode = options.last("store", STORE_MODES[0])
     if mode not in STORE_MODES:
         raise Fatal(f"Unknown argument: --store={mode}", EXIT_USAGE)
-    config = _configure(start, mode)
+    config = _configure(start, mode, sandbox.mode_of(options.last("sandbox", "auto")))
     if not start.environment.under_master:
         from dovecot_urlauth.worker.standalone import serve_standard_streams
 
@@ -60,7 +61,7 @@ def serve(start: Start) -> int:
     return stage.exit_status
 
 
-def _configure(start: Start, mode: str) -> WorkerConfig:
+def _configure(start: Start, mode: str, boxed: sandbox.Mode) -> WorkerConfig:
     """Everything that takes root to find out."""
     settings, config_fd = _read_settings(start)
     if settings.flag("mail_debug"):
@@ -73,6 +74,7 @@ def _configure(start: Start, mode: str) -> WorkerConfig:
         settings=settings,
         engine=prepare_engine(settings, libexec_dir, config_fd, imported),
         store_mode=mode,
+        sandbox=boxed,
         extra_groups=start.environment.restrictions.extra_groups,
         base_dir=os.fsencode(base_dir),
         userdb_path=os.fsencode(os.path.join(base_dir, settings.get("auth_socket_path", AUTH_SOCKET))),

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 
 from dovecot_urlauth.config.account import AccountRefused, resolve_account
+from dovecot_urlauth.config.native_settings import native_settings
 from dovecot_urlauth.config.settings import SettingsError
+from dovecot_urlauth.service import sandbox
 from dovecot_urlauth.service.privileges import Identity, drop_privileges, forbid_new_privileges
 from dovecot_urlauth.start.digest import blake2b
 from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import StoreFailure
-from dovecot_urlauth.store.fallback import DOVECOT, open_store
+from dovecot_urlauth.store.fallback import DOVECOT, NATIVE, open_store
 from dovecot_urlauth.wire.tabescape import join
 from dovecot_urlauth.worker.parent.protocol import KEY_SIZE
 from dovecot_urlauth.worker.userdb import LookupFailed
@@ -46,6 +48,8 @@ class WorkerConfig:
     settings: Settings
     engine: EngineStart
     store_mode: str
+    sandbox: sandbox.Mode
+    """For a process that reads natively and never starts an engine."""
     extra_groups: tuple[int, ...]
     """RESTRICT_SETEXTRAGROUPS: groups that every target user gets on top of its own."""
     base_dir: bytes
@@ -142,6 +146,9 @@ async def open_target(
         log.error(f"Failed to lookup user {os.fsdecode(user.name)}: {error.text}")
         return _nobody(user, config)
     _become(account)
+    if config.store_mode == NATIVE:
+        folders = native_settings(account, config.dialect).folders()
+        sandbox.enter(config.sandbox, log, folders if account.home is None else (*folders, account.home))
     return OpenedTarget(user.name, account.settings, store, user.asked_for)
 
 

@@ -147,3 +147,30 @@ def test_off_changes_nothing() -> None:
     sandbox.enter(sandbox.Mode.OFF, Log("", LogPipe(to_master=False)))
     assert prctl(PR_GET_NO_NEW_PRIVS) == 0
     assert os.listdir("/")
+
+
+def test_reading_below_named_folders_only(tmp_path: Path) -> None:
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail/file").write_text("mail")
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "mail/link").symlink_to(tmp_path / "secret")
+    before = PROLOGUE.replace("to_master=False)))", f"to_master=False)), [{os.fsencode(tmp_path / 'mail')!r}])")
+    code = (
+        f"base = {str(tmp_path)!r}\n"
+        + """
+assert open(base + '/mail/file').read() == 'mail'
+assert sorted(os.listdir(base + '/mail')) == ['file', 'link']
+for path in ('/secret', '/mail/link', '/mail/../secret'):
+    try:
+        open(base + path)
+    except PermissionError:
+        continue
+    sys.exit(1)
+try:
+    open(base + '/mail/file', 'a')
+except PermissionError:
+    sys.exit(42)
+"""
+    )
+    done = subprocess.run([sys.executable, "-IB", "-c", before + code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (42, "")
