@@ -2,6 +2,7 @@
 
 engine.py           the store and its mailboxes, in IMAP commands
 own_url.py          the names and URLs in which the engine is asked
+partial.py          ranges that Dovecot cuts wrongly
 dialogue.py         one command at a time, and its events
 imap_process.py     the process and its pipes
 program.py          a copy of the program that nobody can look into

@@ -23,6 +23,7 @@ from dovecot_urlauth.message.section import parse_section
 from dovecot_urlauth.store.engine.dialogue import Answer, EngineSession
 from dovecot_urlauth.store.engine.imap_process import EngineGone
 from dovecot_urlauth.store.engine.own_url import own_url, quoted_mailbox
+from dovecot_urlauth.store.engine.partial import begins_inside_a_line_end, one_byte_earlier, without_first_byte
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreError, StoreFailure
 from dovecot_urlauth.store.store import Delivery, nothing
 from dovecot_urlauth.wire.imapdialogue import Metadata, Status, UrlFetch
@@ -164,12 +165,20 @@ class EngineMailbox:
         if not (request.body or request.binary or request.structure):
             return Delivery(0, False, None, nothing())
         try:
-            return await self._fetch(uid, request)
+            if not await begins_inside_a_line_end(request, lambda probe: self._read(uid, probe)):
+                return await self._fetch(uid, request)
+            found = await self._fetch(uid, one_byte_earlier(request))
+            chunks = without_first_byte(found.chunks)
+            return Delivery(found.size - 1, found.has_nuls, found.structure, chunks)
         except EngineGone as death:
             raise await self._why_died(death, uid, request) from None
 
     def close(self) -> None:
         """Nothing is held between commands."""
+
+    async def _read(self, uid: int, request: Request) -> bytes:
+        found = await self._fetch(uid, request)
+        return b"".join([chunk async for chunk in found.chunks])
 
     async def _fetch(self, uid: int, request: Request) -> Delivery:
         if self._key is None:

@@ -459,6 +459,13 @@ def test_why_a_part_was_not_fetched(stage: Stage, answer: bytes, error: type[Exc
         fetch(store, Request(b"9"))
 
 
+def test_a_range_that_begins_inside_a_line_end(stage: Stage) -> None:
+    answers = ("{4}\\r\\n\\r\\nab", "{3}\\r\\n\\r\\na", "{3}\\r\\n\\r\\na")
+    asked = "; ".join(f"urlfetch(b'(BODY {answer})')" for answer in answers)
+    store = stage.store(f"say(GREETING); metadata(); {asked}; hear()")
+    assert fetch(store, Request(b"", 7, 2)) == b"\na"
+
+
 def test_a_refused_command(stage: Stage) -> None:
     store = stage.store("say(GREETING); metadata(); tag, _ = hear(); say(tag + b' NO Busy.\\r\\n'); hear()")
     with pytest.raises(StoreFailure, match="imap: Busy"):

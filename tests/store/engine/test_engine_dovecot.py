@@ -532,6 +532,32 @@ def test_mail_that_comes_and_goes_within_a_session(engine: Engine, user: str) ->
     assert answers == [plain, plain, mixed, absent, absent, mixed, plain]
 
 
+def test_a_range_begins_anywhere(engine: Engine) -> None:
+    """Dovecot 2.4 gives a CR too many for one that begins inside a line end of a mail stored with CRLF."""
+    mail = b"Subject: x\r\n\r\none\r\n\r\n\r\n\r\rtwo\r\n" + b"\r\n" * 50 + b"three\r\n"
+    with engine.dovecot.imap("maildir") as client:
+        assert client.command(b"CREATE ranges").ok
+        client.append("ranges", PLAIN)
+        client.genurlauth(f"imap://maildir@{HOST}/ranges/;UID=1;URLAUTH=authuser")
+        [stored] = (engine.dovecot.home("maildir") / "mail-maildir" / ".ranges").glob("*/*,S=*")
+        stored.with_name("crlf").write_bytes(mail)
+        os.chown(stored.with_name("crlf"), FORMATS["maildir"], FORMATS["maildir"])
+        assert client.command(b"SELECT ranges").ok
+
+    def scenario(store: EngineStore) -> Any:
+        found = {}
+        for offset in range(len(mail) + 2):
+            for size in (1, 2, 7, None):
+                request = Request(b"", offset, size)
+                found[offset, size] = read(store, 2, request, b"ranges")[1]
+        return found
+
+    found = engine.as_user("maildir", scenario)
+    for (offset, size), data in found.items():
+        expected = mail[offset:] if size is None else mail[offset : offset + size]
+        assert data == expected, (offset, size)
+
+
 def test_plugins_are_spared(engine: Engine) -> None:
     def scenario(store: EngineStore) -> Any:
         return read(store, 1, Request(b"")), read(store, 2, Request(b"1", binary=True, structure=True))[1]
