@@ -26,8 +26,8 @@ OPTIONS = "c:i:kLo:O:Dl:R:S"
 SOCKET_DIRECTORY = b"token-login/"
 
 
-def serve(start: Start, ahead: socket | None) -> int:
-    """Serve clients until there is nothing left to do; ``ahead`` leads to imap-urlauth already."""
+def serve(start: Start, client: socket | None, ahead: socket | None) -> int:
+    """Serve clients until there is nothing left to do, ``client`` first; ``ahead`` leads to imap-urlauth."""
     options, arguments = parse_options(start, OPTIONS)
     mode = sandbox.mode_of(options.last("sandbox", "auto"))
     if not start.environment.under_master:
@@ -59,5 +59,5 @@ def serve(start: Start, ahead: socket | None) -> int:
     )
     stage.start()
     sandbox.enter(mode, start.log)
-    process.serve(stage)
+    process.serve(stage, client)
     return 0

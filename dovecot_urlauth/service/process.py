@@ -101,10 +101,10 @@ class ServiceProcess:
         self._status = StatusReporter(self.loop, log, environment.generation)
         self._signals = SignalReader()
 
-    def serve(self, stage: Stage) -> None:
-        """Report readiness, then take clients until there is nothing left to do."""
+    def serve(self, stage: Stage, first: socket | None = None) -> None:
+        """Report readiness, then take clients, ``first`` if it is here, until there is nothing left to do."""
         self._stage = stage
-        self.loop.run(self._live())
+        self.loop.run(self._live(first))
 
     def retire(self) -> None:
         """Take no more clients, serve those that are here, then end (auth is gone, for one)."""
@@ -124,11 +124,11 @@ class ServiceProcess:
         restore(self._signals)
         self.log.forked()
 
-    async def _live(self) -> None:
+    async def _live(self, first: socket | None) -> None:
         self._adopt_listeners()
         self.loop.spawn(self._heed_signals(), "signals")
         self.loop.spawn(self._notice_master_death(), "master")
-        client = self._accepted_client()
+        client = self._accepted_client() if first is None else Connection(self.loop, first)
         if client is None:
             self._report()
         else:

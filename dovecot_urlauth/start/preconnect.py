@@ -5,7 +5,16 @@ when somebody connects to its socket; starting takes that one as long as us.  On
 interpreter are used here: ``import os`` takes a quarter of the time that the interpreter itself needs.
 """
 
-from dovecot_urlauth.start.cpython import AF_UNIX, MSG_PEEK, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, socket
+from dovecot_urlauth.start.cpython import (
+    AF_UNIX,
+    MSG_PEEK,
+    SO_ACCEPTCONN,
+    SOCK_CLOEXEC,
+    SOCK_NONBLOCK,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    socket,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +29,9 @@ else:
 
 LOGIN_NOTIFY_FD = 4
 SEEK_CUR = 1
+ACCEPTED_CLIENT_FD = 8
+LISTENER_FDS = (7, 8, 9)
+"""Where the only listener of a service can be: Dovecot 2.3, 2.4.1, 2.4.2 and newer."""
 
 
 def serves_one_waiting_client() -> bool:
@@ -31,6 +43,42 @@ def login_processes_are_full() -> bool:
     """Whether master says so: then nothing is started that may not be needed (master/service-login-notify.c)."""
     try:
         return lseek(LOGIN_NOTIFY_FD, 0, SEEK_CUR) == 1
+    except OSError:
+        return False
+
+
+def first_client() -> socket | None:
+    """The client for whom master has started this process, accepted by master (2.4.2 and newer) or here.
+
+    None when it is gone to another process.  Master hears of it later, when signals can be received: a process
+    that is full may be sent one.
+    """
+    if environ.get(b"DOVECOT_ACCEPTED_CLIENT_LISTENER_FD") is not None:
+        return socket(AF_UNIX, SOCK_STREAM, 0, ACCEPTED_CLIENT_FD)
+    if environ.get(b"SOCKET_COUNT") != b"1":
+        return None
+    for fd in LISTENER_FDS:
+        try:
+            listener = socket(AF_UNIX, SOCK_STREAM, 0, fd)
+        except OSError:
+            continue  # not every version has something there
+        try:
+            if listener.getsockopt(SOL_SOCKET, SO_ACCEPTCONN):
+                listener.setblocking(False)
+                accepted, _ = listener._accept()  # type: ignore[attr-defined]
+                return socket(AF_UNIX, SOCK_STREAM, 0, accepted)
+        except OSError:
+            return None
+        finally:
+            listener.detach()
+    return None
+
+
+def has_spoken(client: socket) -> bool:
+    """Whether ``client`` has sent anything, as a mail process does as soon as it is connected."""
+    client.setblocking(False)
+    try:
+        return client.recv(1, MSG_PEEK) != b""
     except OSError:
         return False
 
@@ -56,4 +104,12 @@ def still_there(connection: socket) -> bool:
         return False
 
 
-__all__ = ["environ", "login_processes_are_full", "preconnect", "serves_one_waiting_client", "still_there"]
+__all__ = [
+    "environ",
+    "first_client",
+    "has_spoken",
+    "login_processes_are_full",
+    "preconnect",
+    "serves_one_waiting_client",
+    "still_there",
+]

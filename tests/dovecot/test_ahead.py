@@ -34,10 +34,22 @@ def dovecot(scene: Scene) -> DovecotInstance:
     return scene.dovecot
 
 
-def test_a_silent_client_does_not_keep_the_other_processes(dovecot: DovecotInstance) -> None:
+def test_a_silent_client_calls_nobody(dovecot: DovecotInstance) -> None:
     before = set(_called(dovecot))
     mark = dovecot.log.mark()
     with dovecot.connect("imap-urlauth"):
+        assert wait_for(lambda: len(dovecot.processes(LOGIN)) == 1)
+        time.sleep(1)
+        assert not set(_called(dovecot)) - before
+    dovecot.log.wait_for("imap-urlauth-login: Info: ", mark)
+    assert len(dovecot.log.since(mark)) == 1
+
+
+def test_a_client_that_falls_silent_does_not_keep_the_other_processes(dovecot: DovecotInstance) -> None:
+    before = set(_called(dovecot))
+    mark = dovecot.log.mark()
+    with dovecot.connect("imap-urlauth") as client:
+        client.sendall(b"V")
         assert wait_for(lambda: set(_called(dovecot)) - before)
         assert wait_for(lambda: not set(_called(dovecot)) - before, AHEAD_PATIENCE + 3)
         assert len(dovecot.processes(LOGIN)) == 1
@@ -49,7 +61,8 @@ def test_a_client_that_leaves_takes_the_other_processes_along(dovecot: DovecotIn
     before = set(_called(dovecot))
     mark = dovecot.log.mark()
     for _ in range(5):
-        dovecot.connect("imap-urlauth").close()
+        with dovecot.connect("imap-urlauth") as client:
+            client.sendall(b"V")
     assert wait_for(lambda: len(dovecot.log.since(mark)) == 5)
     assert wait_for(lambda: not dovecot.processes(LOGIN))
     assert wait_for(lambda: not set(_called(dovecot)) - before)

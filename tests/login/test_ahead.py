@@ -70,17 +70,21 @@ def test_there_may_be_none():
         ({}, [], None),
     ],
 )
-def test_whom_login_calls(monkeypatch, environment, arguments, called):
+@pytest.mark.parametrize("client", ["speaks", "is silent", None])
+def test_whom_login_calls(monkeypatch, environment, arguments, called, client):
     calls = []
     monkeypatch.setattr("dovecot_urlauth.start.preconnect.environ", environment)
     monkeypatch.setattr(main, "environ", environment)
+    monkeypatch.setattr(main, "first_client", lambda: client)
+    monkeypatch.setattr(main, "has_spoken", lambda client: client == "speaks")
     monkeypatch.setattr(main, "preconnect", calls.append)
     monkeypatch.setattr("dovecot_urlauth.service.run.run", lambda argv, name, stage: 0)
     assert main.main(["imap-urlauth-login", *arguments]) == 0
-    assert calls == ([called] if called else [])
+    assert calls == ([called] if called and client == "speaks" else [])
+    calls.clear()
     monkeypatch.setattr(main, "login_processes_are_full", lambda: True)
     assert main.main(["imap-urlauth-login", *arguments]) == 0
-    assert calls == ([called] if called else [])
+    assert calls == []
 
 
 @pytest.mark.parametrize(("offset", "is_full"), [(0, False), (1, True)])

@@ -24,7 +24,7 @@ def started(monkeypatch):
         def __init__(self, environment, dialect, log):
             self.loop, self.dialect, self.log = transcript.loop, dialect, log
 
-        def serve(self, stage):
+        def serve(self, stage, first):
             done.append("serve")
             done.append(stage)
 
@@ -45,7 +45,7 @@ def started(monkeypatch):
             dialect=DOVECOT_2_4_2,
             log=transcript.log,
         )
-        assert start.serve(begun, None) == 0
+        assert start.serve(begun, None, None) == 0
         transcript.loop._give_up_tasks()
         return done.pop(), done
 

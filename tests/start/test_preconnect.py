@@ -6,7 +6,13 @@ import socket
 
 import pytest
 
-from dovecot_urlauth.start.preconnect import preconnect, serves_one_waiting_client, still_there
+from dovecot_urlauth.start.preconnect import (
+    first_client,
+    has_spoken,
+    preconnect,
+    serves_one_waiting_client,
+    still_there,
+)
 
 
 @pytest.mark.parametrize(
@@ -68,3 +74,59 @@ def test_whether_the_called_is_still_there():
     assert not still_there(ours)
     ours.close()
     assert not still_there(ours)
+
+
+@pytest.fixture
+def listening(monkeypatch, tmp_path):
+    """A listener where master leaves it, among descriptors that are none."""
+    path = str(tmp_path / "listener")
+    with socket.socket(socket.AF_UNIX) as listener, (tmp_path / "file").open("wb") as file:
+        listener.bind(path)
+        listener.listen()
+        pair = socket.socketpair()
+        numbers = (file.fileno(), pair[0].fileno(), listener.fileno())
+        monkeypatch.setattr("dovecot_urlauth.start.preconnect.LISTENER_FDS", numbers)
+        monkeypatch.setattr("dovecot_urlauth.start.preconnect.environ", {b"SOCKET_COUNT": b"1"})
+        yield path
+        assert listener.fileno() >= 0
+        assert pair[0].send(b"still open")
+        for end in pair:
+            end.close()
+
+
+def test_the_client_that_waits_is_accepted(listening):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(listening)
+        accepted = first_client()
+        assert accepted is not None
+        assert not has_spoken(accepted)
+        client.send(b"V")
+        assert has_spoken(accepted)
+        assert accepted.recv(10) == b"V"  # it was only looked at
+        client.close()
+        assert not has_spoken(accepted)
+        accepted.close()
+
+
+def test_nobody_waits_any_more(listening):
+    assert first_client() is None
+
+
+def test_several_listeners_are_left_alone(listening, monkeypatch):
+    monkeypatch.setattr("dovecot_urlauth.start.preconnect.environ", {b"SOCKET_COUNT": b"2"})
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(listening)
+        assert first_client() is None
+
+
+def test_a_client_that_master_has_accepted(monkeypatch):
+    ours, theirs = socket.socketpair()
+    environment = {b"SOCKET_COUNT": b"1", b"DOVECOT_ACCEPTED_CLIENT_LISTENER_FD": b"9"}
+    monkeypatch.setattr("dovecot_urlauth.start.preconnect.environ", environment)
+    monkeypatch.setattr("dovecot_urlauth.start.preconnect.ACCEPTED_CLIENT_FD", ours.detach())
+    accepted = first_client()
+    assert accepted is not None
+    theirs.send(b"V")
+    assert has_spoken(accepted)
+    accepted.close()
+    theirs.close()
