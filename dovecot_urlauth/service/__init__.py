@@ -5,6 +5,7 @@ process.py      the life of a process: start, accept, reload, stop
 slots.py        how many more clients it takes, and when it has served enough
 master.py       the pipes to and from master: status, death, login-notify
 log.py          the log pipe
+debugfilter.py  log_debug
 loop.py         tasks that wait, with deadlines
 signals.py      signals as events, with who sent them
 sockets.py      connecting, accepting, peer credentials

@@ -47,6 +47,7 @@ class Environment:
     generation: int
     listener_count: int
     log_debug: bool
+    """Whether the filter ``log_debug`` lets our lines through."""
     verbose_proctitle: bool | None
     """None when only the settings know (2.3)."""
     accepted_listener_fd: int | None
@@ -61,19 +62,20 @@ def read_environment(variables: Mapping[str, str], default_service: str) -> Envi
     Raises EnvironmentInvalid with the variable's name.
     """
     under_master = "DOVECOT_CHILD_PROCESS" in variables
+    service_name = variables.get("SERVICE_NAME", default_service)
     service_count = _number(variables, "SERVICE_COUNT", 0)
     socket = variables.get("CONFIG_FILE_SOCKET")
     file = variables.get("CONFIG_FILE")
     if socket is None and under_master:
         socket, file = file, None
     return Environment(
-        service_name=variables.get("SERVICE_NAME", default_service),
+        service_name=service_name,
         under_master=under_master,
         client_limit=max(1, _number(variables, "CLIENT_LIMIT", 1)),
         service_count=None if service_count in (0, UNLIMITED) else service_count,
         generation=_number(variables, "GENERATION", 0),
         listener_count=_number(variables, "SOCKET_COUNT", 0),
-        log_debug=bool(variables.get("LOG_DEBUG")),
+        log_debug=_wants_debug(variables.get("LOG_DEBUG", ""), service_name),
         verbose_proctitle=_flag(variables, "VERBOSE_PROCTITLE", "CONFIG_FILE_SOCKET" in variables),
         accepted_listener_fd=(
             _number(variables, "DOVECOT_ACCEPTED_CLIENT_LISTENER_FD", 0)
@@ -84,6 +86,14 @@ def read_environment(variables: Mapping[str, str], default_service: str) -> Envi
         config_file=os.fsencode(file) if file else None,
         restrictions=_restrictions(variables),
     )
+
+
+def _wants_debug(text: str, service: str) -> bool:
+    if not text:
+        return False
+    from dovecot_urlauth.service.debugfilter import wants
+
+    return wants(text, service)
 
 
 def _restrictions(variables: Mapping[str, str]) -> Restrictions:
