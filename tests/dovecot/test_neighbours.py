@@ -68,7 +68,7 @@ def test_a_slow_auth(scene: Scene, neighbours: tuple[WorkerSession, WorkerSessio
     first, second = neighbours
     stored = scene.store()
     url = scene.sign(stored)
-    [key] = mailbox_keys(scene.dovecot.home("alice"))
+    [key] = [key for key in mailbox_keys(scene.dovecot.home("alice")) if sign(stored.rump().encode(), key) == url]
     odd = sign(stored.rump().replace("alice@", "aLiCe@").encode(), key)
     [auth] = scene.dovecot.processes("auth")
     with _stopped(auth):
@@ -90,3 +90,20 @@ def test_a_large_header(scene: Scene, neighbours: tuple[WorkerSession, WorkerSes
     taken = _times(second, url, lambda passed: passed < SLOW)
     assert first.answer().ok
     assert max(taken) < PROMPT, f"median {statistics.median(taken):.6f}, longest {max(taken):.6f}"
+
+
+def test_the_parents_death(scene: Scene, neighbours: tuple[WorkerSession, WorkerSession]) -> None:
+    """Those who are here are served to their end, and the next ones by another process."""
+    scene.expect_log(r"killed with signal 9")
+    first, second = neighbours
+    url = scene.sign(scene.store())
+    [serving] = _serving(scene)
+    os.kill(serving.parent, signal.SIGKILL)
+    for client in (first, second, first):
+        assert client.fetch(url).content == MESSAGE
+    first.send(b"END\n")
+    assert first.control_line() == b"FINISHED\n"
+    assert second.fetch(url).content == MESSAGE
+    assert [worker.pid for worker in _serving(scene)] == [serving.pid]
+    second.close()
+    assert wait_for(lambda: not _serving(scene))
