@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dovecot_urlauth.start.frozen import Enum, frozen
-from dovecot_urlauth.wire.control import ControlOrder
 from dovecot_urlauth.wire.handoff import HandoffLayout
+from dovecot_urlauth.wire.version import ControlOrder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

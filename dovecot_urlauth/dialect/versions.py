@@ -10,8 +10,8 @@ from dovecot_urlauth.dialect.dialect import (
     LoginDetails,
     LoginTexts,
 )
-from dovecot_urlauth.wire.control import ControlOrder
 from dovecot_urlauth.wire.handoff import LAYOUT_2_3, LAYOUT_2_4
+from dovecot_urlauth.wire.version import ControlOrder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

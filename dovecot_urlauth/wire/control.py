@@ -28,7 +28,7 @@ from dovecot_urlauth.start.frozen import Enum, frozen
 from dovecot_urlauth.wire.lines import LineBuffer, LineProtocol, ProtocolError
 from dovecot_urlauth.wire.readable import quoted, readable
 from dovecot_urlauth.wire.tabescape import fields, join
-from dovecot_urlauth.wire.version import is_version, version_fault, version_line
+from dovecot_urlauth.wire.version import ControlOrder, is_version, version_fault, version_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,13 +45,6 @@ DISCONNECTED = b"DISCONNECTED\n"
 
 _FD_LAST = b"0"  # the (last) descriptor
 _FD_INPUT = b"1"  # input only, output follows
-
-
-class ControlOrder(Enum):
-    """What opens the connection."""
-
-    FD_FIRST = "fd-first"
-    VERSION_FIRST = "version-first"
 
 
 @frozen

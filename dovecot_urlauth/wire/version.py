@@ -8,9 +8,20 @@ exist in Dovecot: lib/master-service.c (``version_string_verify``) only says yes
 
 from __future__ import annotations
 
+from dovecot_urlauth.start.frozen import Enum
 from dovecot_urlauth.wire.number import decimal
 from dovecot_urlauth.wire.readable import readable
 from dovecot_urlauth.wire.tabescape import fields
+
+
+class ControlOrder(Enum):
+    """What opens a control connection: before 2.4 a descriptor, then VERSION.
+
+    It is here and not in control.py because login, which speaks no control protocol, knows the dialects, too.
+    """
+
+    FD_FIRST = "fd-first"
+    VERSION_FIRST = "version-first"
 
 
 def version_line(name: bytes, major: int, minor: int) -> bytes:
@@ -54,4 +65,4 @@ def auth_version(line: bytes) -> tuple[int, int] | None:
     return None if major is None or minor is None else (major, minor)
 
 
-__all__ = ["auth_version", "is_version", "version_fault", "version_line"]
+__all__ = ["ControlOrder", "auth_version", "is_version", "version_fault", "version_line"]
