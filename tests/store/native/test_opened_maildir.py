@@ -149,3 +149,53 @@ def test_a_uidlist_of_an_unknown_kind_leaves_nothing_open(inbox: Path, store: Na
             key_of(store)
         opened.append(descriptors())
     assert opened[0] == opened[-1]
+
+
+APART = {"mail_location": "maildir:~/Maildir:INDEX=~/index:CONTROL=~/control"}
+
+
+@pytest.mark.parametrize("lost", ["index", "control"])
+def test_a_mailbox_whose_parts_are_not_there_yet(tmp_path: Path, lost: str):
+    """Dovecot makes them when it opens the mailbox first; nothing is left open."""
+    make_maildir(tmp_path / "Maildir", {1: b"x"})
+    for name in {"index", "control"} - {lost}:
+        (tmp_path / name / ".INBOX").mkdir(parents=True)
+    store = NativeStore(native_settings(user(tmp_path, APART), DOVECOT_2_3_19), LOOP)
+    before = descriptors()
+    with pytest.raises(Unsupported, match="mailbox has no index yet"):
+        open_mailbox(store, b"INBOX")
+    assert descriptors() == before
+
+
+def test_a_mailbox_with_its_parts_apart(tmp_path: Path):
+    make_maildir(tmp_path / "Maildir", {1: b"x"})
+    for name, files in (("index", "dovecot.index*"), ("control", "dovecot-uidlist")):
+        (tmp_path / name / ".INBOX").mkdir(parents=True)
+        for path in (tmp_path / "Maildir").glob(files):
+            path.rename(tmp_path / name / ".INBOX" / path.name)
+    write_key(tmp_path)
+    store = NativeStore(native_settings(user(tmp_path, APART), DOVECOT_2_3_19), LOOP)
+    assert (read(store), key(store)) == (b"x", KEY)
+    (tmp_path / "index").rename(tmp_path / "old")
+    with pytest.raises(Unsupported):
+        read(store)
+    store.close()
+
+
+def test_a_uidlist_without_a_guid(inbox: Path, store: NativeStore):
+    uidlist = inbox / "dovecot-uidlist"
+    uidlist.write_bytes(uidlist.read_bytes().replace(f" G{GUID}".encode(), b""))
+    with pytest.raises(Unsupported, match="no GUID"):
+        key(store)
+
+
+def test_a_mailbox_that_nobody_opened_yet(inbox: Path, store: NativeStore):
+    (inbox / "dovecot.index").write_bytes(ondisk.index([], uid_validity=0))
+    with pytest.raises(Unsupported, match="never opened"):
+        open_mailbox(store, b"INBOX")
+
+
+def test_a_mail_that_only_the_index_has(inbox: Path, store: NativeStore):
+    (inbox / "dovecot.index").write_bytes(ondisk.index([(1, 0x08), (2, 0x08)]))
+    with pytest.raises(ReadFailed, match="expunged"):
+        read(store, 2)
