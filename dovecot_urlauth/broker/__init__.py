@@ -3,7 +3,7 @@
 It sees only what auth says: no URL, no mail.  It connects to auth-master as root and then becomes
 default_internal_user.
 
-    main.py        the first steps: calling a worker ahead
+    main.py        the first steps: preconnecting to a worker
     start.py       start-up: settings, auth-master, giving root up
     stage.py       all the sessions of the process
     login.py       receiving a client from imap-urlauth-login

@@ -11,9 +11,9 @@ WORKER_SOCKET = b"imap-urlauth-worker"
 
 def main(argv: list[str]) -> int:
     """Return the exit status."""
-    ahead = preconnect(WORKER_SOCKET) if serves_one_waiting_client() else None
+    preconnected = preconnect(WORKER_SOCKET) if serves_one_waiting_client() else None
 
     from dovecot_urlauth.broker.start import serve
     from dovecot_urlauth.service.run import run
 
-    return run(argv, NAME, lambda start: serve(start, ahead))
+    return run(argv, NAME, lambda start: serve(start, preconnected))

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         users: ServiceUsers
         worker_path: bytes
 
-        def take_ahead(self) -> Connection | None:
+        def take_preconnected(self) -> Connection | None:
             """The connection to a worker that was made at start, once."""
 
         def show_title(self) -> None:
@@ -148,7 +148,7 @@ class Session:
         """One worker, until the client says END. Raises SessionOver."""
         stage = self._stage
         worker = Worker(self._loop, self._log, stage.dialect, stage.worker_path, access)
-        connection = stage.take_ahead() or await worker.connect()
+        connection = stage.take_preconnected() or await worker.connect()
         try:
             await worker.give(connection, client, client)
             # The answer to AUTH, later to END: the client's next command already belongs to the worker.

@@ -45,9 +45,9 @@ class BrokerStage:
         auth: Auth,
         users: ServiceUsers,
         worker_path: bytes,
-        ahead: socket | None = None,
+        preconnected: socket | None = None,
     ) -> None:
-        """``ahead`` is a connection to a worker that was made at start."""
+        """``preconnected`` is a connection to a worker that was made at start."""
         self.loop = process.loop
         self.log = process.log
         self.dialect = process.dialect
@@ -55,7 +55,7 @@ class BrokerStage:
         self.users = users
         self.worker_path = worker_path
         self._process = process
-        self._ahead = ahead
+        self._preconnected = preconnected
         self._title = title
         self._sessions: dict[Session, None] = {}
         self.show_title()
@@ -77,13 +77,13 @@ class BrokerStage:
     def child_exited(self) -> None:
         """imap-urlauth has no children."""
 
-    def take_ahead(self) -> Connection | None:
+    def take_preconnected(self) -> Connection | None:
         """The connection to a worker that was called at start, once, if it is still there."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is None:
+        preconnected, self._preconnected = self._preconnected, None
+        if preconnected is None:
             return None
-        connection = Connection(self.loop, ahead)
-        if still_there(ahead):
+        connection = Connection(self.loop, preconnected)
+        if still_there(preconnected):
             return connection
         connection.close()
         return None

@@ -28,8 +28,8 @@ CONNECT_PATIENCE = 1.0
 WORKER_SOCKET = b"imap-urlauth-worker"
 
 
-def serve(start: Start, ahead: socket | None) -> int:
-    """Serve clients until there is nothing left to do; ``ahead`` leads to the first one's worker already."""
+def serve(start: Start, preconnected: socket | None) -> int:
+    """Serve clients until there is nothing left to do; ``preconnected`` leads to the first one's worker."""
     options, _ = parse_options(start, OPTIONS)
     mode = sandbox.mode_of(options.last("sandbox", "auto"))
     if not start.environment.under_master:
@@ -55,7 +55,7 @@ def serve(start: Start, ahead: socket | None) -> int:
     )
     base_dir = os.fsencode(settings.get("base_dir") or os.getcwd())
     worker_path = base_dir + b"/" + WORKER_SOCKET
-    stage = BrokerStage(process, start_title(start, settings), auth, users, worker_path, ahead)
+    stage = BrokerStage(process, start_title(start, settings), auth, users, worker_path, preconnected)
     stage.start()
     sandbox.enter(mode, start.log)
     process.serve(stage)

@@ -2,7 +2,7 @@
 
 It parses what anybody may send and has no rights: dovenull, chroot ``token-login``.
 
-    main.py       the first steps: calling imap-urlauth ahead
+    main.py       the first steps: preconnecting to imap-urlauth
     start.py      start-up: settings, chroot, auth connection
     stage.py      all the clients of the process
     session.py    one client: VERSION, AUTH, peer pid, token, hand-off

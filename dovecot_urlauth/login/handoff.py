@@ -44,15 +44,15 @@ class Handoffs:
         self._dialect = dialect
 
     async def hand_off(
-        self, path: bytes, request: wire.Handoff, client: Connection, ahead: Connection | None
+        self, path: bytes, request: wire.Handoff, client: Connection, preconnected: Connection | None
     ) -> int:
-        """Hand ``client`` to whoever listens at ``path``, over ``ahead`` if that is there; return the new pid.
+        """Hand ``client`` to whoever listens at ``path``, over ``preconnected`` if there; return the new pid.
 
         Raises HandoffFailed.
         """
         started = self._loop.now()
         reply = bytearray()
-        connection = ahead
+        connection = preconnected
         try:
             if connection is None:
                 connection = await self._connect(path)

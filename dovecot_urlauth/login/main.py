@@ -25,12 +25,12 @@ def main(argv: list[str]) -> int:
     client = first_client() if serves_one_waiting_client() else None
     # what an option or auth may name instead of this socket is not known yet
     is_certain = client is not None and has_spoken(client) and len(argv) == 1
-    ahead = preconnect(_handoff_socket()) if is_certain and not login_processes_are_full() else None
+    preconnected = preconnect(_handoff_socket()) if is_certain and not login_processes_are_full() else None
 
     from dovecot_urlauth.login.start import serve
     from dovecot_urlauth.service.run import run
 
-    return run(argv, NAME, lambda start: serve(start, client, ahead))
+    return run(argv, NAME, lambda start: serve(start, client, preconnected))
 
 
 def _handoff_socket() -> bytes:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         def handoff_path(self, override: bytes | None) -> bytes:
             """Where to hand a client; ``override`` is what auth says of it."""
 
-        def take_ahead(self, path: bytes) -> Connection | None:
+        def take_preconnected(self, path: bytes) -> Connection | None:
             """The connection to ``path`` that was made at start, once."""
 
 
@@ -194,7 +194,7 @@ class Session:
         path = self._stage.handoff_path(answer.reply.fields.get(b"postlogin_socket"))
         try:
             return await self._stage.handoffs.hand_off(
-                path, request, self._connection, self._stage.take_ahead(path)
+                path, request, self._connection, self._stage.take_preconnected(path)
             )
         except HandoffFailed:
             self._stage.auth.cancel(auth_id)

@@ -53,11 +53,11 @@ class LoginStage:
         directory: bytes = b"",
         auth_socket: bytes = b"",
         handoff_socket: bytes = b"",
-        ahead: socket | None = None,
+        preconnected: socket | None = None,
     ) -> None:
         """``directory`` (with its slash) is where the two sockets are, empty inside the chroot.
 
-        ``ahead`` is a connection to the hand-off socket that was made at start.
+        ``preconnected`` is a connection to the hand-off socket that was made at start.
         """
         self.loop = process.loop
         self.log = process.log
@@ -69,7 +69,7 @@ class LoginStage:
         self._title = title
         self._directory = directory
         self._handoff_socket = handoff_socket or HANDOFF_SOCKET
-        self._ahead = ahead
+        self._preconnected = preconnected
         self._clients = 0
         self._last_tag = 0
 
@@ -79,8 +79,8 @@ class LoginStage:
 
     async def serve(self, connection: Connection) -> None:
         self._count(1)
-        if self._ahead is not None:
-            self.loop.spawn(self._give_up_ahead(), "ahead")
+        if self._preconnected is not None:
+            self.loop.spawn(self._give_up_preconnected(), "preconnected")
         try:
             await Session(self, connection).serve()
         finally:
@@ -99,22 +99,22 @@ class LoginStage:
         name = override if override and b"/" not in override else self._handoff_socket
         return self._directory + name
 
-    def take_ahead(self, path: bytes) -> Connection | None:
+    def take_preconnected(self, path: bytes) -> Connection | None:
         """The connection that was made at start, once, if it leads to ``path`` and is still there."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is None:
+        preconnected, self._preconnected = self._preconnected, None
+        if preconnected is None:
             return None
-        connection = Connection(self.loop, ahead)
-        if path == self.handoff_path(None) and still_there(ahead):
+        connection = Connection(self.loop, preconnected)
+        if path == self.handoff_path(None) and still_there(preconnected):
             return connection
         connection.close()
         return None
 
-    async def _give_up_ahead(self) -> None:
+    async def _give_up_preconnected(self) -> None:
         await self.loop.sleep(AHEAD_PATIENCE)
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            ahead.close()
+        preconnected, self._preconnected = self._preconnected, None
+        if preconnected is not None:
+            preconnected.close()
 
     def _count(self, change: int) -> None:
         self._clients += change

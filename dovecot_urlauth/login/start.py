@@ -26,8 +26,8 @@ OPTIONS = "c:i:kLo:O:Dl:R:S"
 SOCKET_DIRECTORY = b"token-login/"
 
 
-def serve(start: Start, client: socket | None, ahead: socket | None) -> int:
-    """Serve clients until there is nothing left to do, ``client`` first; ``ahead`` leads to imap-urlauth."""
+def serve(start: Start, client: socket | None, preconnected: socket | None) -> int:
+    """Serve clients until nothing is left to do, ``client`` first; ``preconnected`` leads to imap-urlauth."""
     options, arguments = parse_options(start, OPTIONS)
     mode = sandbox.mode_of(options.last("sandbox", "auto"))
     if not start.environment.under_master:
@@ -55,7 +55,7 @@ def serve(start: Start, client: socket | None, ahead: socket | None) -> int:
         directory=b"" if restrictions.chroot is not None else SOCKET_DIRECTORY,
         auth_socket=auth_socket.encode(),
         handoff_socket=options.last("l", "").encode(),
-        ahead=ahead,
+        preconnected=preconnected,
     )
     stage.start()
     sandbox.enter(mode, start.log)

@@ -102,12 +102,12 @@ def test_without_master_it_serves_standard_input(started, monkeypatch):
 def test_the_worker_that_was_called_serves_the_first_client(started):
     stage = started().pop()
     ours, theirs = socket.socketpair()
-    stage._ahead = ours
-    connection = stage.take_ahead()
+    stage._preconnected = ours
+    connection = stage.take_preconnected()
     assert connection is not None
     connection.send_now(b"x")
     assert theirs.recv(1) == b"x"
-    assert stage.take_ahead() is None
+    assert stage.take_preconnected() is None
     connection.close()
     theirs.close()
 
@@ -116,8 +116,8 @@ def test_unless_it_has_gone(started):
     stage = started().pop()
     ours, theirs = socket.socketpair()
     theirs.close()
-    stage._ahead = ours
-    assert stage.take_ahead() is None
+    stage._preconnected = ours
+    assert stage.take_preconnected() is None
     assert ours.fileno() < 0
 
 

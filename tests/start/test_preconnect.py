@@ -1,4 +1,4 @@
-"""Calling the next stage ahead: when it is done, and what becomes of the connection."""
+"""Preconnecting to the next stage: when it is done, and what becomes of the connection."""
 
 from __future__ import annotations
 

@@ -24,39 +24,39 @@ def pair():
     theirs.close()
 
 
-def stage(ahead, directory=b""):
+def stage(preconnected, directory=b""):
     process = types.SimpleNamespace(dialect=DOVECOT_2_4_2, loop=Loop(), log=None)
-    return LoginStage(process, title=None, log_format=None, directory=directory, ahead=ahead)
+    return LoginStage(process, title=None, log_format=None, directory=directory, preconnected=preconnected)
 
 
 @pytest.mark.parametrize("directory", [b"", b"token-login/"])
 def test_the_first_client_gets_it(pair, directory):
     login = stage(pair[0], directory)
     path = login.handoff_path(None)
-    taken = login.take_ahead(path)
+    taken = login.take_preconnected(path)
     assert taken is not None
     taken.send_now(b"x")
     assert pair[1].recv(1) == b"x"
-    assert login.take_ahead(path) is None
+    assert login.take_preconnected(path) is None
 
 
 def test_another_socket_named_by_auth_is_connected_to(pair):
     login = stage(pair[0])
-    assert login.take_ahead(login.handoff_path(b"postlogin")) is None
+    assert login.take_preconnected(login.handoff_path(b"postlogin")) is None
     assert pair[1].recv(1) == b""
-    assert login.take_ahead(login.handoff_path(None)) is None
+    assert login.take_preconnected(login.handoff_path(None)) is None
 
 
 def test_one_that_imap_urlauth_has_closed_is_of_no_use(pair):
     login = stage(pair[0])
     pair[1].close()
-    assert login.take_ahead(login.handoff_path(None)) is None
+    assert login.take_preconnected(login.handoff_path(None)) is None
     assert pair[0].fileno() < 0
 
 
 def test_there_may_be_none():
     login = stage(None)
-    assert login.take_ahead(login.handoff_path(None)) is None
+    assert login.take_preconnected(login.handoff_path(None)) is None
 
 
 @pytest.mark.parametrize(
