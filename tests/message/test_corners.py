@@ -25,8 +25,9 @@ def test_a_group_that_breaks_off_behind_a_comma() -> None:
     assert written(b"g: a@b, (c") == b'(NIL NIL "g" NIL)(NIL NIL "a" "b")(NIL NIL NIL NIL)'
 
 
-def test_a_route_that_breaks_off() -> None:
-    assert b"INVALID_ROUTE" in written(b"<@a, ")
+@pytest.mark.parametrize("route", [b"<@a, ", b"<@[a", b"<@"])
+def test_a_route_that_breaks_off(route: bytes) -> None:
+    assert b"INVALID_ROUTE" in written(route)
 
 
 @pytest.mark.parametrize("blank", [b" ", b"\t", b"\r\n "])
@@ -138,3 +139,24 @@ def test_a_carriage_return_in_much_white_space() -> None:
 def test_a_name_is_cut_at_its_nul_wherever_pieces_end(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     monkeypatch.setattr(body, "CHUNK", size)
     assert body_of(b"Subject\0x: y\n\n", b"HEADER.FIELDS (subject)") == b"Subject: y\r\n\r\n"
+
+
+def test_a_whole_message_with_its_structure() -> None:
+    content = ask(b"Subject: x\n\ny\n", body=True, structure=True)
+    assert b"".join(content.chunks) == b"Subject: x\r\n\r\ny\r\n"
+    assert content.structure == structure_of(b"Subject: x\n\ny\n")
+
+
+@pytest.mark.parametrize("domain", ["\u0301x.example", "x.\u0301.example", "\xe9!.example", "\xe9\u2028.example"])
+def test_a_domain_of_letters_that_it_must_not_have_stays_as_it_is(domain: str) -> None:
+    (address,) = addresses(b"a@" + domain.encode(), RULES_2_4_5)
+    assert address.domain == domain.encode()
+
+
+def test_fields_of_a_part_that_is_not_there() -> None:
+    assert body_of(b"Subject: x\n\ny\n", b"2.HEADER.FIELDS (subject)") == b""
+
+
+def test_nothing_is_asked() -> None:
+    content = ask(b"Subject: x\n\ny\n")
+    assert (content.size, content.structure, list(content.chunks)) == (0, None, [])

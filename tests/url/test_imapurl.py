@@ -369,3 +369,8 @@ def test_a_long_url_takes_no_time(head, piece):
 @pytest.mark.parametrize("host", [b"1", b"1.2", b"1.2.3"])
 def test_a_url_that_ends_within_an_address(host):
     assert parse(b"imap://a@" + host, RULES_2_3).host == host
+
+
+@pytest.mark.parametrize("host", [b"1x.example", b"1.2x", b"1-2.3"])
+def test_a_host_name_that_begins_as_an_address(host):
+    assert parse(b"imap://a@" + host + b"/INBOX", RULES_2_3).host == host
