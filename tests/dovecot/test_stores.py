@@ -22,8 +22,9 @@ VMAIL = 5010
 PLAIN = b"Subject: plain\r\n\r\n" + b"line\r\n" * 1000
 IDS = f"mail_uid = {VMAIL}\nmail_gid = {VMAIL}\n"
 EXTRA = {
-    "2.3": IDS + "import_environment = TZ BOX=mdbox\nmail_location = mdbox:~/%{env:BOX}\n",
-    "2.4": IDS + "import_environment {\n  BOX = mdbox\n}\nmail_driver = mdbox\nmail_path = ~/%{env:BOX}\n",
+    "2.3": IDS + "import_environment = TZ BOX=mdbox\nmail_location = mdbox:~/%{env:BOX}\nrawlog_dir = %h/rawlog\n",
+    "2.4": IDS + "import_environment {\n  BOX = mdbox\n}\nmail_driver = mdbox\nmail_path = ~/%{env:BOX}\n"
+    "rawlog_dir = %{home}/rawlog\n",
 }
 AUTH = "service auth {\n  unix_listener auth-userdb {\n    mode = 0600\n    user = root\n  }\n}\n"
 
@@ -36,7 +37,9 @@ class VirtualUsers(DovecotInstance):
         lines = []
         for user in USERS:
             home = self.folder / "home" / user
-            os.chown(home, VMAIL, VMAIL)
+            (home / "rawlog").mkdir()
+            for path in (home, home / "rawlog"):
+                os.chown(path, VMAIL, VMAIL)
             lines.append(f"{user}:{{PLAIN}}{PASSWORD}:::{''}:{self.inside}/home/{user}::\n")
         (self.folder / "users").write_text("".join(lines))
 
