@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 AUTH_SOCKET = b"tokenlogin"
 HANDOFF_SOCKET = b"imap-urlauth"
 
-AHEAD_PATIENCE = 2.0
+PRECONNECT_PATIENCE = 2.0
 """Seconds that imap-urlauth is kept waiting for a client; a mail process sends its token in the first few ms."""
 
 
@@ -111,7 +111,7 @@ class LoginStage:
         return None
 
     async def _give_up_preconnected(self) -> None:
-        await self.loop.sleep(AHEAD_PATIENCE)
+        await self.loop.sleep(PRECONNECT_PATIENCE)
         preconnected, self._preconnected = self._preconnected, None
         if preconnected is not None:
             preconnected.close()

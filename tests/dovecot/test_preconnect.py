@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from dovecot_urlauth.login.stage import AHEAD_PATIENCE
+from dovecot_urlauth.login.stage import PRECONNECT_PATIENCE
 from testing.instance import DovecotInstance
 from testing.processes import wait_for
 from testing.scene import MESSAGE, Scene
@@ -51,7 +51,7 @@ def test_a_client_that_falls_silent_does_not_keep_the_other_processes(dovecot: D
     with dovecot.connect("imap-urlauth") as client:
         client.sendall(b"V")
         assert wait_for(lambda: set(_called(dovecot)) - before)
-        assert wait_for(lambda: not set(_called(dovecot)) - before, AHEAD_PATIENCE + 3)
+        assert wait_for(lambda: not set(_called(dovecot)) - before, PRECONNECT_PATIENCE + 3)
         assert len(dovecot.processes(LOGIN)) == 1
     dovecot.log.wait_for("imap-urlauth-login: Info: ", mark)
     assert len(dovecot.log.since(mark)) == 1
@@ -79,7 +79,7 @@ def test_a_client_whom_auth_kept_waiting_is_served_all_the_same(scene: Scene, do
     os.kill(auth.pid, signal.SIGSTOP)
     try:
         tag = bob.send(b'URLFETCH "%s"' % url)
-        time.sleep(AHEAD_PATIENCE + 1)
+        time.sleep(PRECONNECT_PATIENCE + 1)
         assert not set(_called(dovecot)) - before
     finally:
         os.kill(auth.pid, signal.SIGCONT)
