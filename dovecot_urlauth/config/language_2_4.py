@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dovecot_urlauth.config.driver_defaults import with_driver_defaults
+from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.mail_location import from_mail_settings
 from dovecot_urlauth.config.overrides import override_2_4
 from dovecot_urlauth.config.variables_2_4 import expand as expand
@@ -41,7 +42,12 @@ def location(get: Lookup, expand: Expand, home: bytes | None, *, is_inbox: bool)
 
     def expanded(name: str) -> str | None:
         text = get(name)
-        return None if text is None else expand(text)
+        if text is None:
+            return None
+        path = expand(text)
+        if path.startswith("~") and not text.startswith("~"):
+            raise UnsupportedSetting(f"{name} expands to {path}")  # Dovecot then takes the ~ for a letter
+        return path
 
     return from_mail_settings(expanded, home)
 

@@ -126,7 +126,7 @@ class _Resolver:
         prefix = self._expand(self._of(block, "prefix")).encode("utf-8", "surrogateescape")
         try:
             known.check_namespace(self._settings, block)
-            if self._of(block, "alias_for"):
+            if f"namespace/{block}/alias_for" in self._settings:  # blank is the namespace without a prefix
                 raise UnsupportedSetting("namespace has alias_for")
             location = self._location(block, is_inbox=inbox)
         except UnsupportedSetting as error:

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from dovecot_urlauth.config.settings import Settings
+
 
 class Effect(Enum):
     """A plugin's effect on reading."""
@@ -39,6 +41,9 @@ PLUGINS = {
     "acl": Effect.RIGHTS,
 }
 
+RIGHTS_SETTINGS = ("acl_", "plugin/acl")
+"""What the settings of a plugin that decides rights begin with: 2.4's and 2.3's."""
+
 READ_BY_US = (Effect.NONE, Effect.CONFINES)
 """Plugins that the native store can do without."""
 
@@ -59,6 +64,21 @@ def needed_by_engine(plugins: Iterable[str]) -> list[str]:
     if any(plugin not in PLUGINS for plugin in wanted):
         return wanted
     return [plugin for plugin in wanted if PLUGINS[plugin] is not Effect.NONE]
+
+
+def with_rights(settings: Settings, others: Settings) -> Settings:
+    """``settings``, and of ``others`` the plugins that decide rights, with what is missing of their settings."""
+    mine = words(settings.get("mail_plugins"))
+    added = [plugin for plugin in rights(words(others.get("mail_plugins"))) if plugin not in mine]
+    if not added:
+        return settings
+    theirs = {key: others.get(key) for key in others if key.startswith(RIGHTS_SETTINGS) and key not in settings}
+    return settings.merged({**theirs, "mail_plugins": " ".join([*mine, *added])})
+
+
+def rights_settings(settings: Settings) -> list[str]:
+    """2.4: names of the settings outside blocks that plugins deciding rights go by."""
+    return [key for key in settings if key.startswith(RIGHTS_SETTINGS) and "/" not in key]
 
 
 def rights(plugins: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from dovecot_urlauth.config.ask import ConfigRefused, ConfigUnreachable, ask_for_file, ask_for_values
+from dovecot_urlauth.config.plugins import with_rights
 from dovecot_urlauth.config.settings import LISTS, Settings, SettingsError
 from dovecot_urlauth.dialect.dialect import ConfigSource
 
@@ -20,7 +21,10 @@ DEFAULT_CONFIG_FILE = b"/etc/dovecot/dovecot.conf"
 
 
 def read_settings(environment: Environment, source: ConfigSource, wanted: Wanted) -> Settings:
-    """Read one stage's settings, in at most 10 seconds; needs root.  Raises :class:`SettingsError`."""
+    """Read one stage's settings, in at most 10 seconds for each service asked for; needs root.
+
+    Raises :class:`SettingsError`.
+    """
     if source is ConfigSource.TEXT_SOCKET:
         return _read_text(environment, wanted)
     fd = receive_config_fd(environment)
@@ -63,7 +67,11 @@ def read_config_file(fd: int, source: ConfigSource, wanted: Wanted) -> Settings:
     byte_order = BIG_ENDIAN if source is ConfigSource.BINARY_BIG_ENDIAN else NATIVE
     try:
         blocks = read_config(read, wanted.blocks, byte_order, LISTS)
-        return Settings(flatten(blocks, wanted.protocol, wanted.service))
+        settings = Settings(flatten(blocks, wanted.protocol, wanted.service))
+        if wanted.rights_from:
+            others = flatten(blocks, wanted.rights_from, wanted.rights_from)
+            return with_rights(settings, Settings(others))
+        return settings
     except ConfigFileError as error:
         raise SettingsError(f"Failed to parse config from fd {fd}: {error.text}") from None
     except OSError as error:
@@ -71,6 +79,13 @@ def read_config_file(fd: int, source: ConfigSource, wanted: Wanted) -> Settings:
 
 
 def _read_text(environment: Environment, wanted: Wanted) -> Settings:
+    settings = _read_service(environment, wanted)
+    if wanted.rights_from:
+        return with_rights(settings, _read_service(environment, wanted.for_service(wanted.rights_from)))
+    return settings
+
+
+def _read_service(environment: Environment, wanted: Wanted) -> Settings:
     if environment.config_socket is None:
         return _print_text(environment, wanted)
     try:

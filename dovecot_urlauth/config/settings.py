@@ -32,9 +32,9 @@ SHORT_NAMES = {
 """Kinds of blocks in which 2.4 lets a setting's name be shortened, and what is left out."""
 
 LISTS = frozenset(
-    """import_environment login_plugins login_source_ips login_trusted_networks mail_access_groups
-    mail_always_cache_fields mail_attachment_detection_options mail_cache_fields mail_never_cache_fields
-    mail_plugins mbox_read_locks mbox_write_locks valid_chroot_dirs""".split()
+    """acl_groups import_environment listen login_plugins login_source_ips login_trusted_networks
+    mail_access_groups mail_always_cache_fields mail_attachment_detection_options mail_cache_fields
+    mail_never_cache_fields mail_plugins mbox_read_locks mbox_write_locks protocols valid_chroot_dirs""".split()
 )
 """2.4: the settings that are lists, as far as anything reads them; the parsed configuration does not say so."""
 

@@ -1,8 +1,9 @@
 """Which settings each stage asks for: names of modules, services and protocols in Dovecot's own registers.
 
-2.3 filters on the server by one service name, so ``protocol imap { }`` does not apply to the worker.  2.4
-hands out the whole configuration; the reader names blocks, and a protocol and a service that
-``protocol x { }`` and ``service x { }`` are matched against; the target user's protocol is imap.
+2.3 filters on the server by one service name.  2.4 hands out the whole configuration; the reader names blocks,
+and a protocol and a service that ``protocol x { }`` and ``service x { }`` are matched against.  Either way
+``protocol imap-urlauth-worker { }`` applies to the target user and ``protocol imap { }`` does not, as in Dovecot's
+own worker; plugins that decide rights are looked for in both, since a site that denies mail means to deny it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ class Wanted:
     """2.4: what ``protocol x { }`` is matched against."""
     blocks: tuple[str, ...]
     """2.4: setting blocks of the binary configuration."""
+    rights_from: str = ""
+    """Another service (2.3) and protocol (2.4) whose plugins that decide rights hold as well."""
+
+    def for_service(self, service: str) -> Wanted:
+        """2.3: the same as another service sees it."""
+        return Wanted(service, self.modules, self.protocol, self.blocks)
 
 
 LOGIN = Wanted(
@@ -49,8 +56,9 @@ WORKER = Wanted(
 TARGET_USER = Wanted(
     service="imap-urlauth-worker",
     modules=("imap-urlauth-worker",),
-    protocol="imap",
+    protocol="imap-urlauth-worker",
     blocks=(
+        "master",
         "master_service",
         "imap_urlauth_worker",
         "mail_user",
@@ -67,6 +75,8 @@ TARGET_USER = Wanted(
         "dict_proxy",
         "crypt",
         "crypt_private_key",
+        "acl",
     ),
+    rights_from="imap",
 )
 """The worker and the mail store of the user whose mail it reads."""

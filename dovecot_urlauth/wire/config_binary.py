@@ -106,6 +106,21 @@ def read_config(
     return blocks
 
 
+def read_filters(read: Read, byte_order: str) -> tuple[int, bytes]:
+    """The part of the file with all filters: where it starts, and its bytes.  Raises :class:`ConfigFileError`."""
+    cursor = _Cursor(read, byte_order)
+    _read_header(cursor)
+    native = byte_order == NATIVE
+    if native:
+        _skip_paths_and_keys(cursor)
+    count = cursor.number(U32)
+    start = cursor.offset
+    for _ in range(count):
+        _read_filter(cursor, native)
+    size = cursor.offset - start
+    return start, _Cursor(lambda more, at: read(more, start + at), byte_order).take(size)
+
+
 def _read_header(cursor: _Cursor) -> int:
     """Where the file ends, if it is one of ours."""
     if cursor.take(len(MAGIC)) != MAGIC:

@@ -86,8 +86,11 @@ def _read_settings(start: Start) -> tuple[Settings, int | None]:
     source = start.dialect.config_source
     if source is ConfigSource.TEXT_SOCKET:
         return read_settings(start.environment, source, TARGET_USER), None
+    from dovecot_urlauth.config.engine_config import config_for_engine
+
     config_fd = receive_config_fd(start.environment)
-    return read_config_file(config_fd, source, TARGET_USER), config_fd
+    settings = read_config_file(config_fd, source, TARGET_USER)
+    return settings, config_for_engine(config_fd, source)
 
 
 def _allowed_uids(config: WorkerConfig) -> frozenset[int]:

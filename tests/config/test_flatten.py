@@ -42,11 +42,11 @@ def test_target_user(version: str, source: ConfigSource, tmp_path: Path) -> None
     settings = read(version, source, TARGET_USER, tmp_path)
     expected = {
         "base_dir": "/run/dovecot",
-        "mail_debug": "yes",
+        "mail_debug": "",
         "mail_driver": "maildir",
         "mail_path": "~/svc",
         "mail_volatile_path": "~/vol",
-        "mail_plugins": "quota",
+        "mail_plugins": "acl quota",
         "namespace": "inbox",
         "namespace/inbox/inbox": "yes",
         "namespace/inbox/separator": "/",

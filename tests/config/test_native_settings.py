@@ -111,18 +111,22 @@ def test_what_a_namespace_may_not_have(key: str) -> None:
 
 
 def test_an_alias_is_left_to_dovecot_and_its_target_is_not():
-    found = old(
-        namespace="inbox alias", namespace__alias__prefix="Old.", namespace__alias__alias_for=""
-    ).namespaces
-    assert all(namespace.location for namespace in found)
-    inbox, alias = old(
-        namespace="inbox alias",
-        namespace__inbox__prefix="Mail.",
-        namespace__alias__prefix="Old.",
-        namespace__alias__alias_for="Mail.",
-    ).namespaces
-    assert inbox.location is not None
-    assert (alias.prefix, alias.location, alias.why_not) == (b"Old.", None, "namespace has alias_for")
+    for target in ("Mail.", ""):
+        inbox, alias = old(
+            namespace="inbox alias",
+            namespace__inbox__prefix=target,
+            namespace__alias__prefix="Old.",
+            namespace__alias__alias_for=target,
+        ).namespaces
+        assert inbox.location is not None
+        assert (alias.prefix, alias.location, alias.why_not) == (b"Old.", None, "namespace has alias_for")
+
+
+def test_a_tilde_out_of_a_variable_is_a_letter_to_dovecot():
+    bob = user(HOME, {"mail_path": "%{userdb:disk}"}, SETTINGS_2_4)
+    bob.fields = {"disk": "~/other"}
+    (inbox,) = native_settings(bob, DOVECOT_2_4_2).namespaces
+    assert (inbox.location, inbox.why_not) == (None, "mail_path expands to ~/other")
 
 
 @pytest.mark.parametrize("prefix", ["shared/$user/", "shared/%{owner_user}/"])

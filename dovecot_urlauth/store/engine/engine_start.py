@@ -14,8 +14,7 @@ Plugins that change nothing of what is read are left out, if all others are know
 last_login or fts would take note of a login that is none.  A raw log would have the mailbox key in it.
 
 2.3's configuration is what the stock worker sees, service imap-urlauth-worker: ``protocol imap { }`` does not
-apply to it, neither its mail_plugins nor anything else.  2.4's has everything, and ``imap`` picks what
-``protocol imap { }`` says, as the stock worker does.
+apply to it.  2.4's is a copy in which imap finds the same (config/engine_config.py).
 """
 
 from __future__ import annotations
@@ -127,12 +126,13 @@ def prepare_engine(
 
 
 def _options(settings: Settings) -> tuple[bytes, ...]:
-    """Our own settings, and the plugins that this user's engine needs."""
-    configured = plugins.words(settings.get("mail_plugins"))
-    needed = plugins.needed_by_engine(configured)
-    if needed == configured:
-        return OPTIONS
-    return (*OPTIONS, b"mail_plugins=" + os.fsencode(" ".join(needed)))
+    """Our own settings, the plugins that this user's engine needs, and the settings of those that decide rights.
+
+    They are given in any case: acl may stand where the engine's own configuration has none.
+    """
+    needed = plugins.needed_by_engine(plugins.words(settings.get("mail_plugins")))
+    rights = [_option(name, settings) for name in plugins.rights_settings(settings)]
+    return (*OPTIONS, b"mail_plugins=" + os.fsencode(" ".join(needed)), *rights)
 
 
 def _option(name: str, settings: Settings) -> bytes:

@@ -67,8 +67,14 @@ def test_only_a_known_list_is_shortened() -> None:
     start = prepare_engine(SETTINGS, b"/lib", None, (), {})
     spared = start.asking(b"u", Settings({"mail_plugins": "acl quota"})).arguments
     assert spared[-2:] == (b"-o", b"mail_plugins=acl")
-    kept = start.asking(b"u", Settings({"mail_plugins": "acl other"})).arguments
-    assert not [word for word in kept if word.startswith(b"mail_plugins")]
+    kept = start.asking(b"u", Settings({"mail_plugins": "acl other quota"})).arguments
+    assert kept[-2:] == (b"-o", b"mail_plugins=acl other quota")
+
+
+def test_settings_that_decide_rights_are_given_on() -> None:
+    start = prepare_engine(SETTINGS, b"/lib", 77, (), {})
+    settings = Settings({"mail_plugins": "acl", "acl_driver": "vfile", "acl/x/rights": "r", "mail_path": "m"})
+    assert options(start.asking(b"u", settings))[-2:] == [b"mail_plugins=acl", b"acl_driver=vfile"]
 
 
 def test_2_3_is_told_everything() -> None:

@@ -1,0 +1,250 @@
+"""Settings of real sites: ours reads what the stock worker reads, by ourselves or through the engine.
+
+Each case is a configuration on top of the tests' own.  The stock worker runs beside ours, as another service of
+the same Dovecot, and both are asked the same.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testing.instance import HOST, DovecotInstance
+from testing.oracle import STOCK_WORKER, WORKER, Answer, WorkerSession, mailbox_keys, sign
+from testing.scene import MESSAGE, Scene
+from testing.versions import ALL_OURS, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.dovecot.conftest import Installations
+
+    Starter = Callable[..., DovecotInstance]
+
+REFUSED = None
+"""The mail is not given."""
+
+NATIVE = "native"
+DOVECOT = "dovecot"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One configuration: which road is to be taken, and what is set in each language (or None).
+
+    ``{base}`` in them is the instance's folder.
+    """
+
+    road: str
+    old: str | None = None
+    new: str | None = None
+    fields: str = ""
+    """More fields of the userdb's answer."""
+    no_home: bool = False
+    """The userdb does not know the home."""
+    acl: str = ""
+    """Alice's ACL of her INBOX."""
+    answer: bytes | None = MESSAGE
+    stock: bytes | None = MESSAGE
+    mailbox: tuple[str, str] = ("INBOX", "INBOX")
+    """The name in IMAP and the name in the URL."""
+    host: str = HOST
+
+
+DENIED = "user=alice l\n"
+ALLOWED = "user=alice lrw\n"
+NAMESPACES = "namespace inbox {{\n  inbox = yes\n  separator = /\n}}\nnamespace {name} {{\n  {text}\n}}\n"
+
+CASES = {
+    "inbox path set to nothing": Case(NATIVE, new="mail_inbox_path ="),
+    "inbox path set to nothing in the namespace": Case(
+        NATIVE, new="mail_inbox_path = .\nnamespace inbox {{\n  inbox = yes\n  mail_inbox_path =\n}}\n"
+    ),
+    "inbox path set to nothing with layout fs": Case(NATIVE, new="mail_inbox_path =\nmailbox_list_layout = fs\n"),
+    "acl for the worker, denied": Case(
+        DOVECOT,
+        old="protocol imap-urlauth-worker {{\n  mail_plugins = acl\n}}\nplugin {{\n  acl = vfile\n}}\n",
+        new="protocol imap-urlauth-worker {{\n  mail_plugins {{\n    acl = yes\n  }}\n}}\nacl_driver = vfile\n",
+        acl=DENIED,
+        answer=REFUSED,
+        stock=REFUSED,
+    ),
+    "acl for the worker, its settings too, denied": Case(
+        DOVECOT,
+        new="protocol imap-urlauth-worker {{\n  mail_plugins {{\n    acl = yes\n  }}\n  acl_driver = vfile\n}}\n",
+        acl=DENIED,
+        answer=REFUSED,
+        stock=REFUSED,
+    ),
+    "acl for the worker, allowed": Case(
+        DOVECOT,
+        old="protocol imap-urlauth-worker {{\n  mail_plugins = acl\n}}\nplugin {{\n  acl = vfile\n}}\n",
+        new="protocol imap-urlauth-worker {{\n  mail_plugins {{\n    acl = yes\n  }}\n  acl_driver = vfile\n}}\n",
+        acl=ALLOWED,
+    ),
+    "acl for imap only, denied": Case(
+        DOVECOT,
+        old="protocol imap {{\n  mail_plugins = acl\n}}\nplugin {{\n  acl = vfile\n}}\n",
+        new="protocol imap {{\n  mail_plugins {{\n    acl = yes\n  }}\n  acl_driver = vfile\n}}\n",
+        acl=DENIED,
+        answer=REFUSED,
+    ),
+    "acl for imap only, allowed": Case(
+        DOVECOT,
+        old="protocol imap {{\n  mail_plugins = acl\n}}\nplugin {{\n  acl = vfile\n}}\n",
+        new="protocol imap {{\n  mail_plugins {{\n    acl = yes\n  }}\n  acl_driver = vfile\n}}\n",
+        acl=ALLOWED,
+    ),
+    "mail elsewhere for imap": Case(
+        DOVECOT,
+        old="protocol imap {{\n  mail_location = maildir:~/Elsewhere\n}}\n",
+        new="protocol imap {{\n  mail_path = ~/Elsewhere\n}}\n",
+        answer=REFUSED,
+        stock=REFUSED,
+    ),
+    "mail elsewhere for imap, through the engine": Case(
+        DOVECOT,
+        old="mail_location = sdbox:~/box\nprotocol imap {{\n  mail_location = sdbox:~/Elsewhere\n}}\n",
+        new="mail_driver = sdbox\nmail_path = ~/box\nprotocol imap {{\n  mail_path = ~/Elsewhere\n}}\n",
+        answer=REFUSED,
+        stock=REFUSED,
+    ),
+    "mail as the worker finds it, through the engine": Case(
+        DOVECOT,
+        old="mail_location = sdbox:~/Elsewhere\n"
+        "protocol imap-urlauth-worker {{\n  mail_location = sdbox:~/box\n}}\n"
+        "protocol imap {{\n  mail_location = sdbox:~/box\n}}\n",
+        new="mail_driver = sdbox\nmail_path = ~/Elsewhere\n"
+        "protocol imap-urlauth-worker {{\n  mail_path = ~/box\n}}\n"
+        "protocol imap {{\n  mail_path = ~/box\n}}\n",
+    ),
+    "first_valid_uid for imap alone does not bind the worker": Case(
+        NATIVE,
+        old="first_valid_uid = 6000\n"
+        "protocol imap {{\n  first_valid_uid = 1\n}}\n"
+        "protocol imap-urlauth-worker {{\n  first_valid_uid = 1\n}}\n",
+        new="first_valid_uid = 6000\n"
+        "protocol imap {{\n  first_valid_uid = 1\n}}\n"
+        "protocol imap-urlauth-worker {{\n  first_valid_uid = 1\n}}\n",
+    ),
+    "a home that only Dovecot finds": Case(
+        DOVECOT,
+        old="mail_home = {base}/homes/%2.256Nu-%u\n",
+        new="mail_home = {base}/homes/%{{user | sha1}}\n",
+        no_home=True,
+    ),
+    "a variable with a default": Case(DOVECOT, new='mail_path = %{{env:NOSUCH | default("~/Maildir")}}\n'),
+    "a field of the userdb": Case(
+        NATIVE,
+        old="mail_location = maildir:~/%{{userdb:disk}}\n",
+        new='mail_path = ~/%{{userdb:disk | default("Maildir")}}\n',
+        fields="userdb_disk=other",
+    ),
+    "a field of the userdb that begins with a tilde": Case(
+        DOVECOT, new="mail_path = %{{userdb:disk}}\n", fields="userdb_disk=~/other"
+    ),
+    "a field that the userdb has not": Case(
+        NATIVE,
+        old="mail_location = maildir:~/%{{userdb:nosuch:Maildir}}\n",
+        new='mail_path = ~/%{{userdb:nosuch | default("Maildir")}}\n',
+    ),
+    "a field that the userdb has not, nor a default": Case(
+        NATIVE, old="mail_location = maildir:~/Maildir%{{userdb:nosuch}}\n"
+    ),
+    "a host from the userdb": Case(
+        NATIVE, new="imap_urlauth_host = %{{userdb:host}}\n", fields="userdb_host=urls.test", host="urls.test"
+    ),
+    "a shared namespace": Case(
+        NATIVE,
+        old=NAMESPACES.format(
+            name="shared",
+            text="type = shared\n  separator = /\n  prefix = shared/%%u/\n  location = maildir:%%h/M",
+        )
+        .replace("{", "{{")
+        .replace("}", "}}"),
+        new=NAMESPACES.format(name="shared", text="type = shared\n  separator = /\n  prefix = shared/$user/")
+        .replace("{", "{{")
+        .replace("}", "}}"),
+    ),
+    "the name of an alias": Case(
+        DOVECOT,
+        old=NAMESPACES.format(
+            name="alias", text="separator = /\n  prefix = Alias/\n  alias_for =\n  hidden = yes\n  list = no"
+        )
+        .replace("{", "{{")
+        .replace("}", "}}"),
+        mailbox=("Sub", "Alias/Sub"),
+    ),
+    "a mailbox with DEL in its name": Case(
+        DOVECOT, old="mail_location = sdbox:~/box\n", new="mail_driver = sdbox\n", mailbox=("a&AH8-b", "a%7Fb")
+    ),
+    "a volatile directory": Case(
+        NATIVE,
+        old="mail_location = maildir:~/Maildir:VOLATILEDIR={base}/tmp/%u\n",
+        new="mail_volatile_path = {base}/tmp/%{{user}}\n",
+    ),
+    "plugins that do not matter": Case(
+        NATIVE,
+        old="mail_plugins = quota pop3_migration notify mail_log\n",
+        new="mail_plugins {{\n  quota = yes\n  pop3_migration = yes\n  notify = yes\n  mail_log = yes\n}}\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_settings(starter: Starter, installations: Installations, version: Version, name: str) -> None:
+    case = CASES[name]
+    extra = case.old if version.language == "2.3" else case.new
+    if extra is None:
+        pytest.skip(f"not in the language of {version.language}")
+    dovecot = DovecotInstance(version, ALL_OURS, installations[version])
+    dovecot.extra = f"mail_debug = yes\n{extra.format(base=dovecot.inside)}\n"
+    starter(dovecot)
+    prepare(dovecot, case)
+    mark = dovecot.log.mark()
+    imap_name, url_name = case.mailbox
+    with Scene(dovecot) as scene:
+        if imap_name != "INBOX":
+            scene.create(imap_name)
+        stored = scene.store(mailbox=imap_name)
+        scene.sign(stored, host=case.host, mailbox=url_name)
+    url = sign(stored.rump(host=case.host, mailbox=url_name).encode(), key_of(dovecot))
+    if case.acl:
+        acl = dovecot.home("alice") / "Maildir" / "dovecot-acl"
+        acl.write_text(case.acl)
+        os.chown(acl, dovecot.users["alice"], dovecot.users["alice"])
+    for worker, expected in ((STOCK_WORKER, case.stock), (WORKER, case.answer)):
+        answer = ask(dovecot, worker, url)
+        assert (answer.content if answer.ok else REFUSED) == expected, (worker, answer)
+    roads = [line.rpartition("store: ")[2] for line in dovecot.log.since(mark) if "store: " in line]
+    assert roads[-1].partition(":")[0] == case.road, roads
+
+
+def prepare(dovecot: DovecotInstance, case: Case) -> None:
+    """Give the users what the userdb is to say of them."""
+    homes = dovecot.folder / "homes"
+    homes.mkdir()
+    homes.chmod(0o1777)
+    users = dovecot.folder / "users"
+    lines = [line.split(":") for line in users.read_text().splitlines()]
+    for words in lines:
+        words[5] = "" if case.no_home else words[5]
+        words[7] = case.fields
+    users.write_text("".join(":".join(words) + "\n" for words in lines))
+
+
+def key_of(dovecot: DovecotInstance) -> bytes:
+    """The one mailbox key that there is, wherever the homes are."""
+    [attributes] = dovecot.folder.rglob("dovecot-attributes")
+    [key] = mailbox_keys(attributes.parent)
+    return key
+
+
+def ask(dovecot: DovecotInstance, worker: str, url: bytes) -> Answer:
+    with WorkerSession(dovecot, worker) as session:
+        session.access(b"bob")
+        assert session.select(b"alice") == b"OK\n"
+        return session.fetch(url, b"body")
