@@ -7,7 +7,7 @@ would tell whether a user, a mailbox or a message exists is a bare NO, and takes
 from __future__ import annotations
 
 import os
-from time import time
+from time import monotonic, time
 
 from dovecot_urlauth.message.errors import InvalidSection, MessageError
 from dovecot_urlauth.message.fetch import Request
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from dovecot_urlauth.worker.userdb import Userdb
 
 URLAUTH = b";urlauth="
+REFUSAL_TIME = 0.002
+"""Seconds that the refusal of a token takes, whether a user, mailbox or key was there to be looked at or not."""
+LOOP_PRECISION = 0.001
+"""Seconds by which a sleep of the loop may last longer: epoll counts in milliseconds."""
 UNVERIFIED = "URLAUTH verification failed"
 
 
@@ -51,9 +55,18 @@ class UrlFetcher:
     """Answers URL commands of one client about one target user's mail."""
 
     def __init__(
-        self, loop: Loop, target: OpenedTarget, access: Access, rules: URLRules, userdb: Userdb, log: Log
+        self,
+        loop: Loop,
+        target: OpenedTarget,
+        access: Access,
+        rules: URLRules,
+        userdb: Userdb,
+        log: Log,
+        *,
+        refusal_time: float = REFUSAL_TIME,
     ) -> None:
         """``target``'s store is this client's own, and closed with the fetcher."""
+        self._refusal_time = refusal_time
         self._loop = loop
         self._target = target
         self._accessor = Accessor(access.user, access.service, access.applications)
@@ -96,8 +109,10 @@ class UrlFetcher:
             section = parse_section(url.section or b"")
         except InvalidSection as error:
             return self._bare_no(command, f"Invalid URLAUTH: {error.text}")
+        began = monotonic()
         mailbox, key, why = await self._open(url)
         if not verify(url, key) or mailbox is None:
+            await self._wait_until(began + self._refusal_time)
             return self._bare_no(command, why)
         return await self._read(mailbox, url, section, command)
 
@@ -141,6 +156,12 @@ class UrlFetcher:
             return None, None, f"Invalid URLAUTH: {refused.text}"
         except MailboxMissing:
             return None, None, UNVERIFIED
+
+    async def _wait_until(self, moment: float) -> None:
+        """Wait for a moment of the monotonic clock, which the loop alone would miss by up to a millisecond."""
+        await self._loop.sleep(moment - monotonic() - LOOP_PRECISION)
+        while monotonic() < moment:
+            await self._loop.turn()
 
     async def _read(self, mailbox: Mailbox, url: ImapURL, section: Section, command: UrlCommand) -> Reply:
         request = Request(

@@ -182,6 +182,8 @@ def test_nobody_learns_what_exists(scene: Scene, person: str) -> None:
         "the mailbox and the message": forged,
         "no such user": forged.replace(b"alice@", b"nobody@"),
         "no such mailbox": forged.replace(b"/INBOX;", b"/Missing;"),
+        "no mailbox of such a name": forged.replace(b"/INBOX;", b"/a%2f%2fb;"),
+        "no user of such a mailbox": forged.replace(b"alice@", b"nobody@").replace(b"/INBOX;", b"/a%2f%2fb;"),
         "no such message": forged.replace(b";UID=", b";UID=99"),
         "no such uidvalidity": forged.replace(b"%d/" % stored.uidvalidity, b"%d/" % (stored.uidvalidity + 1)),
     }.items():

@@ -252,7 +252,7 @@ def test_an_engine_is_said_once(play: Callable[..., None], engines: int) -> None
 
 def test_without_a_store_nobody_else_comes(play: Callable[..., None]) -> None:
     served = OpenedTarget(b"alice", fakes.SETTINGS, None, b"alice")
-    text = BEGIN + r"C: URL\t{url}" + "\nS: NO\n" + CLIENT_LEAVES + TO_THE_END + PARENT_GOES
+    text = BEGIN + r"C: URL\t{url}" + "\n..1s\nS: NO\n" + CLIENT_LEAVES + TO_THE_END + PARENT_GOES
     play("parent: NOT_SHARED\n" + text, served=served)
 
 
