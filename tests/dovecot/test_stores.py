@@ -65,6 +65,10 @@ def test_an_engine_of_virtual_users(
             for uid in process.uids
         }
         assert VMAIL in owners
+    assert (dovecot.home("alice") / "mdbox").exists()
+    logs = [log.read_bytes() for log in (dovecot.home("alice") / "rawlog").iterdir()]
+    assert any(b"GENURLAUTH" in log for log in logs)  # alice's own session
+    assert not [log for log in logs if b"METADATA" in log]  # the key would be in there
 
 
 def _file_of(scene: Scene, mailbox: str) -> Path:
