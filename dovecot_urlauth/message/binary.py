@@ -14,8 +14,7 @@ from dovecot_urlauth.message.content import Content
 from dovecot_urlauth.message.errors import TooLarge, Undecodable
 from dovecot_urlauth.message.fields import FieldFilter
 from dovecot_urlauth.message.header import HeaderReader
-from dovecot_urlauth.message.lineends import completed
-from dovecot_urlauth.message.lineends import count as count_lines
+from dovecot_urlauth.message.lineends import completed, count_lines
 from dovecot_urlauth.message.source import CHUNK
 from dovecot_urlauth.message.steps import FEW, OFTEN
 from dovecot_urlauth.message.tokens import MORE, Tokenizer
@@ -189,7 +188,7 @@ class Conversion:
             size += len(chunk)
             nul = nul or b"\0" in chunk
             if count:
-                lines += count_lines(chunk)[0]
+                lines += count_lines(chunk)
             if kept is not None:
                 kept.append(chunk)
                 if size > self._room:

@@ -10,9 +10,14 @@ from __future__ import annotations
 _SHORT = 256
 
 
+def count_lines(text: bytes) -> int:
+    """Number of LFs."""
+    return len(text) - len(text.replace(b"\n", b"")) if len(text) > _SHORT else text.count(b"\n")
+
+
 def count(text: bytes) -> tuple[int, int]:
     """Number of LFs, and how many of them have a CR."""
-    lines = len(text) - len(text.replace(b"\n", b"")) if len(text) > _SHORT else text.count(b"\n")
+    lines = count_lines(text)
     if b"\r" not in text:
         return lines, 0
     return lines, lines if _is_regular(text, lines) else text.count(b"\r\n")
