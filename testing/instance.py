@@ -242,6 +242,9 @@ class DovecotInstance:
         folder = os.open(self.folder / "run", os.O_PATH)
         try:
             connection.connect(f"/proc/self/fd/{folder}/{name}")
+        except OSError:
+            connection.close()
+            raise
         finally:
             os.close(folder)
         return connection

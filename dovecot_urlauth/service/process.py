@@ -52,6 +52,8 @@ DIE_WITH_MASTER = 30.0
 """Seconds that the last clients get after master's death (master-service.c)."""
 ACCEPT_PAUSE = 1.0
 """Seconds until accept is tried again when the system had no descriptor or memory for it."""
+NOTIFY_INTERVAL = 2.0
+"""Seconds between two notices of master that all login processes are full (service-login-notify.c)."""
 FAREWELL = 1.0
 """Seconds that clients get to end when the process has to."""
 
@@ -128,6 +130,8 @@ class ServiceProcess:
         self._adopt_listeners()
         self.loop.spawn(self._heed_signals(), "signals")
         self.loop.spawn(self._notice_master_death(), "master")
+        if self._stage.is_login:
+            self.loop.spawn(self._make_up_for_signal(), "login-notify")
         client = self._accepted_client() if first is None else Connection(self.loop, first)
         if client is None:
             self._report()
@@ -264,6 +268,14 @@ class ServiceProcess:
             self._close_listeners()
 
     def _on_sigusr1(self, arrived: Signal) -> None:
+        self._make_room()
+
+    async def _make_up_for_signal(self) -> None:
+        """Master knows a client of ours before we can hear signals: one that came meanwhile is lost."""
+        await self.loop.sleep(NOTIFY_INTERVAL)
+        self._make_room()
+
+    def _make_room(self) -> None:
         if self._stage.is_login and self.slots.available == 0 and login_processes_full():
             oldest = next(iter(self._clients), None)
             if oldest is not None:

@@ -387,6 +387,22 @@ def test_sigusr1_makes_room_when_all_login_processes_are_full(contract):
     contract().run(story)
 
 
+def test_a_signal_that_came_before_it_could_be_heard(contract):
+    """Master knows of the client that it has accepted as soon as it starts the process."""
+
+    async def story(it):
+        it.full = True
+        await it.loop.sleep(1.5)
+        assert it.stage.said == []
+        it.clients[0].send(b"one")  # one that has something to say has done so by now
+        await it.loop.sleep(0.4)
+        assert it.stage.said == [b"one"]
+
+    made = contract(client_limit=1, service_count=1, accepted=True)
+    made.run(story)
+    assert made.stage.said == [b"one", ProcessFull]
+
+
 def test_only_login_processes_make_room(contract):
     async def story(it):
         it.full = True
