@@ -10,7 +10,7 @@ Example, with 2.4.5's minor numbers (``<-`` is auth)::
     <- CUID\t3
     <- COOKIE\t957fa8fd44d2bcaa4e79fb08d01f0278
     <- DONE
-    -> AUTH\t1\tDOVECOT-TOKEN\tprotocol=imap-urlauth\tfinal-resp-ok\tsecured\tsession=vsVV...\tresp=aW1h...
+    -> AUTH\t1\tDOVECOT-TOKEN\tprotocol=imap-urlauth\tfinal-resp-ok\tsecured\tno-penalty\tsession=vsVV...\tresp=...
     <- OK\t1\tuser=bob
 
 States: VERSION, HANDSHAKE, OPEN.  The flags of a MECH line are of no interest: 2.3 forgets to say that

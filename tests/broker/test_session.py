@@ -802,3 +802,30 @@ def test_the_title_tells_how_far_a_client_is(play):
         """,
         title=True,
     )
+
+
+def test_nobody_waits_for_another_ones_script(play):
+    """Its backlog is full for as long as one second."""
+    play(
+        "script !full"
+        + HELLO
+        + HANDED
+        + ASKED
+        + SCRIPT
+        + ACCEPTED
+        + rf"""
+        ..0.1s
+        !another
+        another< +fd=second {{handoff}}\
+        auth> REQUEST\t2\t6221\t1\t{COOKIE.hex()}\tsession_pid={PID}
+        auth< USER\t2\tbob\tclient_service=imap
+        another> {{accepted}}\
+        another !ended
+        """
+        + WORKER.replace("S:", "second>")
+        + """
+        ..0.9s
+        log: imap-urlauth(bob): Error: net_connect_unix(/run/script) failed: Resource temporarily unavailable
+        client !ended
+        """
+    )
