@@ -139,3 +139,10 @@ def test_a_full_backlog_is_waited_for(play: Callable[..., None]) -> None:
 def test_what_root_has_connected_is_closed(play: Callable[..., None]) -> None:
     text = "!alice" + CONNECT + asked(1, "alice") + HELLO + "\n" + answered(1, "alice") + "alice: alice\n"
     play(text + "!close\nauth-userdb !closed\n!carol" + CONNECT + asked(2, "carol"))
+
+
+def test_auth_that_does_not_take_the_question(play: Callable[..., None]) -> None:
+    """It is asked again over another connection, once."""
+    text = "!alice" + CONNECT + asked(1, "alice") + HELLO + "\n" + answered(1, "alice") + "alice: alice\n"
+    text += "auth-userdb !stuck\n!carol\nauth-userdb !closed" + CONNECT + asked(3, "carol")
+    play(text + HELLO + "\n" + answered(3, "carol") + "carol: carol")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from dovecot_urlauth.dialect import versions
 from dovecot_urlauth.dialect.dialect import Dialect
 from dovecot_urlauth.worker import warmup
+from dovecot_urlauth.worker.preload import MODULES, preload
 from dovecot_urlauth.worker.warmup import NOWHERE, warm_up
 from tests.clock import SteppingLoop
 
@@ -48,3 +51,13 @@ def test_it_comes_as_far_as_the_token(name, monkeypatch):
 def test_nobody_can_be_meant():
     assert not os.path.exists(NOWHERE)
     assert warmup.HOST.endswith(".invalid")
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_parent_has_everything_before_its_first_child(name):
+    """What serving a URL imports is there, and no descriptor stays behind."""
+    gc.collect()  # what other tests have left
+    before = len(os.listdir("/proc/self/fd"))
+    preload(SimpleNamespace(dialect=DIALECTS[name], engine=None))
+    assert set(MODULES) <= set(sys.modules)
+    assert len(os.listdir("/proc/self/fd")) == before
