@@ -66,7 +66,7 @@ NAMESPACE = frozenset(
 )
 """Settings of a namespace's own."""
 
-MAILBOX = frozenset("auto autoexpunge autoexpunge_max_mails comment name special_use".split())
+MAILBOX = frozenset("auto autoexpunge autoexpunge_max_mails comment name notify_status special_use".split())
 """Settings of a mailbox's own that do not matter.  2.3's ``driver`` does."""
 
 STORAGE_NAMES = ("mail_", "mailbox_", "maildir_")

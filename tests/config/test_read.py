@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dovecot_urlauth.config import ask
-from dovecot_urlauth.config.read import read_settings, receive_config_fd
+from dovecot_urlauth.config.read import read_config_file, read_settings, receive_config_fd
 from dovecot_urlauth.config.settings import Settings, SettingsError
 from dovecot_urlauth.config.wanted import BROKER, TARGET_USER
 from dovecot_urlauth.dialect.choose import choose_dialect
@@ -246,3 +246,69 @@ def test_the_real_doveconf(tmp_path: Path) -> None:
     assert settings.get("imap_urlauth_host") == "example.org"
     assert settings.flag("mail_debug")
     assert settings.get("mail_location" if dialect.generation == "2.3" else "mail_path").endswith("~/Maildir")
+
+
+@pytest.mark.usefixtures("no_doveconf")
+def test_the_plugins_that_decide_rights_of_another_service(tmp_path: Path) -> None:
+    """2.3: a second question; its other settings do not count."""
+    path = tmp_path / "config"
+    asked: list[bytes] = []
+    answers = [b"\nmail_plugins=quota\n\n", b"\nmail_plugins=acl fts\nplugin/acl=vfile\nmail_debug=yes\n\n"]
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve() -> None:
+            for answer in answers:
+                connection, _ = listener.accept()
+                with connection:
+                    asked.append(connection.recv(4096))
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        settings = read_settings(child_of_2_3(path), TEXT, TARGET_USER)
+        thread.join()
+    assert settings == Settings({"mail_plugins": "quota acl", "plugin/acl": "vfile"})
+    assert [question.rpartition(b"service=")[2] for question in asked] == [b"imap-urlauth-worker\n", b"imap\n"]
+
+
+@pytest.mark.usefixtures("no_doveconf")
+def test_standing_alone_without_doveconf() -> None:
+    alone = read_environment({}, "x")
+    for read in (
+        lambda: read_settings(alone, TEXT, BROKER),
+        lambda: receive_config_fd(alone),
+    ):
+        with pytest.raises(SettingsError, match=r"^execv\(doveconf\) failed"):
+            read()
+
+
+def test_a_descriptor_that_cannot_be_read(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    try:
+        with pytest.raises(SettingsError, match="pread"):
+            read_config_file(reader, ConfigSource.BINARY_NATIVE, BROKER)
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+@pytest.mark.usefixtures("no_doveconf")
+def test_a_config_process_that_resets_the_connection(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        connection.close()  # with the request unread: the peer sees a reset
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    with pytest.raises(SettingsError, match=r"^read\(.*\) failed|disconnected before"):
+        read_settings(child_of_2_3(path), TEXT, BROKER)
+    thread.join()
+    listener.close()

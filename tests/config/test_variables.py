@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dovecot_urlauth.config import variables_2_3, variables_2_4
+from dovecot_urlauth.config.account import Account
 from dovecot_urlauth.config.errors import UnsupportedSetting
+from dovecot_urlauth.config.mail_user import MailUser
+from dovecot_urlauth.config.settings import Settings
 from tests.store.user import User
 
 BOB = User(b"/home/bob", name=b"Bob@Example.Test", uid=1001, gid=1002)
@@ -30,6 +33,8 @@ OLD = [
     ("%1.2{userdb:quota_rule}", ":5"),
 ]
 OLD_UNSUPPORTED = [
+    "%1.05n",
+    "%-5n",
     "%x",
     "%",
     "%{",
@@ -53,10 +58,13 @@ NEW = [
     ("%{userdb:quota_rule} %{userdb:quota_rule | default('x') | lower}%{userdb:empty|default('z')}", "*:5M *:5mz"),
     ("%{protocol}", "imap"),
     ("50%%", "50%"),
+    ("%{user | username | substr(1)}", "ob"),
+    ("%{user | default()}", "Bob@Example.Test"),
 ]
 NEW_UNSUPPORTED = ["%u", "%", "%{user", "%{uid}", "%{user|md5}", "%{user|substr}", "%{user|substr(a)}",
                    "%{user|x()}", "%{user|lower(1)}", "%{userdb:x}", "%{missing | default('x')}",
                    "%{env:X|default('/srv')}", "%{userdb:x|default|md5}", "%{user | substr(0, -1)}",
+                   "%{user|default('x') y}", "%{user|default(nosuch)}", "%{user|substr(1",
                    "%{}"]  # fmt: skip
 
 
@@ -95,6 +103,13 @@ def test_names_that_are_not_ascii():
     assert variables_2_3.expand("%u", variables_2_3.variables_of(user)) == "ä\udcff"
     with pytest.raises(UnsupportedSetting):
         variables_2_3.expand("%1u", variables_2_3.variables_of(user))
+    with pytest.raises(UnsupportedSetting):
+        variables_2_4.expand("%{user | substr(0, 1)}", variables_2_4.variables_of(user))
+
+
+def test_every_account_is_a_user():
+    account: MailUser = Account(b"bob", 1, 2, (2,), None, None, None, None, Settings({}), {"x": "y"})
+    assert variables_2_3.expand("%u %{userdb:x}", variables_2_3.variables_of(account)) == "bob y"
 
 
 @given(st.text(alphabet="%{}|()uhndLU10.-,'\"user home", max_size=30) | st.text())
