@@ -26,6 +26,8 @@ LOGIN, URLAUTH, _ = PIECES
 LINGER = 8
 """Seconds that each close would take."""
 PROMPT = 3.0
+OWNER = "streamsrv"
+"""Whose mail is asked for: not hers whose serving process other scenarios look at."""
 
 pytestmark = pytest.mark.only("tuned")
 
@@ -77,7 +79,7 @@ def _stopped(scene: Scene, name: str) -> Iterator[None]:
 
 
 def _expect_prompt_service(scene: Scene, user: str) -> None:
-    url = scene.sign(scene.store(), access=f"user+{user}")
+    url = scene.sign(scene.store(owner=OWNER), access=f"user+{user}")
     client = scene.user(user)
     asked = time.monotonic()
     assert client.fetch_url(url) == MESSAGE
