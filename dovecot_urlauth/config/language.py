@@ -49,6 +49,9 @@ class Language(Protocol):
     def shared_prefix(self, prefix: str) -> str:
         """The part of a shared namespace's prefix that comes before the name of the other user."""
 
+    def maildir_at(self, path: str) -> dict[str, str]:
+        """The settings of somebody who has a maildir and a dictionary in a file, both at ``path``."""
+
     def imported_variables(self, settings: Settings) -> tuple[str, ...]:
         """Names of the environment variables that ``import_environment`` lets through to every process."""
 

@@ -57,6 +57,11 @@ def shared_prefix(prefix: str) -> str:
     return prefix.partition("%")[0]
 
 
+def maildir_at(path: str) -> dict[str, str]:
+    """See Language.maildir_at."""
+    return {"mail_location": f"maildir:{path}", "mail_attribute_dict": f"file:{path}"}
+
+
 def imported_variables(settings: Settings) -> tuple[str, ...]:
     """See Language.imported_variables; a word is a name, or ``name=value``."""
     words = settings.get("import_environment", IMPORTED).split()

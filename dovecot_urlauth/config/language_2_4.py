@@ -64,6 +64,16 @@ def shared_prefix(prefix: str) -> str:
     return prefix.partition("$")[0].partition("%")[0]
 
 
+def maildir_at(path: str) -> dict[str, str]:
+    """See Language.maildir_at."""
+    return {
+        "mail_driver": "maildir",
+        "mail_path": path,
+        "mail_attribute/dict": "file",
+        "mail_attribute/dict/file/path": path,
+    }
+
+
 def imported_variables(settings: Settings) -> tuple[str, ...]:
     """See Language.imported_variables."""
     return settings.blocks("import_environment")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from dovecot_urlauth.config.account import resolve_account
+from dovecot_urlauth.config.language import language_of
 from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.message.fetch import Request, fetch
 from dovecot_urlauth.message.source import BytesSource
@@ -32,15 +33,6 @@ NOWHERE = "/dev/null/nowhere"
 """Below no directory."""
 HOST = "nowhere.invalid"
 NAME = b"nobody"
-SETTINGS = {
-    "2.3": {"mail_location": f"maildir:{NOWHERE}", "mail_attribute_dict": f"file:{NOWHERE}"},
-    "2.4": {
-        "mail_driver": "maildir",
-        "mail_path": NOWHERE,
-        "mail_attribute/dict": "file",
-        "mail_attribute/dict/file/path": NOWHERE,
-    },
-}
 FIELDS = {b"uid": b"65534", b"gid": b"65534", b"home": NOWHERE.encode()}
 TOKEN = b"01" * 21
 URL = b"imap://%s@%s/INBOX;UIDVALIDITY=1/;UID=1;URLAUTH=user+%s:internal:%s" % (NAME, HOST.encode(), NAME, TOKEN)
@@ -56,7 +48,7 @@ async def warm_up(loop: Loop, config: WorkerConfig, log: Log = SILENT) -> None:
     dialect = config.dialect
     _shake_hands(dialect.control_order)
     AuthMaster(dialect.userdb_minor).user_lookup(1, NAME, dialect.userdb_parameter, debug=False)
-    settings = Settings({"imap_urlauth_host": HOST, **SETTINGS[dialect.generation]})
+    settings = Settings({"imap_urlauth_host": HOST, **language_of(dialect).maildir_at(NOWHERE)})
     account = resolve_account(NAME, FIELDS, settings, dialect)
     store = open_store(account, dialect, NATIVE, config.engine, loop, lambda text: None)
     target = OpenedTarget(NAME, account.settings, store)

@@ -13,6 +13,7 @@ from dovecot_urlauth.config.native_settings import native_settings
 from dovecot_urlauth.config.plugins import rights_settings, with_rights
 from dovecot_urlauth.config.settings import LISTS, Settings, SettingsError
 from dovecot_urlauth.config.wanted import TARGET_USER
+from dovecot_urlauth.dialect.dialect import Dialect
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_13, DOVECOT_2_3_19, DOVECOT_2_4_1, DOVECOT_2_4_2, _changed
 from dovecot_urlauth.message.rules import RULES_2_3_13, RULES_2_3_19_DEBIAN, RULES_2_4_1, RULES_2_4_5
 from dovecot_urlauth.url.rules import RULES_2_3, RULES_2_4
@@ -65,6 +66,15 @@ def test_the_services_whose_rights_hold() -> None:
     assert (TARGET_USER.protocol, TARGET_USER.rights_from) == ("imap-urlauth-worker", "imap")
     assert TARGET_USER.for_service("imap").service == "imap"
     assert {"mail_plugins", "acl_groups", "protocols"} <= LISTS
+
+
+@pytest.mark.parametrize("dialect", [DOVECOT_2_3_19, DOVECOT_2_4_2], ids=lambda dialect: dialect.name)
+def test_a_plain_maildir(dialect: Dialect) -> None:
+    settings = language_of(dialect).maildir_at("/nowhere")
+    found = native_settings(user(Path("/h"), {"namespace": ""}, settings), dialect)
+    assert found.attributes.path == b"/nowhere"
+    assert found.namespaces[0].location is not None
+    assert found.namespaces[0].location.root == b"/nowhere"
 
 
 def test_folders_that_are_read() -> None:
