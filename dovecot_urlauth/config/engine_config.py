@@ -39,6 +39,7 @@ def config_for_engine(fd: int, source: ConfigSource) -> int:
             return fd
         copy = _copy(fd)
         os.pwrite(copy, changed, start)
+        _seal(copy)
     except (ConfigFileError, OSError) as error:
         raise SettingsError(f"Failed to parse config from fd {fd}: {error}") from None
     os.close(fd)
@@ -58,9 +59,17 @@ def exchange_services(filters: bytes) -> bytes:
 
 
 def _copy(fd: int) -> int:
-    copy = os.memfd_create("dovecot.conf.binary")
+    copy = os.memfd_create("dovecot.conf.binary", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     size = os.fstat(fd).st_size
     copied = 0
     while copied < size and (piece := os.pread(fd, COPY_SIZE, copied)):
         copied += os.pwrite(copy, piece, copied)
     return copy
+
+
+def _seal(copy: int) -> None:
+    """Every serving process has this descriptor, and the engines of all others read what is in it as root."""
+    import fcntl
+
+    seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+    fcntl.fcntl(copy, fcntl.F_ADD_SEALS, seals)

@@ -36,6 +36,17 @@ def test_a_real_file(version: str, source: ConfigSource, tmp_path: Path) -> None
     assert b'protocol="imap"\0' not in content
 
 
+def test_nobody_can_change_the_copy(tmp_path: Path) -> None:
+    """Each serving process holds it, and the engines of other users read it as root."""
+    path = tmp_path / "binary"
+    path.write_bytes(build("=", [b"", b'protocol="imap"'], []))
+    changed = config_for_engine(opened(path), ConfigSource.BINARY_NATIVE)
+    for change in (lambda: os.pwrite(changed, b"x", 0), lambda: os.ftruncate(changed, 0)):
+        with pytest.raises(PermissionError):
+            change()
+    os.close(changed)
+
+
 def test_a_file_that_tells_no_services_apart_is_used_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "binary"
     path.write_bytes(build("=", [b"", b'protocol="lmtp"'], []))

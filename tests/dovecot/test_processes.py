@@ -197,12 +197,13 @@ def test_the_serving_process_holds_nothing_it_does_not_need(fetched: Scene) -> N
     folder = fetched.dovecot.folder
     # the console is what Dovecot itself has as its standard output
     null = fetched.dovecot.version.root / "dev/null"
-    # 2.4's settings are for the engine; libffi keeps the code it makes in a file without name; the bundle is for
-    # modules that are imported on use
+    # the settings, as they are or in a sealed copy, are for the engine; libffi keeps the code it makes in a file
+    # without name; the bundle is for modules that are imported on use
     needed: tuple[str, ...] = (
         f"{folder}/home/alice/",
         f"{folder}/console",
         f"{folder}/run/dovecot.conf.binary",
+        "/memfd:dovecot.conf.binary",
         "/memfd:libffi",
     )
     assert fetched.dovecot.ours
