@@ -312,3 +312,11 @@ def test_a_config_process_that_resets_the_connection(tmp_path: Path) -> None:
         read_settings(child_of_2_3(path), TEXT, BROKER)
     thread.join()
     listener.close()
+
+
+def test_where_the_programs_are_in_2_4(tmp_path: Path) -> None:
+    path = tmp_path / "binary"
+    path.write_bytes(build("=", [b""], [(b"master", [b"libexec_dir"], [(0, bytes(9) + b"/opt/libexec\0")])]))
+    with path.open("rb") as file:
+        settings = read_config_file(file.fileno(), ConfigSource.BINARY_NATIVE, TARGET_USER)
+    assert settings.get("libexec_dir") == "/opt/libexec"
