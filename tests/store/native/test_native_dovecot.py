@@ -124,6 +124,19 @@ def test_layouts(folder: Path, layout: str) -> None:
     assert key_of(native(dovecot, changes), b"inBox") == key
 
 
+@pytest.mark.parametrize("layout", ["maildir++", "fs", "fs apart", "fs with names"])
+def test_a_message_that_is_not_there(folder: Path, layout: str) -> None:
+    """The stock worker's words, whatever the layout: whoever asks has shown a valid token."""
+    location, namespace, changes = LAYOUTS[layout]
+    dovecot = Dovecot(folder, location, namespace)
+    dovecot.imap(append(b"INBOX", b"a: b\r\n\r\n"), b"CREATE Sub", append(b"Sub", b"a: b\r\n\r\n"))
+    for name in (b"INBOX", b"Sub"):
+        opened = open_mailbox(native(dovecot, changes), name)
+        assert dovecot.key(name) == wait(opened.key())
+        with pytest.raises(ReadFailed, match="Message not found"):
+            wait(opened.fetch(999, WHOLE))
+
+
 def test_key(folder: Path) -> None:
     dovecot = Dovecot(folder, "maildir:~/Maildir")
     dovecot.imap(append(b"INBOX", b"a: b\r\n\r\n"), b"CREATE Sub", append(b"Sub", b"a: b\r\n\r\n"))
