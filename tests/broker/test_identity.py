@@ -13,7 +13,12 @@ BOBS_IMAP = PeerCredentials(pid=7, uid=5002, gid=5002)
 USERS = ServiceUsers(submit=b"submitsrv", stream=b"streamsrv")
 
 
-def identify(username=b"bob", fields=BOB, peer=BOBS_IMAP, users=USERS):
+def identify(
+    username: bytes = b"bob",
+    fields: dict[bytes, bytes] = BOB,
+    peer: PeerCredentials | None = BOBS_IMAP,
+    users: ServiceUsers = USERS,
+) -> Access | None:
     return check_identity(username, fields, peer, users, debug=False)
 
 
@@ -29,15 +34,17 @@ def identify(username=b"bob", fields=BOB, peer=BOBS_IMAP, users=USERS):
         (b"submitsrv", {**BOB, b"anonymous": b""}, Access(None, b"imap")),
     ],
 )
-def test_access(username, fields, access):
+def test_access(username: bytes, fields: dict[bytes, bytes], access: Access) -> None:
     assert identify(username, fields) == access
 
 
-def test_no_user_has_the_applications_of_an_unset_setting():
-    assert identify(b"bob", users=ServiceUsers(b"", b"")).applications == ()
+def test_no_user_has_the_applications_of_an_unset_setting() -> None:
+    access = identify(b"bob", users=ServiceUsers(b"", b""))
+    assert access
+    assert access.applications == ()
 
 
-def test_a_userdb_without_uid_cannot_be_compared():
+def test_a_userdb_without_uid_cannot_be_compared() -> None:
     fields = {name: value for name, value in BOB.items() if name not in (b"uid", b"gid")}
     assert identify(fields=fields, peer=PeerCredentials(7, 1, 1)) == Access(b"bob", b"imap")
 
@@ -61,7 +68,7 @@ def test_a_userdb_without_uid_cannot_be_compared():
         ({**BOB, b"gid": b"-1"}, BOBS_IMAP, "Invalid settings in userdb: Invalid gid in reply"),
     ],
 )
-def test_refusals(fields, peer, text):
+def test_refusals(fields: dict[bytes, bytes], peer: PeerCredentials | None, text: str) -> None:
     with pytest.raises(IdentityRefused) as refused:
         identify(fields=fields, peer=peer)
     assert str(refused.value) == text

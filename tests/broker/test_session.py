@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import types
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from dovecot_urlauth.broker import auth, control, login, postlogin
 from dovecot_urlauth.broker.identity import ServiceUsers
 from dovecot_urlauth.broker.stage import BrokerStage
+from dovecot_urlauth.dialect.dialect import Dialect
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_13, DOVECOT_2_3_19, DOVECOT_2_4_2
 from dovecot_urlauth.service.process import Terminated
 from dovecot_urlauth.service.sockets import PeerCredentials
@@ -66,14 +69,24 @@ LOST = """
 """
 
 
-def the_handoff(dialect=DOVECOT_2_4_2, auth_pid=6204, ino=77, data=b"S\0"):
+def the_handoff(
+    dialect: Dialect = DOVECOT_2_4_2, auth_pid: int = 6204, ino: int = 77, data: bytes = b"S\0"
+) -> bytes:
     return pack(dialect.handoff, Handoff(5, auth_pid, 1, 6221, COOKIE, dialect.handoff.flags, ino, data))
 
 
 class Served:
     """The process closes what the stage leaves open; so does this."""
 
-    def __init__(self, monkeypatch, text, dialect=DOVECOT_2_4_2, bytewise=False, title=False, **values):
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        text: str,
+        dialect: Dialect = DOVECOT_2_4_2,
+        bytewise: bool = False,
+        title: bool = False,
+        **values: Any,
+    ) -> None:
         values = {
             "handoff": the_handoff(dialect),
             "accepted": pack_reply(5, STATUS_OK, PID),
@@ -105,30 +118,30 @@ class Served:
             "debug": lambda: setattr(process.log.pipe, "debugging", True),
         }
 
-    async def serve(self, name="login"):
+    async def serve(self, name: str = "login") -> None:
         connection = self.transcript.connection(name)
         try:
             await self.stage.serve(connection)
         finally:
             connection.close()
 
-    def play(self):
+    def play(self) -> None:
         self.stage.start()
         self.transcript.play(self.serve())
 
-    def _peer(self, credentials):
+    def _peer(self, credentials: PeerCredentials | None) -> None:
         self.transcript.connections["client"].credentials = credentials
 
 
 @pytest.fixture(params=[False, True], ids=["whole", "bytewise"])
-def play(request, monkeypatch):
-    def run(text, **options):
+def play(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    def run(text: str, **options: Any) -> None:
         Served(monkeypatch, text, bytewise=request.param, **options).play()
 
     return run
 
 
-def test_one_client_and_two_workers(play):
+def test_one_client_and_two_workers(play: Callable[..., Any]) -> None:
     play(
         KNOWN
         + WORKER
@@ -144,7 +157,7 @@ def test_one_client_and_two_workers(play):
     )
 
 
-def test_2_3_passes_the_descriptor_first(play):
+def test_2_3_passes_the_descriptor_first(play: Callable[..., Any]) -> None:
     play(
         rf"""
         auth> VERSION\t1\t1
@@ -172,7 +185,7 @@ def test_2_3_passes_the_descriptor_first(play):
     )
 
 
-def test_an_anonymous_user_has_a_name_in_the_log(play):
+def test_an_anonymous_user_has_a_name_in_the_log(play: Callable[..., Any]) -> None:
     play(
         HELLO
         + HANDED
@@ -198,7 +211,7 @@ GIVEN_WITH_DEBUG = r"""
 """
 
 
-def test_what_debugging_adds(play):
+def test_what_debugging_adds(play: Callable[..., Any]) -> None:
     play(
         HELLO
         + "!debug"
@@ -232,7 +245,7 @@ def test_what_debugging_adds(play):
         ("login< +fd=file {handoff}\\", "fstat(fd_read client) failed: Socket operation on non-socket"),
     ],
 )
-def test_login_hands_nobody_over(play, happens, error):
+def test_login_hands_nobody_over(play: Callable[..., Any], happens: str, error: str | None) -> None:
     said = f"log: Error: {error} (connection created 0 msecs ago)" if error else ""
     complete = the_handoff()
     play(
@@ -242,7 +255,7 @@ def test_login_hands_nobody_over(play, happens, error):
     )
 
 
-def test_another_socket_than_login_speaks_of(play):
+def test_another_socket_than_login_speaks_of(play: Callable[..., Any]) -> None:
     play(
         HELLO
         + HANDED
@@ -264,7 +277,7 @@ def test_another_socket_than_login_speaks_of(play):
         ("login< +fd=more more\\", "Login client sent more than one auth request"),
     ],
 )
-def test_login_goes_while_auth_thinks(play, happens, error):
+def test_login_goes_while_auth_thinks(play: Callable[..., Any], happens: str, error: str) -> None:
     """The client is login's until login is answered."""
     play(
         HELLO
@@ -296,7 +309,7 @@ FAILED = (
         (r"FAIL\t1\treason=none of\nyours".replace(r"\n", " "), "Internal auth failure: none of yours"),
     ],
 )
-def test_auth_names_nobody(play, answer, why):
+def test_auth_names_nobody(play: Callable[..., Any], answer: str, why: str) -> None:
     play(
         HELLO
         + HANDED
@@ -308,7 +321,7 @@ def test_auth_names_nobody(play, answer, why):
     )
 
 
-def test_auth_is_silent_for_155_seconds(play):
+def test_auth_is_silent_for_155_seconds(play: Callable[..., Any]) -> None:
     why = "Auth server request timed out after 155.000 secs"
     play(
         HELLO
@@ -323,7 +336,7 @@ def test_auth_is_silent_for_155_seconds(play):
     )
 
 
-def test_auth_does_not_even_greet(play):
+def test_auth_does_not_even_greet(play: Callable[..., Any]) -> None:
     play(
         r"auth> VERSION\t1\t4"
         + HANDED
@@ -336,7 +349,7 @@ def test_auth_does_not_even_greet(play):
     )
 
 
-def test_auth_greets_late(play):
+def test_auth_greets_late(play: Callable[..., Any]) -> None:
     play(
         r"auth> VERSION\t1\t4"
         + HANDED
@@ -350,7 +363,7 @@ def test_auth_greets_late(play):
     )
 
 
-def test_auth_was_restarted_in_between(play):
+def test_auth_was_restarted_in_between(play: Callable[..., Any]) -> None:
     play(
         HELLO
         + HANDED
@@ -372,7 +385,7 @@ def test_auth_was_restarted_in_between(play):
         ),
     ],
 )
-def test_auth_is_lost(play, happens, line):
+def test_auth_is_lost(play: Callable[..., Any], happens: str, line: str) -> None:
     play(
         HELLO
         + HANDED
@@ -385,7 +398,7 @@ def test_auth_is_lost(play, happens, line):
     )
 
 
-def test_auth_was_lost_before(play):
+def test_auth_was_lost_before(play: Callable[..., Any]) -> None:
     play(
         HELLO
         + "auth !close\nauth !closed\nprocess: retires"
@@ -396,7 +409,7 @@ def test_auth_was_lost_before(play):
     )
 
 
-def test_what_nobody_foresaw_in_auths_lines_is_its_loss(monkeypatch):
+def test_what_nobody_foresaw_in_auths_lines_is_its_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     served = Served(
         monkeypatch,
         HELLO
@@ -410,7 +423,7 @@ def test_what_nobody_foresaw_in_auths_lines_is_its_loss(monkeypatch):
     )
     served.transcript.loop.on_crash = lambda name, error: served.transcript.log.error(type(error).__name__)
 
-    def crash(self):
+    def crash(self) -> None:
         raise KeyError
 
     real = auth.AuthMaster.next_event
@@ -442,7 +455,9 @@ def test_what_nobody_foresaw_in_auths_lines_is_its_loss(monkeypatch):
     ],
 )
 @pytest.mark.parametrize("dialect", [DOVECOT_2_3_19, DOVECOT_2_4_2], ids=lambda dialect: dialect.name)
-def test_who_may_not_be_served(play, who, user, error, dialect):
+def test_who_may_not_be_served(
+    play: Callable[..., Any], who: str, user: str, error: str, dialect: Dialect
+) -> None:
     details = f" {DETAILS.format(0, 0)}" if dialect is DOVECOT_2_4_2 else ""
     hello = HELLO.replace("t4", f"t{dialect.auth_master_minor}")
     play(
@@ -483,7 +498,15 @@ def test_who_may_not_be_served(play, who, user, error, dialect):
     ],
     ids=["2.3.13", "2.3.19", "2.4.2"],
 )
-def test_there_is_no_worker(play, happens, error, reason, dialect, client_prefix, worker_prefix):
+def test_there_is_no_worker(
+    play: Callable[..., Any],
+    happens: str,
+    error: str,
+    reason: str,
+    dialect: Dialect,
+    client_prefix: str,
+    worker_prefix: str,
+) -> None:
     play(
         happens
         + KNOWN.replace("t4", f"t{dialect.auth_master_minor}")
@@ -497,7 +520,7 @@ def test_there_is_no_worker(play, happens, error, reason, dialect, client_prefix
     )
 
 
-def test_all_workers_are_busy_for_a_second(play):
+def test_all_workers_are_busy_for_a_second(play: Callable[..., Any]) -> None:
     full = "imap-urlauth-client: net_connect_unix(/run/worker) failed: Resource temporarily unavailable"
     play(
         "worker !full"
@@ -532,7 +555,9 @@ def test_all_workers_are_busy_for_a_second(play):
         ),
     ],
 )
-def test_a_worker_that_says_something_else(monkeypatch, said, texts, reason):
+def test_a_worker_that_says_something_else(
+    monkeypatch: pytest.MonkeyPatch, said: str, texts: list[str], reason: str
+) -> None:
     lines = "".join(f"log: imap-urlauth(bob): Error: user bob: worker: {text}\n" for text in texts)
     Served(
         monkeypatch,
@@ -552,7 +577,7 @@ def test_a_worker_that_says_something_else(monkeypatch, said, texts, reason):
     ).play()
 
 
-def test_a_worker_that_does_not_take_the_client(play):
+def test_a_worker_that_does_not_take_the_client(play: Callable[..., Any]) -> None:
     play(
         KNOWN.replace("auth< USER", "worker !stuck\nauth< USER")
         + r"""
@@ -567,7 +592,7 @@ def test_a_worker_that_does_not_take_the_client(play):
     )
 
 
-def test_a_worker_that_goes_before_it_knows_for_whom(play):
+def test_a_worker_that_goes_before_it_knows_for_whom(play: Callable[..., Any]) -> None:
     play(
         KNOWN
         + r"""
@@ -586,7 +611,7 @@ def test_a_worker_that_goes_before_it_knows_for_whom(play):
     )
 
 
-def test_a_client_that_has_gone_before_its_ok(play):
+def test_a_client_that_has_gone_before_its_ok(play: Callable[..., Any]) -> None:
     play(
         HELLO
         + HANDED
@@ -606,7 +631,7 @@ def test_a_client_that_has_gone_before_its_ok(play):
     )
 
 
-def test_a_client_that_has_gone_before_its_no(play):
+def test_a_client_that_has_gone_before_its_no(play: Callable[..., Any]) -> None:
     details = DETAILS.format(0, 0)
     play(
         HELLO
@@ -639,7 +664,7 @@ def test_a_client_that_has_gone_before_its_no(play):
     ],
     ids=["waiting", "asking", "working"],
 )
-def test_the_process_ends(play, before, after):
+def test_the_process_ends(play: Callable[..., Any], before: str, after: str) -> None:
     play(before + "!sigterm\n" + after)
 
 
@@ -660,7 +685,7 @@ SCRIPTED = (
 )
 
 
-def test_a_post_login_script_says_yes(play):
+def test_a_post_login_script_says_yes(play: Callable[..., Any]) -> None:
     play(
         SCRIPTED
         + r"""
@@ -672,7 +697,7 @@ def test_a_post_login_script_says_yes(play):
     )
 
 
-def test_it_may_change_the_user_and_the_client(play):
+def test_it_may_change_the_user_and_the_client(play: Callable[..., Any]) -> None:
     play(
         SCRIPTED
         + r"""
@@ -702,7 +727,7 @@ def test_it_may_change_the_user_and_the_client(play):
         ),
     ],
 )
-def test_it_says_no_or_fails(monkeypatch, happens, error):
+def test_it_says_no_or_fails(monkeypatch: pytest.MonkeyPatch, happens: str, error: str) -> None:
     Served(
         monkeypatch,
         SCRIPTED
@@ -738,7 +763,7 @@ def test_it_says_no_or_fails(monkeypatch, happens, error):
         ),
     ],
 )
-def test_it_does_not_listen(play, happens, then, error):
+def test_it_does_not_listen(play: Callable[..., Any], happens: str, then: str, error: str) -> None:
     play(
         happens
         + HELLO
@@ -755,7 +780,7 @@ def test_it_does_not_listen(play, happens, then, error):
     )
 
 
-def test_the_process_ends_while_it_runs(play):
+def test_the_process_ends_while_it_runs(play: Callable[..., Any]) -> None:
     play(
         SCRIPTED
         + """
@@ -768,7 +793,7 @@ def test_the_process_ends_while_it_runs(play):
     )
 
 
-def test_the_title_tells_how_far_a_client_is(play):
+def test_the_title_tells_how_far_a_client_is(play: Callable[..., Any]) -> None:
     play(
         "title: [idling]\ntitle: [waiting on client]"
         + HELLO

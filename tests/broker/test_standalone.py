@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import types
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -27,7 +29,7 @@ WORKER = r"""
 
 
 @pytest.fixture
-def output(monkeypatch):
+def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """What the client reads: a pipe's other end."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
@@ -38,7 +40,9 @@ def output(monkeypatch):
 
 
 @pytest.mark.parametrize("bytewise", [False, True])
-def test_worker_after_worker_until_the_client_is_gone(monkeypatch, output, bytewise):
+def test_worker_after_worker_until_the_client_is_gone(
+    monkeypatch: pytest.MonkeyPatch, output: Callable[..., Any], bytewise: bool
+) -> None:
     transcript = Transcript(
         WORKER
         + "worker< FINISHED\nworker !closed"
@@ -55,7 +59,7 @@ def test_worker_after_worker_until_the_client_is_gone(monkeypatch, output, bytew
 
 
 @pytest.fixture
-def start(monkeypatch):
+def start(monkeypatch: pytest.MonkeyPatch) -> Any:
     transcript = Transcript("")
     monkeypatch.setattr(standalone, "read_settings", lambda *_: Settings({"base_dir": "/nowhere"}))
     return types.SimpleNamespace(
@@ -63,7 +67,7 @@ def start(monkeypatch):
     )
 
 
-def test_a_user_and_no_dovecot(monkeypatch, start, output):
+def test_a_user_and_no_dovecot(monkeypatch: pytest.MonkeyPatch, start: Any, output: Callable[..., Any]) -> None:
     monkeypatch.setenv("USER", "bob")
     assert standalone.serve_standard_streams(start) == 0
     done = [line for line, _ in start.transcript._done["log"]]
@@ -74,10 +78,10 @@ def test_a_user_and_no_dovecot(monkeypatch, start, output):
     ]
 
 
-def test_nobody_knows_the_user(monkeypatch, start, output):
+def test_nobody_knows_the_user(monkeypatch: pytest.MonkeyPatch, start: Any, output: Callable[..., Any]) -> None:
     monkeypatch.delenv("USER", raising=False)
 
-    def nobody():
+    def nobody() -> None:
         raise OSError
 
     monkeypatch.setattr("os.getlogin", nobody)
@@ -85,7 +89,9 @@ def test_nobody_knows_the_user(monkeypatch, start, output):
         standalone.serve_standard_streams(start)
 
 
-def test_inetd_is_no_place_for_it(monkeypatch, start, capsys):
+def test_inetd_is_no_place_for_it(
+    monkeypatch: pytest.MonkeyPatch, start: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     import socket
 
     ours, theirs = socket.socketpair()

@@ -93,7 +93,7 @@ def test_the_last_filter_that_matches_counts() -> None:
 
 
 def test_a_list_adds_up_until_a_filter_closes_it() -> None:
-    words = [("mail_plugins", "+", "old", "yes"), ("other", "+", "kept", "yes")]
+    words: list[tuple[str, ...]] = [("mail_plugins", "+", "old", "yes"), ("other", "+", "kept", "yes")]
     assert settings_of(
         ("", (), words),
         ("", (), [("mail_plugins", "+", "acl", "yes"), ("mail_plugins", "$", "quota", "yes")]),

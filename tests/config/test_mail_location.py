@@ -35,11 +35,11 @@ OLD = [
 
 
 @pytest.mark.parametrize(("text", "location"), OLD)
-def test_mail_location(text, location):
+def test_mail_location(text: str, location: Location) -> None:
     assert parse(text) == location
 
 
-def test_root_is_inbox_in_its_own_namespace_only():
+def test_root_is_inbox_in_its_own_namespace_only() -> None:
     assert parse("maildir:/m", is_inbox=False) == Location(b"/m")
 
 
@@ -50,7 +50,7 @@ def test_root_is_inbox_in_its_own_namespace_only():
      "maildir:/m:LAYOUT=index", "maildir:/m:LAYOUT=Maildir++", "maildir:/m:DIRNAME=x", "maildir:/m:BROKENCHAR=&",
      "maildir:/m:NO-FS-VALIDATION", "maildir:/m:INDEXPVT=/p", "maildir:/m:NEWKEY", "maildir:/m:INBOX=x"],
 )  # fmt: skip
-def test_unsupported_mail_location(text):
+def test_unsupported_mail_location(text: str) -> None:
     with pytest.raises(UnsupportedSetting):
         parse(text)
 
@@ -59,7 +59,7 @@ def new(**settings: str) -> Location:
     return from_mail_settings(settings.get, HOME)
 
 
-def test_mail_settings():
+def test_mail_settings() -> None:
     assert new(mail_driver="maildir") == Location(b"/home/bob/Maildir", inbox=b"/home/bob/Maildir")
     assert new(mail_driver="maildir", mail_path="~/m", mail_inbox_path="in") == Location(
         b"/home/bob/m", inbox=b"/home/bob/m/in"
@@ -72,7 +72,7 @@ def test_mail_settings():
     ) == Location(b"/m", FS, inbox=b"/m", utf8=True)
 
 
-def test_set_to_nothing_is_not_unset():
+def test_set_to_nothing_is_not_unset() -> None:
     """INBOX is then a mailbox below mail_path, like any other."""
     assert new(mail_driver="maildir", mail_path="/m", mail_inbox_path="") == Location(b"/m", inbox=None)
     assert new(mail_driver="maildir", mail_path="/m", mail_index_path="") == Location(b"/m", inbox=b"/m")
@@ -86,18 +86,18 @@ def test_set_to_nothing_is_not_unset():
     [("mail_driver", ""), ("mail_driver", "sdbox"), ("mail_path", "m"), ("mail_index_path", "MEMORY"),
      ("mail_index_path", "/m"), ("mailbox_list_layout", "index")],
 )  # fmt: skip
-def test_unsupported_mail_settings(name, value):
+def test_unsupported_mail_settings(name: str, value: str) -> None:
     with pytest.raises(UnsupportedSetting):
         new(**{"mail_driver": "maildir", "mail_path": "/m", name: value})
 
 
-def test_without_a_home():
+def test_without_a_home() -> None:
     with pytest.raises(UnsupportedSetting):
         parse_mail_location("maildir:~/Maildir", None, is_inbox=True)
 
 
 @given(st.text(alphabet="maildir:/~=INBOXDEMRY\0", max_size=40).map(lambda text: "maildir:/" + text) | st.text())
-def test_any_text(text):
+def test_any_text(text: str) -> None:
     try:
         assert isinstance(parse(text), Location)
     except UnsupportedSetting:

@@ -106,10 +106,11 @@ def test_a_silent_config_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.usefixtures("no_doveconf")
 def test_no_config_process(tmp_path: Path) -> None:
-    for read in (
+    readers: tuple[Callable[[], object], ...] = (
         lambda: read_settings(child_of_2_3(tmp_path / "config"), TEXT, BROKER),
         lambda: read_settings(child_of_2_4(tmp_path / "config"), ConfigSource.BINARY_NATIVE, BROKER),
-    ):
+    )
+    for read in readers:
         with pytest.raises(SettingsError, match=r"^net_connect_unix.* failed: No such file or directory - Also"):
             read()
 

@@ -69,28 +69,28 @@ NEW_UNSUPPORTED = ["%u", "%", "%{user", "%{uid}", "%{user|md5}", "%{user|substr}
 
 
 @pytest.mark.parametrize(("text", "expected"), OLD)
-def test_old(text, expected):
+def test_old(text: str, expected: str) -> None:
     assert variables_2_3.expand(text, variables_2_3.variables_of(BOB)) == expected
 
 
 @pytest.mark.parametrize("text", OLD_UNSUPPORTED)
-def test_old_unsupported(text):
+def test_old_unsupported(text: str) -> None:
     with pytest.raises(UnsupportedSetting):
         variables_2_3.expand(text, variables_2_3.variables_of(BOB))
 
 
 @pytest.mark.parametrize(("text", "expected"), NEW)
-def test_new(text, expected):
+def test_new(text: str, expected: str) -> None:
     assert variables_2_4.expand(text, variables_2_4.variables_of(BOB)) == expected
 
 
 @pytest.mark.parametrize("text", NEW_UNSUPPORTED)
-def test_new_unsupported(text):
+def test_new_unsupported(text: str) -> None:
     with pytest.raises(UnsupportedSetting):
         variables_2_4.expand(text, variables_2_4.variables_of(BOB))
 
 
-def test_missing_values():
+def test_missing_values() -> None:
     assert variables_2_3.expand("%n[%d]", variables_2_3.variables_of(NO_DOMAIN)) == "bob[]"
     assert variables_2_4.expand("[%{user|domain}]", variables_2_4.variables_of(NO_DOMAIN)) == "[]"
     for text, language in (("%h", variables_2_3), ("%{home}", variables_2_4)):
@@ -98,7 +98,7 @@ def test_missing_values():
             language.expand(text, language.variables_of(NO_DOMAIN))
 
 
-def test_names_that_are_not_ascii():
+def test_names_that_are_not_ascii() -> None:
     user = User(b"/h", name=b"\xc3\xa4\xff")
     assert variables_2_3.expand("%u", variables_2_3.variables_of(user)) == "ä\udcff"
     with pytest.raises(UnsupportedSetting):
@@ -107,13 +107,13 @@ def test_names_that_are_not_ascii():
         variables_2_4.expand("%{user | substr(0, 1)}", variables_2_4.variables_of(user))
 
 
-def test_every_account_is_a_user():
+def test_every_account_is_a_user() -> None:
     account: MailUser = Account(b"bob", 1, 2, (2,), None, None, None, None, Settings({}), {"x": "y"})
     assert variables_2_3.expand("%u %{userdb:x}", variables_2_3.variables_of(account)) == "bob y"
 
 
 @given(st.text(alphabet="%{}|()uhndLU10.-,'\"user home", max_size=30) | st.text())
-def test_any_text(text):
+def test_any_text(text: str) -> None:
     for language in (variables_2_3, variables_2_4):
         try:
             assert isinstance(language.expand(text, language.variables_of(BOB)), str)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dovecot_urlauth.dialect.dialect import Dialect
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_13, DOVECOT_2_3_19, DOVECOT_2_4_2
 from dovecot_urlauth.login.ending import Ending, Progress, describe_ending
 from dovecot_urlauth.login.logformat import LogFormat
@@ -13,7 +14,7 @@ BOB = {"user": "bob", "mechanism": "DOVECOT-TOKEN", "secured": "secured", "sessi
 NOBODY = {"secured": "secured", "session": "S"}
 
 
-def log_format(dialect):
+def log_format(dialect: Dialect) -> LogFormat:
     return LogFormat(
         dialect.login_texts.log_format, dialect.login_texts.log_format_elements, dialect.login_texts.element_rules
     )
@@ -28,7 +29,7 @@ def log_format(dialect):
         (NOBODY, "x: user=<>, secured, session=<S>"),
     ],
 )
-def test_default_elements(dialect, values, line):
+def test_default_elements(dialect: Dialect, values: dict[str, str], line: str) -> None:
     assert log_format(dialect).line("x", values) == line
 
 
@@ -74,7 +75,7 @@ TEMPORARY = Ending("Authentication failed", Progress.AUTH_FAILED, 3, 2, b"temp_f
         ),
     ],
 )
-def test_endings(dialect, ending, text):
+def test_endings(dialect: Dialect, ending: Ending, text: str) -> None:
     assert describe_ending(ending, dialect.login_texts) == text
 
 
@@ -89,20 +90,20 @@ def test_endings(dialect, ending, text):
         ),
     ],
 )
-def test_when_the_process_lets_go_2_4_says_why(dialect, text):
+def test_when_the_process_lets_go_2_4_says_why(dialect: Dialect, text: str) -> None:
     ending = Ending("Connection queue full", Progress.AUTHENTICATING, 3, 2, cause=Progress.CROWDED_OUT)
     assert describe_ending(ending, dialect.login_texts) == text
 
 
 @pytest.mark.parametrize("dialect", [DOVECOT_2_3_13, DOVECOT_2_3_19, DOVECOT_2_4_2], ids=lambda d: d.name)
 @pytest.mark.parametrize("progress", list(Progress), ids=lambda p: p.name)
-def test_every_ending_has_a_text(dialect, progress):
+def test_every_ending_has_a_text(dialect: Dialect, progress: Progress) -> None:
     text = describe_ending(Ending("Inactivity", progress, 180, 0), dialect.login_texts)
     assert text.startswith(dialect.login_texts.aborted + "Inactivity")
     assert "{" not in text
 
 
-def test_session_ids_look_like_dovecots():
+def test_session_ids_look_like_dovecots() -> None:
     session = new_session_id()
     assert len(session) == 16
     assert session.endswith(b"AAAAAAAA")

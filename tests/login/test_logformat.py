@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dovecot_urlauth.dialect.dialect import ElementRules
+from dovecot_urlauth.dialect.dialect import Dialect, ElementRules
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_13, DOVECOT_2_3_19, DOVECOT_2_4_1, DOVECOT_2_4_2
 from dovecot_urlauth.login.logformat import LogFormat
 
@@ -85,7 +85,7 @@ def test_what_is_not_understood_is_said_once(rules: ElementRules, elements: str,
     ("dialect", "rules"),
     [(DOVECOT_2_3_13, V2_3), (DOVECOT_2_3_19, V2_3), (DOVECOT_2_4_1, V2_4_1), (DOVECOT_2_4_2, V2_4_5)],
 )
-def test_each_version_has_its_rules(dialect, rules: ElementRules) -> None:
+def test_each_version_has_its_rules(dialect: Dialect, rules: ElementRules) -> None:
     texts = dialect.login_texts
     assert texts.element_rules is rules
     said: list[str] = []

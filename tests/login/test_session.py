@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import types
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from dovecot_urlauth.dialect.dialect import Dialect
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_13, DOVECOT_2_3_19, DOVECOT_2_4_2
 from dovecot_urlauth.login import auth, handoff, session
 from dovecot_urlauth.login.logformat import LogFormat
@@ -67,7 +70,7 @@ END = """
 """
 
 
-def the_handoff(dialect=DOVECOT_2_4_2, tag=1, auth_id=1, surplus=b""):
+def the_handoff(dialect: Dialect = DOVECOT_2_4_2, tag: int = 1, auth_id: int = 1, surplus: bytes = b"") -> Handoff:
     return Handoff(tag, 6204, auth_id, PID, COOKIE, dialect.handoff.flags, 77, b"S\0" + surplus)
 
 
@@ -75,8 +78,15 @@ class Played:
     """A login stage with one client, called bob, over a transcript."""
 
     def __init__(
-        self, monkeypatch, text, dialect=DOVECOT_2_4_2, bytewise=False, peer_pid=6216, title=False, **values
-    ):
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        text: str,
+        dialect: Dialect = DOVECOT_2_4_2,
+        bytewise: bool = False,
+        peer_pid: int = 6216,
+        title: bool = False,
+        **values: Any,
+    ) -> None:
         values = {"handoff": pack(dialect.handoff, the_handoff(dialect)), "pid": PID, **values}
         self.transcript = Transcript(text, values=values, bytewise=bytewise)
         self.transcript.paths = {b"tokenlogin": "auth", b"imap-urlauth": "broker", b"other": "other"}
@@ -97,12 +107,12 @@ class Played:
             "nameless": lambda: setattr(self.transcript.connections["client"], "credentials", None),
         }
 
-    def accept(self, name="another"):
+    def accept(self, name: str = "another") -> None:
         client = self.transcript.connection(name)
         client.credentials = PeerCredentials(6216, 1000, 1000)
         self.transcript.loop.spawn(self.stage.serve(client), name)
 
-    def play(self):
+    def play(self) -> None:
         client = self.transcript.connection("client")
         client.credentials = PeerCredentials(6216, 1000, 1000)
         self.stage.start()
@@ -110,18 +120,18 @@ class Played:
 
 
 @pytest.fixture(params=[False, True], ids=["whole", "bytewise"])
-def play(request, monkeypatch):
-    def run(text, **options):
+def play(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    def run(text: str, **options: Any) -> None:
         Played(monkeypatch, text, bytewise=request.param, **options).play()
 
     return run
 
 
-def reply(status=STATUS_OK, tag=1):
+def reply(status: int = STATUS_OK, tag: int = 1) -> bytes:
     return pack_reply(tag, status, 8897)
 
 
-def test_a_client_is_let_in(play):
+def test_a_client_is_let_in(play: Callable[..., Any]) -> None:
     play(
         OPENED
         + SENT
@@ -135,7 +145,7 @@ def test_a_client_is_let_in(play):
     )
 
 
-def test_on_2_3_it_hears_nothing_before(play):
+def test_on_2_3_it_hears_nothing_before(play: Callable[..., Any]) -> None:
     play(
         rf"""
         auth !connect
@@ -160,7 +170,7 @@ def test_on_2_3_it_hears_nothing_before(play):
     )
 
 
-def test_what_it_says_too_early_is_handed_on(monkeypatch):
+def test_what_it_says_too_early_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     Played(
         monkeypatch,
         HANDSHAKE
@@ -174,7 +184,7 @@ def test_what_it_says_too_early_is_handed_on(monkeypatch):
     ).play()
 
 
-def test_auth_names_another_socket(play):
+def test_auth_names_another_socket(play: Callable[..., Any]) -> None:
     play(
         OPENED
         + r"""
@@ -185,7 +195,7 @@ def test_auth_names_another_socket(play):
     )
 
 
-def test_auth_names_no_path(play):
+def test_auth_names_no_path(play: Callable[..., Any]) -> None:
     play(
         OPENED
         + r"""
@@ -223,7 +233,7 @@ def test_auth_names_no_path(play):
         ),
     ],
 )
-def test_wrong_lines(play, line, error, reason):
+def test_wrong_lines(play: Callable[..., Any], line: str, error: str, reason: str) -> None:
     play(
         HANDSHAKE
         + GREETING
@@ -237,7 +247,7 @@ def test_wrong_lines(play, line, error, reason):
     )
 
 
-def test_an_endless_line(monkeypatch):
+def test_an_endless_line(monkeypatch: pytest.MonkeyPatch) -> None:
     Played(
         monkeypatch,
         HANDSHAKE + GREETING + "C: {long}\n" + f"{ABORTED}Input buffer full {NO_ATTEMPT.format(0)}{UNKNOWN}" + END,
@@ -245,7 +255,7 @@ def test_an_endless_line(monkeypatch):
     ).play()
 
 
-def test_a_client_whose_credentials_the_kernel_does_not_know(play):
+def test_a_client_whose_credentials_the_kernel_does_not_know(play: Callable[..., Any]) -> None:
     play(
         HANDSHAKE
         + GREETING
@@ -274,7 +284,7 @@ def test_a_client_whose_credentials_the_kernel_does_not_know(play):
         (r"OK\t1\tuser=bob\tnologin", "auth failed, 1 attempts in 2 secs) (auth_failed", BOB),
     ],
 )
-def test_auth_says_no(play, answer, why, user):
+def test_auth_says_no(play: Callable[..., Any], answer: str, why: str, user: str) -> None:
     play(
         OPENED
         + rf"""
@@ -288,7 +298,7 @@ def test_auth_says_no(play, answer, why, user):
     )
 
 
-def test_auth_is_silent_for_150_seconds(play):
+def test_auth_is_silent_for_150_seconds(play: Callable[..., Any]) -> None:
     play(
         OPENED
         + rf"""
@@ -304,7 +314,7 @@ def test_auth_is_silent_for_150_seconds(play):
     )
 
 
-def test_auth_is_lost_while_it_thinks(play):
+def test_auth_is_lost_while_it_thinks(play: Callable[..., Any]) -> None:
     play(
         OPENED
         + rf"""
@@ -323,7 +333,7 @@ def test_auth_is_lost_while_it_thinks(play):
     )
 
 
-def test_auth_is_lost_before_the_question(play):
+def test_auth_is_lost_before_the_question(play: Callable[..., Any]) -> None:
     play(
         HANDSHAKE
         + GREETING
@@ -343,7 +353,7 @@ def test_auth_is_lost_before_the_question(play):
     )
 
 
-def test_a_client_makes_login_connect_to_auth_again_at_once(play):
+def test_a_client_makes_login_connect_to_auth_again_at_once(play: Callable[..., Any]) -> None:
     play(
         HANDSHAKE
         + GREETING
@@ -361,7 +371,7 @@ def test_a_client_makes_login_connect_to_auth_again_at_once(play):
     )
 
 
-def test_auth_is_not_ready(play):
+def test_auth_is_not_ready(play: Callable[..., Any]) -> None:
     play(
         rf"""
         auth !connect
@@ -393,7 +403,7 @@ my pid={PID}, input bytes=0
     )
 
 
-def test_auth_is_never_ready(play):
+def test_auth_is_never_ready(play: Callable[..., Any]) -> None:
     play(
         rf"""
         auth !connect
@@ -410,11 +420,11 @@ def test_auth_is_never_ready(play):
 
 
 @pytest.mark.parametrize("before", ["", VERSION])
-def test_silence(play, before):
+def test_silence(play: Callable[..., Any], before: str) -> None:
     play(HANDSHAKE + GREETING + before + f"..180s\n{ABORTED}Inactivity {NO_ATTEMPT.format(180)}{UNKNOWN}" + END)
 
 
-def test_each_byte_gives_more_time(play):
+def test_each_byte_gives_more_time(play: Callable[..., Any]) -> None:
     play(
         HANDSHAKE
         + GREETING
@@ -432,14 +442,14 @@ def test_each_byte_gives_more_time(play):
         (DOVECOT_2_4_2, f"Login aborted: Connection closed {NO_ATTEMPT.format(0)}"),
     ],
 )
-def test_the_client_leaves(play, dialect, text):
+def test_the_client_leaves(play: Callable[..., Any], dialect: Dialect, text: str) -> None:
     minor = dialect.auth_client_minor
     greeting = GREETING if dialect.login_greets else ""
     opened = HANDSHAKE.replace("4\\nCPID", f"{minor}\\nCPID") + greeting
     play(opened + f"client !close\nlog: Info: {text}{UNKNOWN}" + END, dialect=dialect)
 
 
-def test_the_clients_connection_breaks(play):
+def test_the_clients_connection_breaks(play: Callable[..., Any]) -> None:
     play(
         HANDSHAKE
         + GREETING
@@ -449,7 +459,7 @@ def test_the_clients_connection_breaks(play):
     )
 
 
-def test_the_client_leaves_before_auth_is_there(play):
+def test_the_client_leaves_before_auth_is_there(play: Callable[..., Any]) -> None:
     play(
         rf"""
         auth !connect
@@ -463,7 +473,7 @@ def test_the_client_leaves_before_auth_is_there(play):
     )
 
 
-def test_the_client_leaves_while_auth_thinks(play):
+def test_the_client_leaves_while_auth_thinks(play: Callable[..., Any]) -> None:
     play(
         OPENED
         + rf"""
@@ -478,7 +488,7 @@ def test_the_client_leaves_while_auth_thinks(play):
     )
 
 
-def test_the_client_leaves_while_it_is_handed_on(play):
+def test_the_client_leaves_while_it_is_handed_on(play: Callable[..., Any]) -> None:
     play(
         OPENED
         + SENT
@@ -514,7 +524,9 @@ FAILED_LINE = "log: Error: master(imap-urlauth): {} (client-pid={{pid}}, client-
         ("..90s", "Login request timed out", 0, 90000),
     ],
 )
-def test_imap_urlauth_does_not_take_the_client(play, happens, error, got, age):
+def test_imap_urlauth_does_not_take_the_client(
+    play: Callable[..., Any], happens: str, error: str, got: int, age: int
+) -> None:
     play(
         OPENED
         + SENT
@@ -532,7 +544,7 @@ def test_imap_urlauth_does_not_take_the_client(play, happens, error, got, age):
     )
 
 
-def test_imap_urlauth_refuses_and_has_said_why(play):
+def test_imap_urlauth_refuses_and_has_said_why(play: Callable[..., Any]) -> None:
     play(
         OPENED
         + SENT
@@ -549,7 +561,7 @@ def test_imap_urlauth_refuses_and_has_said_why(play):
     )
 
 
-def test_imap_urlauth_is_not_there(play):
+def test_imap_urlauth_is_not_there(play: Callable[..., Any]) -> None:
     play(
         "broker !refuse ENOENT\n"
         + OPENED
@@ -566,7 +578,7 @@ received 0/4 bytes)
     )
 
 
-def test_imap_urlauths_backlog_is_full_for_a_moment(play):
+def test_imap_urlauths_backlog_is_full_for_a_moment(play: Callable[..., Any]) -> None:
     play(
         "broker !full\n" * 3
         + OPENED
@@ -580,7 +592,7 @@ def test_imap_urlauths_backlog_is_full_for_a_moment(play):
     )
 
 
-def test_imap_urlauths_backlog_is_full_for_long(play):
+def test_imap_urlauths_backlog_is_full_for_long(play: Callable[..., Any]) -> None:
     play(
         "broker !full\n" * 30
         + OPENED
@@ -598,7 +610,7 @@ received 0/4 bytes)
     )
 
 
-def test_imap_urlauth_takes_no_byte(play):
+def test_imap_urlauth_takes_no_byte(play: Callable[..., Any]) -> None:
     play(
         "broker !stuck\n"
         + OPENED
@@ -637,7 +649,7 @@ OVER = {
     ],
     ids=["reading", "asking", "handing-on"],
 )
-def test_the_process_lets_go(play, event, opened, user, cancelled):
+def test_the_process_lets_go(play: Callable[..., Any], event: str, opened: str, user: str, cancelled: str) -> None:
     reason, details = OVER[event]
     play(
         opened
@@ -646,7 +658,7 @@ def test_the_process_lets_go(play, event, opened, user, cancelled):
     )
 
 
-def test_the_title_counts_clients(play):
+def test_the_title_counts_clients(play: Callable[..., Any]) -> None:
     play(
         "title: [pre-login]"
         + HANDSHAKE
@@ -663,7 +675,7 @@ def test_the_title_counts_clients(play):
     )
 
 
-def test_the_next_client_has_the_next_ids(play):
+def test_the_next_client_has_the_next_ids(play: Callable[..., Any]) -> None:
     play(
         OPENED
         + SENT
@@ -683,7 +695,7 @@ def test_the_next_client_has_the_next_ids(play):
     )
 
 
-def test_what_nobody_foresaw_in_auths_lines_ends_no_other_client(monkeypatch):
+def test_what_nobody_foresaw_in_auths_lines_ends_no_other_client(monkeypatch: pytest.MonkeyPatch) -> None:
     played = Played(
         monkeypatch,
         OPENED
@@ -698,10 +710,10 @@ def test_what_nobody_foresaw_in_auths_lines_ends_no_other_client(monkeypatch):
         + HANDSHAKE,
     )
 
-    def crash(self):
+    def crash(self) -> None:
         raise KeyError
 
-    def on_crash(name, error):
+    def on_crash(name: str, error: Any) -> None:
         played.transcript.log.error(type(error).__name__)
         monkeypatch.undo()
         monkeypatch.setattr(auth, "connect", played.transcript.connect)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-Item = int | bytes | list | None
+Item = int | bytes | list[Any] | None
 
 ATOM = re.compile(rb"(?:NIL|[0-9]+)(?=[ )]|\Z)")
 QUOTED = re.compile(rb'"((?:[^"\\\r\n\x00\x80-\xff]|\\["\\])*)"')

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dovecot_urlauth.message.address import addresses
 from dovecot_urlauth.message.envelope import EnvelopeWriter
 from dovecot_urlauth.message.idna import shown
-from dovecot_urlauth.message.rules import RULES_2_3_19_DEBIAN, RULES_2_4_5
+from dovecot_urlauth.message.rules import RULES_2_3_19_DEBIAN, RULES_2_4_5, MessageRules
 from dovecot_urlauth.message.steps import run_through
 from tests.message.imaplist import read
 
@@ -45,12 +45,12 @@ def written(text: bytes) -> bytes:
         (b'"a\0b" <c@d>', b'({5}\r\na\xef\xbf\xbdb NIL "c" "d")'),
     ],
 )
-def test_written(text, envelope):
+def test_written(text: bytes, envelope: bytes) -> None:
     assert written(text) == envelope
 
 
 @given(st.text(st.sampled_from('a,:;<>@."\\() [\n')).map(str.encode))
-def test_any_text_is_a_list(text):
+def test_any_text_is_a_list(text: bytes) -> None:
     for address in addresses(text, RULES_2_3_19_DEBIAN):
         written = address.write()
         assert written.startswith(b"(")
@@ -71,14 +71,14 @@ def test_any_text_is_a_list(text):
         (b"A" * 64, b"A" * 64),
     ],
 )
-def test_domains_for_people(domain, text):
+def test_domains_for_people(domain: bytes, text: bytes) -> None:
     assert shown(domain) == text
     (address,) = addresses(b"x@" + domain, RULES_2_4_5) if b".." not in domain else (None,)
     assert address is None or address.domain == text
 
 
 @given(st.text("aäÄ.-xn\xad\u3002\u0301A1_").map(str.encode) | st.binary(max_size=80))
-def test_any_domain_is_shown(domain):
+def test_any_domain_is_shown(domain: bytes) -> None:
     text = shown(domain)
     assert text == domain or (text.decode() and len(text) <= 4 * len(domain) + 4)
 
@@ -92,9 +92,10 @@ def test_any_domain_is_shown(domain):
     ),
     st.sampled_from([RULES_2_3_19_DEBIAN, RULES_2_4_5]),
 )
-def test_any_fields_are_an_envelope(fields, rules):
+def test_any_fields_are_an_envelope(fields: list[tuple[bytes, bytes]], rules: MessageRules) -> None:
     date, subject, *lists, in_reply_to, message_id = read(run_through(EnvelopeWriter(rules).write(fields)))
     assert len(lists) == 6
     assert all(isinstance(text, bytes | None) for text in (date, subject, in_reply_to, message_id))
     for entries in lists:
-        assert entries is None or all(len(entry) == 4 for entry in entries)
+        assert entries is None or isinstance(entries, list)
+        assert all(len(entry) == 4 for entry in entries or [])

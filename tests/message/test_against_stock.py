@@ -150,7 +150,7 @@ def is_known(stock: tuple[bytes, ...], own: tuple[bytes, ...], request: Request)
     return bool(request.partial_offset) and stock[:2] == own[:2] and stock[2][:1] == b"\r" and own[2][:1] == b"\n"
 
 
-def test_same_answers(dovecot: DovecotInstance):
+def test_same_answers(dovecot: DovecotInstance) -> None:
     random = Random(SEED)
     maker = MessageMaker(random)
     messages = [message for message in (maker.make() for _ in range(COUNT)) if message]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,30 +30,30 @@ def cut(text: bytes, partial: tuple[int, int | None]) -> bytes:
 
 
 @given(texts)
-def test_line_ends_are_counted_and_completed(text):
+def test_line_ends_are_counted_and_completed(text: bytes) -> None:
     assert lineends.count(text) == (text.count(b"\n"), text.count(b"\r\n"))
     assert lineends.completed(text) == crlf(text)
 
 
 @given(texts, partials)
-def test_whole_message(text, partial):
+def test_whole_message(text: bytes, partial: tuple[Any, ...]) -> None:
     expected = cut(crlf(text).replace(b"\0", b"\x80"), partial)
     assert body_of(text, partial=partial) == expected
 
 
 @given(texts, st.sampled_from([1, 2, 3]))
-def test_pieces_of_any_size_give_the_same(text, size):
+def test_pieces_of_any_size_give_the_same(text: bytes, size: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(body, "CHUNK", size)
         assert body_of(text) == crlf(text).replace(b"\0", b"\x80")
 
 
 @given(texts)
-def test_header_and_text_are_the_message(text):
+def test_header_and_text_are_the_message(text: bytes) -> None:
     assert body_of(text, b"HEADER") + body_of(text, b"TEXT") == body_of(text)
 
 
-def test_the_known_size_is_believed():
+def test_the_known_size_is_believed() -> None:
     source = BytesSource(b"a\nb\r\n")
     content = fetch(source, Request(b""), RULES_2_4_5, virtual_size=6)
     assert b"".join(content.chunks) == b"a\r\nb\r\n"
@@ -63,7 +64,7 @@ def test_the_known_size_is_believed():
     assert b"".join(content.chunks) == b"\r\n"
 
 
-def test_too_large_a_known_size_is_an_error_not_silence():
+def test_too_large_a_known_size_is_an_error_not_silence() -> None:
     content = fetch(BytesSource(b"a\nb"), Request(b""), RULES_2_4_5, virtual_size=100)
     assert content.size == 100
     with pytest.raises(ReadError):
@@ -84,7 +85,7 @@ class OneReadSource:
         return b"x" * length
 
 
-def test_a_whole_message_of_known_size_is_read_once():
+def test_a_whole_message_of_known_size_is_read_once() -> None:
     source = OneReadSource(1_000_000)
     content = fetch(source, Request(b""), RULES_2_4_5, virtual_size=source.size)
     assert source.read_bytes == 0

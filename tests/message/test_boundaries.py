@@ -36,13 +36,13 @@ def one_after_the_other(boundaries: list[bytes], line: bytes, dashes: bool) -> i
 
 
 @given(texts, lines, st.booleans())
-def test_fitting(boundaries, line, dashes):
+def test_fitting(boundaries: list[bytes], line: bytes, dashes: bool) -> None:
     found = opened(boundaries).fitting(line, dashes=dashes)
     assert (None if found is None else found.depth) == one_after_the_other(boundaries, line, dashes)
 
 
 @given(texts, texts, st.booleans(), lines)
-def test_what_is_closed_is_forgotten(outer, inner, closing, line):
+def test_what_is_closed_is_forgotten(outer: list[bytes], inner: list[bytes], closing: bool, line: bytes) -> None:
     boundaries = opened(outer)
     boundaries.open(b"x", PART)
     kept = boundaries.fitting(b"x", dashes=False)
@@ -62,11 +62,11 @@ def test_what_is_closed_is_forgotten(outer, inner, closing, line):
     ("boundaries", "needle"),
     [([], b"\n--"), ([b"abc"], b"\n--abc"), ([b"abc", b"abd"], b"\n--ab"), ([b"abc", b"ab", b"abcd"], b"\n--ab")],
 )
-def test_needle(boundaries, needle):
+def test_needle(boundaries: list[bytes], needle: bytes) -> None:
     assert opened(boundaries).needle == needle
 
 
-def test_only_so_much_of_a_boundary_counts():
+def test_only_so_much_of_a_boundary_counts() -> None:
     found = opened([b"x" * 100]).fitting(b"x" * 85, dashes=False)
     assert found is not None
     assert len(found.text) == BOUNDARY_LIMIT == 80

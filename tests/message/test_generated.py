@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from dovecot_urlauth.message import body, window
 from dovecot_urlauth.message.fetch import MessageError, Request, fetch
 from dovecot_urlauth.message.part import Part
-from dovecot_urlauth.message.rules import RULES_2_3_13, RULES_2_3_19_DEBIAN, RULES_2_4_1, RULES_2_4_5
+from dovecot_urlauth.message.rules import RULES_2_3_13, RULES_2_3_19_DEBIAN, RULES_2_4_1, RULES_2_4_5, MessageRules
 from dovecot_urlauth.message.source import BytesSource
 from dovecot_urlauth.message.steps import run_through
 from dovecot_urlauth.message.tree import parse
@@ -46,7 +47,7 @@ requests = st.builds(
 )
 
 
-def answer(message: bytes, request: Request, rules) -> tuple[object, ...]:
+def answer(message: bytes, request: Request, rules: MessageRules) -> tuple[object, ...]:
     """All of an answer, or the words that refuse it."""
     try:
         content = fetch(BytesSource(message), request, rules)
@@ -61,7 +62,7 @@ def answer(message: bytes, request: Request, rules) -> tuple[object, ...]:
 
 
 @given(messages, requests, st.sampled_from(ALL_RULES))
-def test_what_is_announced_is_sent(message, request, rules):
+def test_what_is_announced_is_sent(message: bytes, request: Request, rules: MessageRules) -> None:
     answer(message, request, rules)
 
 
@@ -71,7 +72,7 @@ PIECE_END = 100 * 1024
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
 @pytest.mark.parametrize("beginning", range(PIECE_END - 12, PIECE_END + 2))
-def test_a_delimiter_line_across_the_end_of_a_piece(beginning, newline):
+def test_a_delimiter_line_across_the_end_of_a_piece(beginning: int, newline: bytes) -> None:
     header = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\n"
     text = header + b"x" * (beginning - len(header)) + newline + b"--b--" + newline
     [part] = run_through(parse(BytesSource(text), RULES_2_4_5)).children
@@ -79,7 +80,7 @@ def test_a_delimiter_line_across_the_end_of_a_piece(beginning, newline):
 
 
 @given(messages, requests, st.sampled_from([1, 2, 3, 7, 100]))
-def test_pieces_of_any_size_give_the_same(message, request, size):
+def test_pieces_of_any_size_give_the_same(message: bytes, request: Request, size: int) -> None:
     expected = answer(message, request, RULES_2_4_5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(body, "CHUNK", size)
@@ -89,7 +90,7 @@ def test_pieces_of_any_size_give_the_same(message, request, size):
 
 
 @given(messages, requests)
-def test_a_partial_range_is_a_piece_of_the_whole(message, request):
+def test_a_partial_range_is_a_piece_of_the_whole(message: bytes, request: Request) -> None:
     whole = answer(message, Request(request.section, 0, None, True, request.binary), RULES_2_4_5)
     piece = answer(message, Request(request.section, 5, 7, True, request.binary), RULES_2_4_5)
     if isinstance(whole[1], bytes):
@@ -99,13 +100,13 @@ def test_a_partial_range_is_a_piece_of_the_whole(message, request):
 
 
 @given(messages, st.sampled_from(ALL_RULES), st.booleans())
-def test_a_structure_is_what_rfc_3501_allows(message, rules, binary):
+def test_a_structure_is_what_rfc_3501_allows(message: bytes, rules: MessageRules, binary: bool) -> None:
     structure = answer(message, Request(b"", 0, None, False, binary, True), rules)[0]
     if isinstance(structure, bytes):
         check_structure(read(structure))
 
 
-def check_structure(items) -> None:
+def check_structure(items: list[Any]) -> None:
     """``body-type-mpart`` or ``body-type-1part``, with all of its extension data."""
     if isinstance(items[0], list):
         *parts, subtype, _, _, _, _ = items
@@ -127,7 +128,7 @@ def check_structure(items) -> None:
 
 
 @given(messages)
-def test_parts_lie_inside_each_other_in_order(message):
+def test_parts_lie_inside_each_other_in_order(message: bytes) -> None:
     root = run_through(parse(BytesSource(message), RULES_2_4_5))
     assert (root.start.offset, root.body_end) == (0, len(message))
     check_order(root)
@@ -144,7 +145,7 @@ def check_order(part: Part) -> None:
 
 
 @given(messages)
-def test_lines_are_those_of_the_bytes(message):
+def test_lines_are_those_of_the_bytes(message: bytes) -> None:
     waiting = [run_through(parse(BytesSource(message), RULES_2_4_5))]
     while waiting:
         part = waiting.pop()

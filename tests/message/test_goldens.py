@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -31,12 +31,15 @@ REFUSALS = {
 
 @pytest.fixture(scope="module", params=RULES)
 def version(request: pytest.FixtureRequest) -> str:
-    return request.param
+    chosen: str = request.param
+    return chosen
 
 
 @pytest.fixture(scope="module")
-def goldens(nasty: Path, version: str) -> dict[str, dict]:
-    recorded = json.loads(lzma.decompress((nasty / f"golden-{version}.json.xz").read_bytes()))
+def goldens(nasty: Path, version: str) -> dict[str, dict[str, Any]]:
+    recorded: dict[str, dict[str, Any]] = json.loads(
+        lzma.decompress((nasty / f"golden-{version}.json.xz").read_bytes())
+    )
     assert len(recorded) == 52
     return recorded
 
@@ -46,7 +49,7 @@ def messages(nasty: Path) -> dict[str, bytes]:
     return {path.stem: path.read_bytes() for path in nasty.glob("*.eml")}
 
 
-def test_sections(goldens, messages, version):
+def test_sections(goldens: dict[str, dict[Any, Any]], messages: dict[str, bytes], version: str) -> None:
     compared = 0
     for name, golden in goldens.items():
         for key, recorded in golden.items():
@@ -57,7 +60,7 @@ def test_sections(goldens, messages, version):
     assert compared > 400
 
 
-def test_decoded(goldens, messages, version):
+def test_decoded(goldens: dict[str, dict[Any, Any]], messages: dict[str, bytes], version: str) -> None:
     compared = 0
     for name, golden in goldens.items():
         for key, recorded in golden.items():
@@ -75,7 +78,7 @@ def test_decoded(goldens, messages, version):
     assert compared > 130
 
 
-def test_structures(goldens, messages, version):
+def test_structures(goldens: dict[str, dict[Any, Any]], messages: dict[str, bytes], version: str) -> None:
     for name, golden in goldens.items():
         recorded = "".join(golden["fetch"]).partition("BODYSTRUCTURE (")[2].removesuffix("))")
         ours = structure_of(messages[name], rules=RULES[version])

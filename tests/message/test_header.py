@@ -24,23 +24,23 @@ def value(text: bytes) -> bytes:
     ("blanks", "kept"),
     [(b"", b""), (b" ", b" "), (b"  ", b" "), (b"\t", b"\t"), (b"\t \t", b" \t"), (b" " * 100, b" " * 99)],
 )
-def test_blanks_before_a_long_value(blanks, kept):
+def test_blanks_before_a_long_value(blanks: bytes, kept: bytes) -> None:
     text = b"x" * DIVIDED
     assert value(b"A:" + blanks + text + b"\n\n") == kept + text
 
 
-def test_blanks_before_a_long_value_with_a_blank_in_the_first_piece():
+def test_blanks_before_a_long_value_with_a_blank_in_the_first_piece() -> None:
     text = b"x" * 8000 + b" " + b"x" * 8000
     assert value(b"A:  " + text + b"\n\n") == text
 
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
-def test_the_length_from_which_a_line_is_divided(newline):
+def test_the_length_from_which_a_line_is_divided(newline: bytes) -> None:
     room = DIVIDED - len(b"A: " + newline)
     assert value(b"A: " + b"x" * (room - 1) + newline + newline) == b"x" * (room - 1)
     assert value(b"A: " + b"x" * room + newline + newline) == b" " + b"x" * room
 
 
-def test_a_colon_that_is_too_far_away():
+def test_a_colon_that_is_too_far_away() -> None:
     assert value(b"A" + b" " * DIVIDED + b": x\n\n").endswith(b": x")
     assert value(b"A" + b" " * 8000 + b": x\n\n") == b"x"

@@ -50,21 +50,21 @@ def loaded(requests: str) -> set[str]:
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
-def test_a_whole_message_is_read_without_the_parser():
+def test_a_whole_message_is_read_without_the_parser() -> None:
     modules = loaded("[(b'',), (b'', 1, 5)]")
     assert "dovecot_urlauth.message.body" in modules
     assert not modules & UNWANTED
     assert not any(f"dovecot_urlauth.message.{name}" in modules for name in ("tree", "section", "structure"))
 
 
-def test_a_header_is_read_without_the_tree():
+def test_a_header_is_read_without_the_tree() -> None:
     modules = loaded("[(b'HEADER',), (b'TEXT',), (b'HEADER.FIELDS (subject)',)]")
     assert "dovecot_urlauth.message.header" in modules
     assert not modules & UNWANTED
     assert "dovecot_urlauth.message.tree" not in modules
 
 
-def test_structure_and_decoding_load_nothing_slow():
+def test_structure_and_decoding_load_nothing_slow() -> None:
     modules = loaded("[(b'', 0, None, True, True, True), (b'2', 0, None, True, True)]")
     assert "dovecot_urlauth.message.structure" in modules
     assert not modules & UNWANTED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,7 +129,7 @@ HOSTILE = {
 }
 
 
-def run(pieces, *requests) -> tuple[list[str], int]:
+def run(pieces: Any, *requests: Any) -> tuple[list[str], int]:
     """The answers, each within the seconds allowed, and by how many bytes the process grew."""
     program = PROGRAM.format(root=str(ROOT), pieces=pieces, requests=list(requests))
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
@@ -140,13 +141,13 @@ def run(pieces, *requests) -> tuple[list[str], int]:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_answered_or_refused(name):
+def test_answered_or_refused(name: Any) -> None:
     requests = (STRUCTURE, FIRST, LAST, FIELDS, DECODED, BOTH)
     answers, _ = run(HOSTILE[name], *requests)
     assert len(answers) == 2 * len(requests)
 
 
-def test_deep_nesting():
+def test_deep_nesting() -> None:
     nested = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(300))
     answers, _ = run([(nested, 1), (b"\nx\n", 1)], STRUCTURE, DECODED, (b".".join([b"1"] * 99), 0, None, True))
     assert all(answer.startswith("OK") for answer in answers)
@@ -155,7 +156,7 @@ def test_deep_nesting():
     assert (MAX_NESTED, MAX_PARTS) == (100, 10_000)
 
 
-def test_memory_does_not_grow_with_the_message():
+def test_memory_does_not_grow_with_the_message() -> None:
     line = b"A" * 76 + b"\n"
     pieces = [(MULTIPART + b"--b\nContent-Transfer-Encoding: base64\n\n", 1), (line, 1_500_000), (b"\n--b--\n", 1)]
     answers, growth = run(pieces, STRUCTURE, WHOLE, DECODED, (b"1", 0, None, False, True), (b"TEXT", 7, 9, True))

@@ -33,15 +33,15 @@ line_ends = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"x", b"xx", b"xx\r
 
 
 @pytest.mark.parametrize("text", REGULAR.values(), ids=REGULAR)
-def test_count_of_regular_lines(text):
+def test_count_of_regular_lines(text: bytes) -> None:
     assert count(text) == (text.count(b"\n"), text.count(b"\r\n"))
 
 
 @given(line_ends | st.binary())
-def test_count(text):
+def test_count(text: bytes) -> None:
     assert count(text) == (text.count(b"\n"), text.count(b"\r\n"))
 
 
 @given(line_ends | st.binary())
-def test_completed(text):
+def test_completed(text: bytes) -> None:
     assert completed(text) == re.sub(rb"\r?\n", b"\r\n", text)

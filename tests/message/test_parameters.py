@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dovecot_urlauth.message.parameters import content_type, parameters
-from dovecot_urlauth.message.rules import RULES_2_3_13, RULES_2_3_19_DEBIAN, RULES_2_4_5
+from dovecot_urlauth.message.rules import RULES_2_3_13, RULES_2_3_19_DEBIAN, RULES_2_4_5, MessageRules
 from dovecot_urlauth.message.tokens import Tokenizer
 
 BOTH = {
@@ -64,22 +64,22 @@ DECODED = {
 
 
 @pytest.mark.parametrize("text", JOINED)
-def test_joined(text):
+def test_joined(text: bytes) -> None:
     assert parameters(Tokenizer(text), RULES_2_3_19_DEBIAN) == JOINED[text]
 
 
 @pytest.mark.parametrize("text", DECODED)
-def test_decoded(text):
+def test_decoded(text: bytes) -> None:
     assert parameters(Tokenizer(text), RULES_2_4_5) == DECODED[text]
 
 
 @pytest.mark.parametrize("text", BOTH)
 @pytest.mark.parametrize("rules", [RULES_2_3_13, RULES_2_4_5], ids=["2.3.13", "2.4.5"])
-def test_the_same_in_all_versions(text, rules):
+def test_the_same_in_all_versions(text: bytes, rules: MessageRules) -> None:
     assert parameters(Tokenizer(text), rules) == BOTH[text]
 
 
-def test_limit():
+def test_limit() -> None:
     text = b"".join(b";p%d=x" % number for number in range(200))
     assert len(parameters(Tokenizer(text), RULES_2_4_5)) == 128
     assert len(parameters(Tokenizer(text), RULES_2_3_13)) == 200
@@ -99,14 +99,14 @@ def test_limit():
         (b"", (b"", False), (b"", False)),
     ],
 )
-def test_content_type(text, strict, lenient):
+def test_content_type(text: bytes, strict: tuple[bytes, bool], lenient: tuple[bytes, bool]) -> None:
     assert content_type(Tokenizer(text), RULES_2_3_19_DEBIAN) == strict
     if text != b"/plain":
         assert content_type(Tokenizer(text), RULES_2_3_13) == lenient
 
 
 @given(st.text(st.sampled_from(";=*0'\"\\%a( )\n\0")).map(str.encode))
-def test_any_text_has_parameters(text):
+def test_any_text_has_parameters(text: bytes) -> None:
     for rules in (RULES_2_3_19_DEBIAN, RULES_2_4_5):
         for name, value in parameters(Tokenizer(text), rules):
             assert b"\0" not in name + value

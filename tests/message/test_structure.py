@@ -26,7 +26,7 @@ REST = b"NIL NIL NIL NIL"
         (b"a\nb", b"{3}\r\na\nb"),
     ],
 )
-def test_string(value, written):
+def test_string(value: bytes, written: bytes) -> None:
     assert string(value) == nstring(value) == written
     assert nstring(None) == b"NIL"
 
@@ -35,7 +35,7 @@ def test_string(value, written):
     ("value", "written"),
     [(b"a\r\n b", b'"a b"'), (b"a\nb", b'"a b"'), (b"a\n\n\tb", b'"a\tb"'), (b"a\n", b'"a"'), (None, b"NIL")],
 )
-def test_unfolded(value, written):
+def test_unfolded(value: bytes | None, written: bytes) -> None:
     assert unfolded(value) == written
 
 
@@ -43,24 +43,24 @@ def test_unfolded(value, written):
     ("value", "written"),
     [(b"  a \t\n b ", b'"a b"'), (b" ", b'""'), (b'a "b" ', b'{5}\r\na "b"'), (b"\xe4", b"{1}\r\n\xe4")],
 )
-def test_human(value, written):
+def test_human(value: bytes, written: bytes) -> None:
     assert human(value) == written
 
 
-def test_plain_text_forgets_how_it_was_spelled():
+def test_plain_text_forgets_how_it_was_spelled() -> None:
     message = b"Content-Type: TEXT/Plain; CHARSET=US-ASCII\nContent-Transfer-Encoding: 7BIT\n\nx\n"
     assert structure_of(message) == PLAIN + b" 3 1 " + REST
     assert structure_of(b"Content-ID: x\n" + message).startswith(b'"TEXT" "Plain" ("CHARSET" "US-ASCII")')
 
 
-def test_content_fields_need_mime():
+def test_content_fields_need_mime() -> None:
     assert structure_of(b"Content-ID: x\n\nx\n") == PLAIN + b" 3 1 " + REST
     assert structure_of(b"Content-ID: x\nMIME-Version: 1\n\nx\n") == (
         b'"text" "plain" ("charset" "us-ascii") "x" NIL "7bit" 3 1 ' + REST
     )
 
 
-def test_everything_about_a_part():
+def test_everything_about_a_part() -> None:
     message = b"""\
 MIME-Version: 1.0
 Content-Type: image/png; name="a b"
@@ -80,7 +80,7 @@ QQ==
     )
 
 
-def test_the_envelope_joins_addresses_and_takes_the_last_text():
+def test_the_envelope_joins_addresses_and_takes_the_last_text() -> None:
     message = b"""\
 Content-Type: message/rfc822
 
@@ -97,7 +97,7 @@ x
     assert expected in structure_of(message)
 
 
-def test_structure_of_sections():
+def test_structure_of_sections() -> None:
     message = b"""\
 Content-Type: multipart/mixed; boundary=b
 
@@ -132,7 +132,7 @@ b
 """
 
 
-def test_decoded_sizes():
+def test_decoded_sizes() -> None:
     sizes = (b'"7bit" 4 1 ', b'"quoted-printable" 2 0 ')
     structure = structure_of(DECODABLE, binary=True, rules=RULES_2_3_19_DEBIAN)
     assert all(size in structure for size in sizes)
@@ -141,11 +141,11 @@ def test_decoded_sizes():
     assert b'"binary"' not in structure_of(b"a: b\n\nx\n", binary=True, rules=RULES_2_4_1)
 
 
-def test_sizes_are_stored_ones_without_binary():
+def test_sizes_are_stored_ones_without_binary() -> None:
     assert b'"quoted-printable" 5 1 ' in structure_of(DECODABLE)
 
 
-def test_a_structure_has_limits(monkeypatch):
+def test_a_structure_has_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     message = b"Content-Type: message/rfc822\n\nTo: a, b, c\n\n"
     monkeypatch.setattr(envelope, "WRITTEN_LIMIT", 60)
     with pytest.raises(TooLarge):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,7 +62,7 @@ def in_pieces(text: bytes, size: int) -> list[bytes]:
     return [text[start : start + size] for start in range(0, len(text), size)]
 
 
-def run(decoder, pieces) -> bytes | None:
+def run(decoder: Callable[..., Any], pieces: list[bytes]) -> bytes | None:
     try:
         return b"".join(decoder(pieces))
     except Undecodable:
@@ -77,12 +80,12 @@ quoted_texts = st.lists(st.sampled_from(ESCAPES + OTHERS)).map(b"".join)
 
 
 @given(base64_texts, sizes)
-def test_base64(text, size):
+def test_base64(text: bytes, size: int) -> None:
     assert run(base64, in_pieces(text, size)) == slow_base64(text)
 
 
 @given(quoted_texts, sizes)
-def test_quoted_printable(text, size):
+def test_quoted_printable(text: bytes, size: int) -> None:
     assert run(quoted_printable, in_pieces(text, size)) == slow_quoted_printable(text)
 
 
@@ -103,7 +106,7 @@ def test_quoted_printable(text, size):
         (b"QU_D", None),
     ],
 )
-def test_base64_by_hand(text, result):
+def test_base64_by_hand(text: bytes, result: bytes | None) -> None:
     assert slow_base64(text) == result
     assert run(base64, [text]) == result
 
@@ -127,18 +130,18 @@ def test_base64_by_hand(text, result):
         (b"=0A\n", b"\n\r\n"),
     ],
 )
-def test_quoted_printable_by_hand(text, result):
+def test_quoted_printable_by_hand(text: bytes, result: bytes | None) -> None:
     assert slow_quoted_printable(text) == result
     assert run(quoted_printable, [text]) == result
 
 
-def test_the_text_of_a_refusal():
+def test_the_text_of_a_refusal() -> None:
     with pytest.raises(Undecodable, match="Invalid data in MIME part"):
         list(base64([b"!"]))
 
 
-def test_a_line_of_blanks_is_not_collected():
-    def blanks():
+def test_a_line_of_blanks_is_not_collected() -> None:
+    def blanks() -> Iterator[bytes]:
         for _ in range(2000):
             yield b" " * 65536
         yield b"\nend"

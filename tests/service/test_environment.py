@@ -40,7 +40,7 @@ WORKER_2_4 = {
 }
 
 
-def test_login_process_of_2_3():
+def test_login_process_of_2_3() -> None:
     environment = read_environment(LOGIN_2_3, "x")
     assert environment.under_master
     assert (environment.client_limit, environment.service_count, environment.generation) == (1, 1, 13)
@@ -50,7 +50,7 @@ def test_login_process_of_2_3():
     assert environment.restrictions == Restrictions(uid=103, gid=106, chroot=b"/run/dovecot/token-login")
 
 
-def test_worker_process_of_2_4():
+def test_worker_process_of_2_4() -> None:
     environment = read_environment(WORKER_2_4, "x")
     assert (environment.client_limit, environment.service_count) == (200, None)
     assert environment.config_socket == b"/run/dovecot/config"
@@ -60,7 +60,7 @@ def test_worker_process_of_2_4():
     assert environment.restrictions.extra_groups == (105, 106)
 
 
-def test_standing_alone():
+def test_standing_alone() -> None:
     environment = read_environment({"CONFIG_FILE": "/etc/dovecot/dovecot.conf"}, "imap-urlauth")
     assert not environment.under_master
     assert environment.service_name == "imap-urlauth"
@@ -68,18 +68,18 @@ def test_standing_alone():
     assert environment.config_file == b"/etc/dovecot/dovecot.conf"
 
 
-def test_a_trailing_slash_of_the_chroot_is_trimmed():
+def test_a_trailing_slash_of_the_chroot_is_trimmed() -> None:
     variables = {**LOGIN_2_3, "RESTRICT_CHROOT": "/run/dovecot/token-login/"}
     assert read_environment(variables, "x").restrictions.chroot == b"/run/dovecot/token-login"
 
 
 @pytest.mark.parametrize("name", ["CLIENT_LIMIT", "SERVICE_COUNT", "GENERATION", "RESTRICT_SETUID"])
 @pytest.mark.parametrize("value", ["-1", "x", "1 ", "¹"])
-def test_a_number_that_is_none_is_refused_by_name(name, value):
+def test_a_number_that_is_none_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(EnvironmentInvalid, match=name):
         read_environment({**LOGIN_2_3, name: value}, "x")
 
 
-def test_an_unknown_group_is_refused():
+def test_an_unknown_group_is_refused() -> None:
     with pytest.raises(EnvironmentInvalid, match="Unknown group no-such-group"):
         read_environment({**WORKER_2_4, "RESTRICT_SETEXTRAGROUPS": "no-such-group"}, "x")

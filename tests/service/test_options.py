@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from dovecot_urlauth.service.run import EXIT_USAGE, Fatal
 KNOWN = "a:c:i:kLo:OR:"
 
 
-def parse(*arguments: str):
+def parse(*arguments: str) -> tuple[Any, ...]:
     return parse_options(SimpleNamespace(arguments=arguments), KNOWN, ("store", "sandbox"))  # type: ignore[arg-type]
 
 

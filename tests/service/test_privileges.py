@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +27,7 @@ PR_GET_DUMPABLE = 3
 ALICE = Identity(uid=5001, gid=5001, groups=(5001, 5100))
 
 
-def in_child(action):
+def in_child(action: Callable[..., Any]) -> Any:
     """What ``action()`` returns or raises, run in a forked child."""
     reader, writer = os.pipe()
     pid = os.fork()
@@ -48,8 +51,8 @@ def status(*names: str) -> dict[str, list[str]]:
     return {name: lines[name].split() for name in names}
 
 
-def test_the_kernel_sees_four_equal_ids_and_no_capability():
-    def action():
+def test_the_kernel_sees_four_equal_ids_and_no_capability() -> None:
+    def action() -> Any:
         drop_privileges(ALICE)
         forbid_new_privileges()
         return status("Uid", "Gid", "Groups", "CapEff", "CapPrm", "NoNewPrivs")
@@ -63,18 +66,18 @@ def test_the_kernel_sees_four_equal_ids_and_no_capability():
 
 
 @pytest.mark.parametrize("regain", [lambda: os.setuid(0), lambda: os.setgid(0), lambda: os.setgroups([0])])
-def test_there_is_no_way_back(regain):
-    def action():
+def test_there_is_no_way_back(regain: Callable[..., Any]) -> None:
+    def action() -> None:
         drop_privileges(ALICE)
         regain()
 
     assert isinstance(in_child(action), PermissionError)
 
 
-def test_chroot(tmp_path):
+def test_chroot(tmp_path: Path) -> None:
     (tmp_path / "inside").touch()
 
-    def action():
+    def action() -> Any:
         drop_privileges(Identity(5001, 5001, (5001,), os.fsencode(tmp_path)))
         return os.listdir("/"), os.getcwd()
 
@@ -82,12 +85,12 @@ def test_chroot(tmp_path):
     assert in_child(action) == (["inside"], "/")
 
 
-def test_root_is_nobody_to_become():
+def test_root_is_nobody_to_become() -> None:
     assert isinstance(in_child(lambda: drop_privileges(Identity(0, 0, (0,)))), PrivilegesKept)
 
 
 @pytest.mark.parametrize("skipped", ["setgroups", "setresgid", "setresuid"])
-def test_a_step_left_out_is_noticed(monkeypatch, skipped):
+def test_a_step_left_out_is_noticed(monkeypatch: pytest.MonkeyPatch, skipped: str) -> None:
     """The self-check, not the order of calls, is what holds."""
     monkeypatch.setattr(privileges.os, skipped, lambda *ids: None)
     os_groups = os.getgroups()
@@ -96,8 +99,8 @@ def test_a_step_left_out_is_noticed(monkeypatch, skipped):
     assert isinstance(in_child(lambda: drop_privileges(ALICE)), PrivilegesKept)
 
 
-def test_without_root_only_who_one_is_already():
-    def action():
+def test_without_root_only_who_one_is_already() -> None:
+    def action() -> None:
         os.setresgid(5001, 5001, 5001)
         os.setgroups([5001])
         os.setresuid(5001, 5001, 5001)
@@ -107,24 +110,28 @@ def test_without_root_only_who_one_is_already():
     assert isinstance(in_child(action), PrivilegesKept)
 
 
-def test_masters_restrictions(tmp_path):
+def test_masters_restrictions(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
 
-    def action():
+    def action() -> Any:
         drop_to_restrictions(Restrictions(uid=5003, gid=5004, extra_groups=(5100,), chroot=os.fsencode(tmp_path)))
         return os.getresuid(), os.getresgid(), set(os.getgroups()), os.listdir("/")
 
     assert in_child(action) == ((5003,) * 3, (5004,) * 3, {5004, 5100}, [])
 
 
-def test_no_restriction_changes_nothing():
-    assert in_child(lambda: (drop_to_restrictions(Restrictions()), os.getuid())[1]) == 0
+def test_no_restriction_changes_nothing() -> None:
+    def action() -> int:
+        drop_to_restrictions(Restrictions())
+        return os.getuid()
+
+    assert in_child(action) == 0
 
 
-def test_nobody_may_look_into_the_memory_of_who_gave_root_up():
+def test_nobody_may_look_into_the_memory_of_who_gave_root_up() -> None:
     """Not even a program of the same user: without this, ptrace and /proc/PID/mem are open to it."""
 
-    def action():
+    def action() -> Any:
         drop_privileges(ALICE)
         dropped = prctl(PR_GET_DUMPABLE)
         # as after an exec, or in a process that was never root
@@ -135,8 +142,8 @@ def test_nobody_may_look_into_the_memory_of_who_gave_root_up():
     assert in_child(action) == (0, 0)
 
 
-def test_a_chroot_that_is_missing_is_named():
-    def action():
+def test_a_chroot_that_is_missing_is_named() -> None:
+    def action() -> None:
         drop_privileges(Identity(uid=5001, gid=5001, groups=(5001,), chroot=b"/nowhere/token-login"))
 
     assert str(in_child(action)) == (

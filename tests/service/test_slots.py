@@ -35,14 +35,18 @@ def replay(slots: ClientSlots, steps: str) -> list[int]:
         pytest.param(1, None, NEVER_AGAIN, "+-", [0, 1], False, id="full but not for ever"),
     ],
 )
-def test_status(client_limit, service_count, exhausted, steps, reported, finished):
+def test_status(
+    client_limit: int, service_count: int | None, exhausted: int, steps: str, reported: list[int], finished: bool
+) -> None:
     slots = ClientSlots(client_limit, service_count, exhausted)
     assert replay(slots, steps) == reported
     assert slots.finished is finished
 
 
 @given(st.integers(1, 20), st.none() | st.integers(1, 20), st.lists(st.booleans(), max_size=60))
-def test_never_reports_more_than_the_limit_and_serves_exactly_service_count(limit, count, takes):
+def test_never_reports_more_than_the_limit_and_serves_exactly_service_count(
+    limit: int, count: int | None, takes: list[bool]
+) -> None:
     """Whatever clients do, 0 <= available <= client_limit, and no client beyond service_count is taken."""
     slots = ClientSlots(limit, count, NEVER_AGAIN)
     open_clients = served = 0
@@ -60,7 +64,7 @@ def test_never_reports_more_than_the_limit_and_serves_exactly_service_count(limi
         assert slots.finished == (count is not None and served == count and not open_clients)
 
 
-def test_taking_without_a_slot_is_a_defect():
+def test_taking_without_a_slot_is_a_defect() -> None:
     slots = ClientSlots(1, None, 0)
     slots.take()
     with pytest.raises(AssertionError):

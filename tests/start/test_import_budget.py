@@ -31,14 +31,14 @@ def modules_after(statement: str) -> set[str]:
     ("stage", "module"),
     [("login", "login.start"), ("broker", "broker.start"), ("worker", "worker.main")],
 )
-def test_starting_a_stage_imports_nothing_expensive(stage, module):
+def test_starting_a_stage_imports_nothing_expensive(stage: str, module: str) -> None:
     loaded = modules_after(f"import dovecot_urlauth.{module}, dovecot_urlauth.service.run")
     assert loaded & EXPENSIVE == set()
     assert len(loaded) <= MOST_MODULES[stage]
 
 
 @pytest.mark.parametrize("stage", ["login", "broker"])
-def test_calling_the_next_stage_imports_next_to_nothing(stage):
+def test_calling_the_next_stage_imports_next_to_nothing(stage: str) -> None:
     """Until then the next process is not even started: ``os`` alone would be 2 ms."""
     loaded = modules_after(f"import dovecot_urlauth.{stage}.main")
     born_with = modules_after("pass")
@@ -61,5 +61,5 @@ def test_calling_the_next_stage_imports_next_to_nothing(stage):
         "message.fetch",
     ],
 )
-def test_serving_a_url_imports_nothing_expensive(module):
+def test_serving_a_url_imports_nothing_expensive(module: str) -> None:
     assert modules_after(f"import dovecot_urlauth.{module}") & EXPENSIVE == set()

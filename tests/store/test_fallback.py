@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dovecot_urlauth.config.settings import Settings
+from dovecot_urlauth.dialect.dialect import Dialect
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19, DOVECOT_2_4_1, DOVECOT_2_4_2
 from dovecot_urlauth.message.fetch import Request
+from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.store.engine import engine
 from dovecot_urlauth.store.engine.engine_start import prepare_engine
+from dovecot_urlauth.store.engine.imap_process import Command
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreFailure
-from dovecot_urlauth.store.fallback import ChosenStore, open_store
-from tests.store.user import KEY, SETTINGS_2_4, make_maildir, user, write_key
+from dovecot_urlauth.store.fallback import ChosenMailbox, ChosenStore, open_store
+from tests.store.user import KEY, SETTINGS_2_4, User, make_maildir, user, write_key
 from tests.store.waiting import LOOP, open_mailbox, wait, whole
 
 if TYPE_CHECKING:
@@ -30,27 +34,27 @@ ENGINE = prepare_engine(Settings({}), b"/lib", None)
 class FakeEngine:
     """Stands in for EngineStore."""
 
-    def __init__(self, name, command, log, loop):
+    def __init__(self, name: bytes, command: Command, log: Callable[..., Any], loop: Loop) -> None:
         assert name == b"bob"
         self.command = command
         self.opened = []
         self.started = False
 
-    def start(self):
+    def start(self) -> None:
         self.started = True
 
-    async def open(self, mailbox, uidvalidity):
+    async def open(self, mailbox: bytes, uidvalidity: int) -> Any:
         assert self.started
         self.opened.append((mailbox, uidvalidity))
         return self
 
-    async def key(self):
+    async def key(self) -> Any:
         return b"engine's key"
 
-    async def fetch(self, uid, request):
+    async def fetch(self, uid: int, request: Request) -> Any:
         return ("engine's", uid, request)
 
-    def close(self):
+    def close(self) -> None:
         pass
 
 
@@ -63,18 +67,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def opened(who, dialect=DOVECOT_2_3_19, mode="auto"):
+def opened(who: User, dialect: Dialect = DOVECOT_2_3_19, mode: str = "auto") -> tuple[Any, ...] | None:
     said: list[str] = []
     return open_store(who, dialect, mode, ENGINE, LOOP, said.append), said
 
 
-def read(store):
+def read(store: ChosenStore) -> None:
     mailbox = open_mailbox(store, b"INBOX", 0)
     assert wait(mailbox.key()) == KEY
     return content(mailbox, 3)
 
 
-def content(mailbox, uid):
+def content(mailbox: ChosenMailbox, uid: int) -> bytes | None:
     found = wait(mailbox.fetch(uid, WHOLE))
     return wait(whole(found))
 
@@ -82,7 +86,7 @@ def content(mailbox, uid):
 @pytest.mark.parametrize(
     ("dialect", "base"), [(DOVECOT_2_3_19, None), (DOVECOT_2_4_1, SETTINGS_2_4), (DOVECOT_2_4_2, SETTINGS_2_4)]
 )
-def test_native(home, dialect, base):
+def test_native(home: Path, dialect: Dialect, base: dict[str, str] | None) -> None:
     store, said = opened(user(home, base=base) if base else user(home), dialect)
     assert said == ["store: native"]
     inbox = open_mailbox(store, b"InBox", 1000)
@@ -105,14 +109,14 @@ def test_native(home, dialect, base):
 @pytest.mark.parametrize(
     "text", [b"", b"00", b"0" * 127, b"0" * 129, b"0" * 126 + b"0g", b" " * 128, b"\xff" * 128]
 )
-def test_key_that_is_none(home, text):
+def test_key_that_is_none(home: Path, text: bytes) -> None:
     write_key(home, text)
     store, _ = opened(user(home))
     with pytest.raises(StoreFailure, match="imap-urlauth: key found for mailbox INBOX is invalid"):
         wait(open_mailbox(store, b"INBOX", 0).key())
 
 
-def test_without_a_key(home):
+def test_without_a_key(home: Path) -> None:
     (home / "attributes").unlink()
     store, _ = opened(user(home))
     assert wait(open_mailbox(store, b"INBOX", 0).key()) is None
@@ -136,7 +140,7 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize(("changes", "reason"), SETTINGS)
-def test_settings_left_to_dovecot(home, changes, reason):
+def test_settings_left_to_dovecot(home: Path, changes: dict[str, str], reason: str) -> None:
     store, said = opened(user(home, changes))
     open_mailbox(store, b"INBOX", 5)
     assert said[-1] == f"store: dovecot: {reason}"
@@ -144,7 +148,7 @@ def test_settings_left_to_dovecot(home, changes, reason):
         open_mailbox(opened(user(home, changes), mode="native")[0], b"INBOX", 5)
 
 
-def test_harmless_settings(home):
+def test_harmless_settings(home: Path) -> None:
     changes = {
         "mail_plugins": "quota fts fts_solr  mail_log notify trash",
         "namespace": "inbox list 1",
@@ -161,13 +165,13 @@ def test_harmless_settings(home):
     assert said[-1] == "store: dovecot: mail_location is mdbox:"
 
 
-def test_no_namespace_at_all(home):
+def test_no_namespace_at_all(home: Path) -> None:
     store, said = opened(user(home, {"namespace": ""}))
     assert wait(open_mailbox(store, b"INBOX", 0).key()) == KEY
     assert said == ["store: native"]
 
 
-def test_chroot(home):
+def test_chroot(home: Path) -> None:
     bob = user(home)
     bob.chroot = b"/home"
     store, said = opened(bob)
@@ -175,13 +179,13 @@ def test_chroot(home):
     assert store.command.arguments[:3] == (b"imap", b"-u", b"bob")
 
 
-def test_mode_dovecot(home):
+def test_mode_dovecot(home: Path) -> None:
     store, said = opened(user(home), mode="dovecot")
     assert isinstance(store, FakeEngine)
     assert said == ["store: dovecot: --store=dovecot"]
 
 
-def test_one_odd_mailbox_goes_alone(home):
+def test_one_odd_mailbox_goes_alone(home: Path) -> None:
     """What is not understood on disk sends this mailbox to Dovecot, and no other."""
     store, said = opened(user(home))
     assert isinstance(store, ChosenStore)
@@ -199,7 +203,7 @@ def test_one_odd_mailbox_goes_alone(home):
     store.close()
 
 
-def test_a_name_outside_every_namespace_starts_no_engine(home):
+def test_a_name_outside_every_namespace_starts_no_engine(home: Path) -> None:
     changes = {"namespace/inbox/prefix": "INBOX/", "namespace/inbox/separator": "/"}
     store, said = opened(user(home, changes))
     with pytest.raises(MailboxMissing):
@@ -208,7 +212,7 @@ def test_a_name_outside_every_namespace_starts_no_engine(home):
 
 
 @pytest.mark.parametrize("lost", ["dovecot.index.log", "dovecot-uidlist"])
-def test_files_lost(home, lost):
+def test_files_lost(home: Path, lost: str) -> None:
     (home / "Maildir" / lost).unlink()
     store, said = opened(user(home))
     assert wait(open_mailbox(store, b"INBOX", 0).key()) == b"engine's key"
@@ -217,7 +221,7 @@ def test_files_lost(home, lost):
         wait(open_mailbox(opened(user(home), mode="native")[0], b"INBOX", 0).key())
 
 
-def test_uidlist_that_does_not_belong_to_the_index(home):
+def test_uidlist_that_does_not_belong_to_the_index(home: Path) -> None:
     path = home / "Maildir" / "dovecot-uidlist"
     path.write_bytes(path.read_bytes().replace(b"V1000 ", b"V1001 "))
     store, said = opened(user(home))
@@ -226,7 +230,7 @@ def test_uidlist_that_does_not_belong_to_the_index(home):
 
 
 @pytest.mark.parametrize("name", ["cur/mail3:2,S", "dovecot.index", "dovecot.index.log", "dovecot-uidlist"])
-def test_a_fifo_is_refused_and_a_link_goes_to_dovecot(home, name):
+def test_a_fifo_is_refused_and_a_link_goes_to_dovecot(home: Path, name: str) -> None:
     path = home / "Maildir" / name
     for make in (lambda: os.mkfifo(path), path.mkdir):
         path.unlink()
@@ -249,7 +253,7 @@ def test_a_fifo_is_refused_and_a_link_goes_to_dovecot(home, name):
     assert content(open_mailbox(store, b"Sub"), 1) == b"sub"
 
 
-def test_a_dictionary_that_is_a_link_goes_to_dovecot(home):
+def test_a_dictionary_that_is_a_link_goes_to_dovecot(home: Path) -> None:
     (home / "attributes").rename(home / "shared")
     (home / "attributes").symlink_to("shared")
     store, said = opened(user(home))
@@ -257,8 +261,8 @@ def test_a_dictionary_that_is_a_link_goes_to_dovecot(home):
     assert said[1:] == [f"store: dovecot: {home}/attributes is a symbolic link"]
 
 
-def test_no_descriptor_is_left(home):
-    def session():
+def test_no_descriptor_is_left(home: Path) -> None:
+    def session() -> None:
         store, _ = opened(user(home))
         for name, uid in ((b"INBOX", 3), (b"INBOX", 9), (b"Missing", 1), (b"a/b", 1), (b"Sub", 1)):
             try:

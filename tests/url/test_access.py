@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dovecot_urlauth.url.access import AccessDenied, Accessor, check_access
-from dovecot_urlauth.url.imapurl import parse
+from dovecot_urlauth.url.imapurl import ImapURL, parse
 from dovecot_urlauth.url.rules import RULES_2_4
 
 ACCESSORS = {
@@ -79,13 +79,13 @@ DENIED = {
 }
 
 
-def url_with(access: str):
+def url_with(access: str) -> ImapURL:
     return parse(f"imap://alice@h/INBOX/;UID=1;URLAUTH={access}".encode(), RULES_2_4)
 
 
 @pytest.mark.parametrize("accessor", ACCESSORS)
 @pytest.mark.parametrize("access", ALLOWED)
-def test_who_is_allowed(access, accessor):
+def test_who_is_allowed(access: str, accessor: str) -> None:
     url = url_with(access)
     if accessor in ALLOWED[access]:
         check_access(url, ACCESSORS[accessor])
@@ -95,19 +95,19 @@ def test_who_is_allowed(access, accessor):
 
 
 @pytest.mark.parametrize(("access", "accessor"), DENIED)
-def test_words(access, accessor):
+def test_words(access: str, accessor: str) -> None:
     with pytest.raises(AccessDenied) as denied:
         check_access(url_with(access), ACCESSORS[accessor])
     assert denied.value.text == DENIED[access, accessor]
 
 
-def test_url_without_urlauth():
+def test_url_without_urlauth() -> None:
     with pytest.raises(AccessDenied) as denied:
         check_access(parse(b"imap://alice@h/INBOX/;UID=1", RULES_2_4), ACCESSORS["bob"])
     assert denied.value.text == "URL is missing URLAUTH"
 
 
-def test_the_first_entry_of_an_application_decides():
+def test_the_first_entry_of_an_application_decides() -> None:
     accessor = Accessor(b"bob", b"imap", (b"stream", b"stream+"))
     check_access(url_with("stream"), accessor)
     with pytest.raises(AccessDenied):

@@ -125,7 +125,7 @@ def differs(answer: Answer, url: bytes, accessor: Accessor, version: Version, ke
     return "served" if answer.ok else ""
 
 
-def test_same_urls_pass_and_the_same_words_refuse(dovecot: DovecotInstance, stock: Stock):
+def test_same_urls_pass_and_the_same_words_refuse(dovecot: DovecotInstance, stock: Stock) -> None:
     random = Random(SEED)
     key = mailbox_keys(dovecot.home("alice"))[0]
     maker = URLMaker(random, key)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 from dovecot_urlauth.url.access import Accessor
 from dovecot_urlauth.url.check import Policy, URLRefused, check
 from dovecot_urlauth.url.imapurl import ImapURL
-from dovecot_urlauth.url.rules import RULES_2_3, RULES_2_4
+from dovecot_urlauth.url.rules import RULES_2_3, RULES_2_4, URLRules
 
 BOB = Accessor(b"bob", b"imap")
 POLICY = Policy("h", 143, b"alice")
@@ -21,18 +24,27 @@ TAIL = b";URLAUTH=user+bob:INTERNAL:" + TOKEN
 GOOD = NAME + b"/INBOX/;UID=1" + TAIL
 
 
-def ask(url, *, accessor=BOB, policy=POLICY, rules=RULES_2_4, now=NOW, same_user=lambda _: False):
+def ask(
+    url: bytes,
+    *,
+    accessor: Accessor = BOB,
+    policy: Policy = POLICY,
+    rules: URLRules = RULES_2_4,
+    now: int = NOW,
+    same_user: Callable[..., Any] = lambda _: False,
+) -> ImapURL | None:
     return check(url, accessor, policy, rules, now, same_user)
 
 
-def refusal(url, **others):
+def refusal(url: bytes, **others: Any) -> str:
     with pytest.raises(URLRefused) as refused:
         ask(url, **others)
     return refused.value.text
 
 
-def test_a_good_url():
+def test_a_good_url() -> None:
     parsed = ask(GOOD)
+    assert parsed
     assert (parsed.mailbox, parsed.uid, parsed.token) == (b"INBOX", 1, bytes.fromhex(TOKEN.decode()))
 
 
@@ -57,11 +69,11 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("url", "text"), REFUSED)
-def test_refused(url, text):
+def test_refused(url: bytes, text: str) -> None:
     assert refusal(url) == text
 
 
-def test_the_first_check_that_fails_speaks():
+def test_the_first_check_that_fails_speaks() -> None:
     """A URL with every fault loses them one by one, in the order of the checks."""
     url = b"imap://H:1/;UID=1;EXPIRE=2001-01-01T00:00:00Z;URLAUTH=user+carol:other:" + TOKEN + b"#"
     for mend, text in [
@@ -84,7 +96,7 @@ EXPIRY = [(NOW - 1, True), (NOW, True), (NOW + 1, False)]
 
 
 @pytest.mark.parametrize(("now", "valid"), EXPIRY)
-def test_the_second_of_expiry_is_still_good(now, valid):
+def test_the_second_of_expiry_is_still_good(now: int, valid: bool) -> None:
     url = GOOD.replace(b";URL", b";EXPIRE=2030-01-01T00:00:00Z;URL")
     if valid:
         ask(url, now=now)
@@ -92,7 +104,7 @@ def test_the_second_of_expiry_is_still_good(now, valid):
         assert refusal(url, now=now) == "URLAUTH has expired"
 
 
-def test_expiry_before_1970():
+def test_expiry_before_1970() -> None:
     url = GOOD.replace(b";URL", b";EXPIRE=1970-01-01T00:59:59+01:00;URL")
     assert refusal(url) == "URLAUTH has expired"
 
@@ -109,18 +121,18 @@ def test_expiry_before_1970():
         (b"[::1]", "[::1]", 143),
     ],
 )
-def test_servers_that_are_this_one(server, host, port):
+def test_servers_that_are_this_one(server: bytes, host: str, port: int) -> None:
     ask(GOOD.replace(b"@h", b"@" + server), policy=Policy(host, port, b"alice"))
 
 
 @pytest.mark.parametrize(("server", "host", "port"), [(b"h", "h", 993), (b"h", "::1", 143), (b"h", "", 143)])
-def test_servers_that_are_not(server, host, port):
+def test_servers_that_are_not(server: bytes, host: str, port: int) -> None:
     assert refusal(GOOD.replace(b"@h", b"@" + server), policy=Policy(host, port, b"alice")).startswith(
         "Invalid URL: Inappropriate"
     )
 
 
-def test_another_spelling_of_the_target_user():
+def test_another_spelling_of_the_target_user() -> None:
     url = GOOD.replace(b"alice", b"ALICE")
     asked = []
 
@@ -135,13 +147,13 @@ def test_another_spelling_of_the_target_user():
     assert asked == [b"ALICE"], "the userdb is asked only by 2.4, and only if the names differ"
 
 
-def test_an_anonymous_target():
+def test_an_anonymous_target() -> None:
     policy = Policy("h", 143, b"alice", target_is_anonymous=True)
     assert refusal(GOOD, policy=policy) == "Anonymous logins not permitted to fetch URLAUTH"
     assert refusal(GOOD, policy=policy, rules=RULES_2_3) == "Not permitted to fetch URLAUTH for user alice"
 
 
-def test_braces_in_a_user_name_are_text():
+def test_braces_in_a_user_name_are_text() -> None:
     url = GOOD.replace(b"alice", b"%7Buser%7D%25s")
     assert refusal(url) == "Not permitted to fetch URLAUTH for other user {user}%s"
 
@@ -150,7 +162,7 @@ def test_braces_in_a_user_name_are_text():
     st.binary(max_size=200) | st.builds(lambda tail: GOOD[:-10] + tail, st.binary(max_size=30)),
     st.sampled_from([RULES_2_3, RULES_2_4]),
 )
-def test_any_bytes_give_a_url_or_the_documented_error(url, rules):
+def test_any_bytes_give_a_url_or_the_documented_error(url: bytes, rules: URLRules) -> None:
     text = ""
     try:
         assert isinstance(ask(url, rules=rules), ImapURL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -64,12 +65,12 @@ INVALID = [
 
 
 @pytest.mark.parametrize("text", VALID)
-def test_valid(text):
+def test_valid(text: bytes) -> None:
     assert parse_date_time(text) == VALID[text]
 
 
 @pytest.mark.parametrize("text", INVALID)
-def test_invalid(text):
+def test_invalid(text: bytes) -> None:
     with pytest.raises(InvalidDateTime):
         parse_date_time(text)
 
@@ -78,7 +79,7 @@ def test_invalid(text):
     st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30)),
     st.integers(-24 * 60 + 1, 24 * 60 - 1),
 )
-def test_agrees_with_the_standard_library(moment, minutes):
+def test_agrees_with_the_standard_library(moment: Any, minutes: int) -> None:
     moment = moment.replace(microsecond=0, tzinfo=timezone(timedelta(minutes=minutes)))
     assert (
         parse_date_time(moment.isoformat().encode()) == (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
@@ -86,7 +87,7 @@ def test_agrees_with_the_standard_library(moment, minutes):
 
 
 @given(st.binary(max_size=40) | st.text("0123456789-:TtZz+.", min_size=19, max_size=30).map(str.encode))
-def test_any_bytes_give_a_time_or_the_documented_error(text):
+def test_any_bytes_give_a_time_or_the_documented_error(text: bytes) -> None:
     try:
         assert isinstance(parse_date_time(text), int)
     except InvalidDateTime:

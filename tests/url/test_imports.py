@@ -25,7 +25,7 @@ print(*(set(sys.modules) - before))
 """
 
 
-def test_a_url_is_checked_without_expensive_modules():
+def test_a_url_is_checked_without_expensive_modules() -> None:
     loaded = subprocess.run(
         [sys.executable, "-S", "-c", PROGRAM], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout.split()

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,8 +33,8 @@ def client(requests: int = 0) -> AuthClient:
     return result
 
 
-def _client(requests: int = 0):
-    def make():
+def _client(requests: int = 0) -> Callable[..., Any]:
+    def make() -> tuple[Callable[..., Any], Callable[..., Any]]:
         made = client(requests)
         return made.receive_data, made.next_event
 

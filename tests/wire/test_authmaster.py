@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +23,7 @@ from tests.wire.feeding import same_in_pieces
 HELLO = b"VERSION\t1\t4\nSPID\t6204\n"
 
 
-def _master():
+def _master() -> tuple[Callable[..., Any], Callable[..., Any]]:
     master = AuthMaster(4)
     return master.receive_data, master.next_event
 

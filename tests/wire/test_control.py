@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -39,7 +41,7 @@ PEER = "conn unix:pid=7,uid=0"
 Piece = tuple[bytes, list[int]]
 
 
-def serve(order: ControlOrder, pieces: list[Piece]):
+def serve(order: ControlOrder, pieces: list[Piece]) -> tuple[Any, ...]:
     """Events, error summary, what the worker said, and which descriptors are to be closed."""
     server = ControlServer(order, PEER)
     events: list[object] = []
@@ -76,7 +78,7 @@ def greeting(order: ControlOrder) -> bytes:
 @pytest.mark.parametrize(("fds", "descriptors"), [((9,), Descriptors(9, 9)), ((9, 10), Descriptors(9, 10))])
 def test_a_good_connection(order: ControlOrder, fds: tuple[int, ...], descriptors: Descriptors) -> None:
     pieces = [*opening(order, fds), (ACCESS_LINE, [])]
-    expected = ([descriptors, BOB], None, greeting(order) + OK + OK, [])
+    expected: tuple[Any, ...] = ([descriptors, BOB], None, greeting(order) + OK + OK, [])
     assert serve(order, pieces) == expected
     assert serve(order, split(pieces)) == expected
 
@@ -87,7 +89,7 @@ def test_descriptor_belongs_to_the_byte_behind_the_line_it_came_with() -> None:
 
 
 def test_everything_in_one_packet_with_2_3() -> None:
-    expected = ([Descriptors(9, 9), BOB], None, OK + OK, [])
+    expected: tuple[Any, ...] = ([Descriptors(9, 9), BOB], None, OK + OK, [])
     assert serve(FD_FIRST, [(b"0" + VERSION + ACCESS_LINE, [9])]) == expected
 
 
@@ -97,7 +99,7 @@ MISSING = (("Handshake is missing a file descriptor", "FD Transfer failed"), "")
 @pytest.mark.parametrize("byte", [b"0", b"1"])
 @pytest.mark.parametrize("order", ORDERS)
 def test_descriptor_byte_without_descriptor(order: ControlOrder, byte: bytes) -> None:
-    pieces = [(byte, [])] if order is FD_FIRST else [(VERSION, []), (byte, [])]
+    pieces: list[tuple[bytes, list[int]]] = [(byte, [])] if order is FD_FIRST else [(VERSION, []), (byte, [])]
     assert serve(order, pieces)[:2] == ([], MISSING)
 
 
@@ -214,7 +216,8 @@ def test_refused_access(order: ControlOrder, line: bytes, text: str) -> None:
 @pytest.mark.parametrize("more", [b"x", b"\n", ACCESS_LINE])
 @pytest.mark.parametrize("order", ORDERS)
 def test_input_after_access(order: ControlOrder, more: bytes) -> None:
-    for tail in ([(ACCESS_LINE + more, [])], [(ACCESS_LINE, []), (more, [])]):
+    tails: list[list[tuple[bytes, list[int]]]] = [[(ACCESS_LINE + more, [])], [(ACCESS_LINE, []), (more, [])]]
+    for tail in tails:
         events, error, *_ = serve(order, opening(order) + tail)
         assert events == [Descriptors(9, 9), BOB]
         assert error == (("Control session aborted: Unexpected input",), "")
@@ -289,8 +292,8 @@ def test_any_bytes_after_the_descriptor(order: ControlOrder, data: bytes) -> Non
     assert serve(order, whole) == serve(order, pieces)
 
 
-def _client(order: ControlOrder):
-    def make():
+def _client(order: ControlOrder) -> Callable[..., Any]:
+    def make() -> tuple[Callable[..., Any], Callable[..., Any]]:
         client = ControlClient(order, BOB, "conn unix:/run/imap-urlauth-worker")
         return client.receive_data, client.next_event
 

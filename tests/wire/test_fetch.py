@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,8 +24,8 @@ from dovecot_urlauth.wire.fetchreply import Accepted, Expect, Fetched, Refused, 
 from tests.wire.feeding import bytewise, outcome, same_in_pieces, summary
 
 
-def _reader(state: State):
-    def make():
+def _reader(state: State) -> Callable[..., Any]:
+    def make() -> tuple[Callable[..., Any], Callable[..., Any]]:
         reader = CommandReader()
         if state is State.FETCH:
             reader.selected()
@@ -133,8 +136,8 @@ def test_reply_lines(line: bytes, wire: bytes) -> None:
     assert line == wire
 
 
-def _client(*commands: Expect):
-    def make():
+def _client(*commands: Expect) -> Callable[..., Any]:
+    def make() -> tuple[Callable[..., Any], Callable[..., Any]]:
         reader = ReplyReader()
         for command in commands:
             reader.expect(command)
@@ -214,7 +217,10 @@ ANSWER_WORDS = st.sampled_from([b"OK", b"NO", b"\t", b"\n", b"1", b"x", b"bpstru
 def test_any_answer(commands: list[Expect], data: bytes) -> None:
     """Unsolicited bytes are shown as they were read, so only the fact of the error is the same in pieces."""
     make = _client(*commands)
-    whole, in_pieces = outcome(*make(), [data]), outcome(*make(), bytewise(data))
+    feed, drain = make()
+    whole = outcome(feed, drain, [data])
+    feed, drain = make()
+    in_pieces = outcome(feed, drain, bytewise(data))
     assert whole[0] == in_pieces[0]
     assert (whole[1] is None) == (in_pieces[1] is None)
 

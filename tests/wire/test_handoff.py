@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,7 +76,7 @@ def test_cookie_size_when_packing() -> None:
         pack(LAYOUT_2_4, Handoff(1, 2, 3, 4, b"short", 0, 5, b""))
 
 
-def read(layout: HandoffLayout, pieces: list[tuple[bytes, list[int]]]):
+def read(layout: HandoffLayout, pieces: list[tuple[bytes, list[int]]]) -> tuple[Any, ...]:
     """What the reader made of the pieces and which descriptors it left to close."""
     reader = HandoffReader(layout)
     for data, fds in pieces:
@@ -163,7 +165,7 @@ def test_any_bytes_give_a_handoff_or_the_error(layout: HandoffLayout, data: byte
         assert read_pieces(layout, bytewise(start)) == read_pieces(layout, [start])
 
 
-def read_pieces(layout: HandoffLayout, pieces: list[bytes]):
+def read_pieces(layout: HandoffLayout, pieces: list[bytes]) -> tuple[Any, str, tuple[int, ...]]:
     """The handoff, if there is one, or the error's text, and the descriptors left."""
     reader = HandoffReader(layout)
     for number, piece in enumerate(pieces):

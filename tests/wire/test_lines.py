@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from tests.wire.feeding import same_in_pieces
 LIMIT = 10
 
 
-def _reader():
+def _reader() -> tuple[Callable[..., Any], Callable[..., Any]]:
     buffer = LineBuffer(LIMIT)
     return buffer.append, buffer.next_line
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import binascii
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,7 +31,7 @@ INCOMPATIBLE = "IMAP URLAUTH client not compatible with this server (mixed old a
 UNEXPECTED = "IMAP URLAUTH client sent unexpected AUTH input: "
 
 
-def _login():
+def _login() -> tuple[Callable[..., Any], Callable[..., Any]]:
     protocol = LoginProtocol()
     return protocol.receive_data, protocol.next_event
 
@@ -133,7 +135,9 @@ def test_recorded_token_response() -> None:
 
 @pytest.mark.parametrize("field", ["service", "user", "session", "token"])
 def test_token_response_refuses_a_nul(field: str) -> None:
-    values = {"service": b"imap", "pid": 1, "user": b"u", "session": b"s", "token": b"t"} | {field: b"a\0b"}
+    values: dict[str, Any] = {"service": b"imap", "pid": 1, "user": b"u", "session": b"s", "token": b"t"} | {
+        field: b"a\0b"
+    }
     with pytest.raises(ValueError, match="NUL"):
         token_response(AuthRequest(**values))
 

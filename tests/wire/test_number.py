@@ -20,12 +20,12 @@ words = st.sampled_from([b"VERSION", b"\t", NAME, b"2", b"0", b"-1", b"\x01", b"
     [(b"0", 0), (b"007", 7), (b"4294967295", UINT32_MAX), (b"4294967296", None), (b"", None), (b"-1", None),
      (b"+1", None), (b" 1", None), (b"1_0", None), ("\u0663".encode(), None), (b"0" * 64, 0), (b"0" * 65, None)],
 )  # fmt: skip
-def test_decimal(field, value):
+def test_decimal(field: bytes, value: int | None) -> None:
     assert decimal(field) == value
 
 
 @given(st.binary() | st.text("0123456789").map(str.encode), st.sampled_from([PID_MAX, UINT32_MAX, UINT64_MAX]))
-def test_any_bytes_are_a_number_or_none(field, maximum):
+def test_any_bytes_are_a_number_or_none(field: bytes, maximum: int) -> None:
     value = decimal(field, maximum)
     if value is not None:
         assert 0 <= value <= maximum
@@ -33,7 +33,7 @@ def test_any_bytes_are_a_number_or_none(field, maximum):
 
 
 @given(numbers, numbers)
-def test_a_line_that_is_written_is_read(major, minor):
+def test_a_line_that_is_written_is_read(major: int, minor: int) -> None:
     line = version_line(NAME, major, minor).rstrip(b"\n")
     assert is_version(line, NAME, major)
     assert version_fault(line, NAME, major) is None
@@ -42,7 +42,7 @@ def test_a_line_that_is_written_is_read(major, minor):
 
 
 @given(st.lists(words | st.binary(max_size=5)).map(b"".join))
-def test_any_line_is_a_version_or_not(line):
+def test_any_line_is_a_version_or_not(line: bytes) -> None:
     fault = version_fault(line, NAME, 2)
     if is_version(line, NAME, 2):
         assert fault is None

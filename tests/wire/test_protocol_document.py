@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ EVENTS = [
 
 
 @pytest.mark.parametrize(("section", "states"), STATES)
-def test_every_state_is_described(section: str, states: type) -> None:
+def test_every_state_is_described(section: str, states: Any) -> None:
     assert [state.name for state in states if state.name not in SECTIONS[section]] == []
 
 

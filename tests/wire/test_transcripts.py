@@ -6,7 +6,9 @@ switch of the target user, an unknown user and a wrong token.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -69,7 +71,8 @@ VERSIONS = [
 
 @pytest.fixture(params=VERSIONS, ids=lambda version: version.recording)
 def version(request: pytest.FixtureRequest) -> Version:
-    return request.param
+    chosen: Version = request.param
+    return chosen
 
 
 def talks(version: Version, process: str, what: str) -> list[Conversation]:
@@ -92,7 +95,7 @@ def login_requests(version: Version) -> dict[int, AuthRequest]:
 
 
 def test_login(version: Version) -> None:
-    def make():
+    def make() -> tuple[Callable[..., Any], Callable[..., Any]]:
         protocol = LoginProtocol()
         return protocol.receive_data, protocol.next_event
 

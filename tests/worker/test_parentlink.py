@@ -6,6 +6,7 @@ import _socket
 import os
 import resource
 import socket
+from collections.abc import Iterator
 
 import pytest
 
@@ -34,14 +35,14 @@ GIVEN = offer_parts(pack_offer(KEY, b"alice", BOB))[1]
 
 
 @pytest.fixture
-def loop():
+def loop() -> Iterator[SteppingLoop]:
     made = SteppingLoop()
     yield made
     made.close()
 
 
 @pytest.fixture
-def ends(loop):
+def ends(loop: SteppingLoop) -> Iterator[tuple[socket.socket, ParentLink]]:
     """The parent's end, and what the child makes of its own."""
     ours, theirs = new_link()
     made = ParentLink(loop, theirs)
@@ -51,13 +52,15 @@ def ends(loop):
 
 
 @pytest.fixture
-def connection():
+def connection() -> Iterator[tuple[socket.socket, ...]]:
     ours, theirs = socket.socketpair()
     yield _socket.socket(fileno=ours.detach()), theirs
     theirs.close()
 
 
-def test_a_connection_is_passed_with_its_peer(loop, ends, connection):
+def test_a_connection_is_passed_with_its_peer(
+    loop: SteppingLoop, ends: tuple[socket.socket, ParentLink], connection: tuple[socket.socket, ...]
+) -> None:
     send_message(ends[0], pack_connection(PEER), (connection[0].fileno(),))
     connection[0].close()
     given, peer = loop.run(ends[1].given())
@@ -68,7 +71,13 @@ def test_a_connection_is_passed_with_its_peer(loop, ends, connection):
 
 
 @pytest.mark.parametrize(("answer", "taken"), [(TAKEN, True), (KEEP, False)])
-def test_an_offer_and_its_answer(loop, ends, connection, answer, taken):
+def test_an_offer_and_its_answer(
+    loop: SteppingLoop,
+    ends: tuple[socket.socket, ParentLink],
+    connection: tuple[socket.socket, ...],
+    answer: bytes,
+    taken: bool,
+) -> None:
     send_message(ends[0], answer)
     assert loop.run(ends[1].offer(KEY, b"alice", BOB, (connection[0].fileno(), 1))) is taken
     data, descriptors = receive_message(ends[0], MESSAGE_LIMIT)
@@ -80,7 +89,12 @@ def test_an_offer_and_its_answer(loop, ends, connection, answer, taken):
 
 
 @pytest.mark.parametrize("separate", [False, True], ids=["one socket", "two pipes"])
-def test_a_client_goes_from_child_to_child(loop, ends, connection, separate):
+def test_a_client_goes_from_child_to_child(
+    loop: SteppingLoop,
+    ends: tuple[socket.socket, ParentLink],
+    connection: tuple[socket.socket, ...],
+    separate: bool,
+) -> None:
     reader, writer = os.pipe()
     fds = (connection[0].fileno(), reader, writer) if separate else (connection[0].fileno(),) * 2
     send_message(ends[0], GIVEN, fds)
@@ -95,7 +109,9 @@ def test_a_client_goes_from_child_to_child(loop, ends, connection, separate):
         os.close(fd)
 
 
-def test_a_client_that_was_another_childs(loop, ends, connection):
+def test_a_client_that_was_another_childs(
+    loop: SteppingLoop, ends: tuple[socket.socket, ParentLink], connection: tuple[socket.socket, ...]
+) -> None:
     send_message(ends[0], GIVEN, (connection[0].fileno(),) * 2)
     given = loop.run(ends[1].given())
     assert isinstance(given, GivenAgain)
@@ -104,7 +120,9 @@ def test_a_client_that_was_another_childs(loop, ends, connection):
     connection[0].close()
 
 
-def test_a_connection_comes_with_one_descriptor(loop, ends, connection):
+def test_a_connection_comes_with_one_descriptor(
+    loop: SteppingLoop, ends: tuple[socket.socket, ParentLink], connection: tuple[socket.socket, ...]
+) -> None:
     send_message(ends[0], pack_connection(PEER), (connection[0].fileno(),) * 2)
     with pytest.raises(ClientUnusable):
         loop.run(ends[1].given())
@@ -112,7 +130,9 @@ def test_a_connection_comes_with_one_descriptor(loop, ends, connection):
 
 
 @pytest.mark.parametrize("unread", [False, True], ids=["all is read", "something is unread"])
-def test_the_parents_end_is_the_childs(loop, ends, unread):
+def test_the_parents_end_is_the_childs(
+    loop: SteppingLoop, ends: tuple[socket.socket, ParentLink], unread: bool
+) -> None:
     if unread:
         ends[1].say(KEEP)  # the kernel then says ECONNRESET first
     ends[0].close()
@@ -134,7 +154,13 @@ def test_the_parents_end_is_the_childs(loop, ends, unread):
         (GIVEN, 4),
     ],
 )
-def test_a_client_that_cannot_be_read_is_lost_alone(loop, ends, connection, line, count):
+def test_a_client_that_cannot_be_read_is_lost_alone(
+    loop: SteppingLoop,
+    ends: tuple[socket.socket, ParentLink],
+    connection: tuple[socket.socket, ...],
+    line: bytes,
+    count: int,
+) -> None:
     before = len(os.listdir("/proc/self/fd"))
     send_message(ends[0], line, (connection[0].fileno(),) * count)
     with pytest.raises(ClientUnusable):
@@ -145,7 +171,9 @@ def test_a_client_that_cannot_be_read_is_lost_alone(loop, ends, connection, line
     connection[0].close()
 
 
-def test_a_full_table_of_descriptors_costs_one_client(loop, ends, connection):
+def test_a_full_table_of_descriptors_costs_one_client(
+    loop: SteppingLoop, ends: tuple[socket.socket, ParentLink], connection: tuple[socket.socket, ...]
+) -> None:
     send_message(ends[0], GIVEN, (connection[0].fileno(),) * 2)
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     loop.run(loop.sleep(0))

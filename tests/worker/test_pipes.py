@@ -49,10 +49,10 @@ def test_a_writer_waits_for_its_reader(loop: SteppingLoop) -> None:
     reader, writer = os.pipe()
     pipes = Pipes(loop, Descriptor(os.dup(reader)), Descriptor(writer))
     data = bytes(300_000)
-    received = []
+    received: list[bytes] = []
 
     async def drain() -> None:
-        while sum(map(len, received)) < len(data):
+        while sum(len(piece) for piece in received) < len(data):
             await loop.readable(reader)
             received.append(os.read(reader, 1 << 20))
 

@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -22,19 +23,19 @@ DIALECTS = {name: made for name, made in vars(versions).items() if isinstance(ma
 class Silent:
     """A log that keeps what it is told at debug level, and must be told nothing else."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.lines = []
 
-    def debug(self, text):
+    def debug(self, text: str) -> None:
         self.lines.append(text)
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_it_comes_as_far_as_the_token(name, monkeypatch):
+def test_it_comes_as_far_as_the_token(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
     real = os.open
 
-    def noting(path, *rest, **named):
+    def noting(path: bytes, *rest: Any, **named: Any) -> None:
         opened.append(os.fsdecode(path))
         return real(path, *rest, **named)
 
@@ -48,7 +49,7 @@ def test_it_comes_as_far_as_the_token(name, monkeypatch):
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
-def test_nobody_can_be_meant():
+def test_nobody_can_be_meant() -> None:
     assert not os.path.exists(NOWHERE)
     assert warmup.HOST.endswith(".invalid")
 

@@ -27,24 +27,24 @@ def lookup(folder: Path, data: bytes, key: bytes) -> bytes | None:
         opened.close()
 
 
-def test_lookup(tmp_path):
+def test_lookup(tmp_path: Path) -> None:
     data = b"one\n1\ntwo\n2\none\n3\nkey\nkey\nvalue\n4\n"
     expected = {b"one": b"3", b"two": b"2", b"key": b"key", b"value": b"4", b"1": None, b"on": None, b"": None}
     for key, value in expected.items():
         assert lookup(tmp_path, data, key) == value
 
 
-def test_missing_file(tmp_path):
+def test_missing_file(tmp_path: Path) -> None:
     assert FileDict(os.fsencode(tmp_path / "dict")).lookup(b"key") is None
     assert FileDict(os.fsencode(tmp_path / "no" / "dict")).lookup(b"key") is None
 
 
-def test_pair_that_is_not_complete(tmp_path):
+def test_pair_that_is_not_complete(tmp_path: Path) -> None:
     for rest in (b"key", b"key\n", b"key\n2"):
         assert lookup(tmp_path, b"key\n1\n" + rest, b"key") == b"1"
 
 
-def test_special_files(tmp_path):
+def test_special_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("/etc/passwd")
     for name, error in (("fifo", StoreFailure), ("link", Unsupported), ("", StoreFailure)):
@@ -52,7 +52,7 @@ def test_special_files(tmp_path):
             FileDict(os.fsencode(tmp_path / name)).lookup(b"key")
 
 
-def test_limits(tmp_path, monkeypatch):
+def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_dict, "BLOCK", 100)
     monkeypatch.setattr(file_dict, "LIMIT_PAIR", 1000)
     assert lookup(tmp_path, b"long\n" + b"x" * 900 + b"\nkey\n1\n", b"key") == b"1"
@@ -68,7 +68,7 @@ TEXT = st.binary(max_size=30).map(lambda data: data.replace(b"\0", b""))
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(TEXT, TEXT), max_size=20), st.integers(1, 50))
-def test_any_pairs_in_any_blocks(tmp_path, pairs, block):
+def test_any_pairs_in_any_blocks(tmp_path: Path, pairs: list[tuple[bytes, bytes]], block: int) -> None:
     data = b"".join(escape(key) + b"\n" + escape(value) + b"\n" for key, value in pairs)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(file_dict, "BLOCK", block)
@@ -83,7 +83,7 @@ def test_any_pairs_in_any_blocks(tmp_path, pairs, block):
     st.sampled_from([b"a", b"", b"ab", b"\n"]) | st.binary(max_size=5),
     st.integers(1, 10),
 )
-def test_any_bytes(tmp_path, data, key, block):
+def test_any_bytes(tmp_path: Path, data: bytes, key: bytes, block: int) -> None:
     whole = lookup(tmp_path, data, key)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(file_dict, "BLOCK", block)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,7 +27,7 @@ def root(tmp_path: Path) -> Iterator[Directory]:
         yield directory
 
 
-def test_regular_file(root, tmp_path):
+def test_regular_file(root: Directory, tmp_path: Path) -> None:
     (tmp_path / "mail").write_bytes(b"0123456789")
     with root.file(b"mail") as file:
         assert file.size == 10
@@ -37,7 +37,7 @@ def test_regular_file(root, tmp_path):
         assert not os.get_inheritable(file.fd)
 
 
-def test_absent(root, tmp_path):
+def test_absent(root: Directory, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for name in (b"absent", b"file/below", b"x" * 300):
         with pytest.raises(FileNotFoundError):
@@ -50,7 +50,7 @@ def test_absent(root, tmp_path):
         Directory.root(os.fsencode(tmp_path / "absent"))
 
 
-def test_link_instead_of_a_file(root, tmp_path):
+def test_link_instead_of_a_file(root: Directory, tmp_path: Path) -> None:
     (tmp_path / "passwd").symlink_to("/etc/passwd")
     (tmp_path / "zero").symlink_to("/dev/zero")
     (tmp_path / "dangling").symlink_to("nowhere")
@@ -59,7 +59,7 @@ def test_link_instead_of_a_file(root, tmp_path):
             root.file(name)
 
 
-def test_special_files_do_not_block(root, tmp_path):
+def test_special_files_do_not_block(root: Directory, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "directory").mkdir()
     with socket.socket(socket.AF_UNIX) as listener:
@@ -71,7 +71,7 @@ def test_special_files_do_not_block(root, tmp_path):
         root.directory(b"fifo")
 
 
-def test_directories_are_steps(root, tmp_path):
+def test_directories_are_steps(root: Directory, tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "mail").write_bytes(b"x")
     with root.directory(b"a", b"b") as below, below.file(b"mail") as file:
@@ -82,7 +82,7 @@ def test_directories_are_steps(root, tmp_path):
             root.directory(step)
 
 
-def test_link_instead_of_a_directory(root, tmp_path):
+def test_link_instead_of_a_directory(root: Directory, tmp_path: Path) -> None:
     """Whoever made it: Dovecot follows links, and its own imap is asked."""
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "link").symlink_to("elsewhere")
@@ -91,7 +91,7 @@ def test_link_instead_of_a_directory(root, tmp_path):
 
 
 @needs_root
-def test_who_owns_a_file_is_the_kernels_business(tmp_path):
+def test_who_owns_a_file_is_the_kernels_business(tmp_path: Path) -> None:
     """Another owner's file is served if the target user may read it, and not if not."""
     tmp_path.chmod(0o755)
     for parent in tmp_path.parents[:2]:
@@ -112,12 +112,14 @@ def test_who_owns_a_file_is_the_kernels_business(tmp_path):
 
 @pytest.mark.parametrize("code", [errno.ESTALE, errno.EIO, errno.EMFILE])
 @pytest.mark.parametrize("call", ["fstat", "dup", "open", "scandir"])
-def test_a_file_system_that_fails(root, tmp_path, monkeypatch, call, code):
+def test_a_file_system_that_fails(
+    root: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, code: int
+) -> None:
     """Whatever fails is a StoreFailure, and leaves nothing open."""
     (tmp_path / "a").mkdir()
     (tmp_path / "mail").touch()
 
-    def fail(*args, **named):
+    def fail(*args: Any, **named: Any) -> None:
         raise OSError(code, os.strerror(code))
 
     before = len(os.listdir("/proc/self/fd"))
@@ -135,14 +137,14 @@ def test_a_file_system_that_fails(root, tmp_path, monkeypatch, call, code):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_close_that_fails(tmp_path, monkeypatch):
+def test_a_close_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was only read has lost nothing."""
     (tmp_path / "mail").touch()
     directory = Directory.root(os.fsencode(tmp_path))
     file = directory.file(b"mail")
     real = os.close
 
-    def fail(fd):
+    def fail(fd: int) -> None:
         real(fd)
         raise OSError(errno.EIO, "Input/output error")
 
@@ -152,7 +154,7 @@ def test_a_close_that_fails(tmp_path, monkeypatch):
     assert (file.fd, directory.fd) == (-1, -1)
 
 
-def test_no_descriptor_is_left(root, tmp_path):
+def test_no_descriptor_is_left(root: Directory, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     os.mkfifo(tmp_path / "fifo")
     before = len(os.listdir("/proc/self/fd"))

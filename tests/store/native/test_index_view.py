@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,7 +25,9 @@ SEEN = 0x08
 FLAGGED = 0x02
 
 
-def write(folder: Path, index: bytes | None = None, log: bytes | None = None, old_log: bytes | None = None):
+def write(
+    folder: Path, index: bytes | None = None, log: bytes | None = None, old_log: bytes | None = None
+) -> None:
     for name, data in (("", index), (".log", log), (".log.2", old_log)):
         path = folder / f"dovecot.index{name}"
         if data is None:
@@ -51,7 +53,7 @@ def uids(opened: IndexView, upto: int = 20) -> dict[int, int]:
     return {uid: flags for uid, flags in found.items() if flags is not None}
 
 
-def test_main_index_alone(tmp_path):
+def test_main_index_alone(tmp_path: Path) -> None:
     write(tmp_path, ondisk.index([(2, 0), (5, SEEN), (9, 0)]), ondisk.log_header())
     opened = view(tmp_path)
     assert opened.uid_validity == 1000
@@ -59,7 +61,7 @@ def test_main_index_alone(tmp_path):
     assert opened.flags((1 << 32) - 1) is None
 
 
-def test_log_alone(tmp_path):
+def test_log_alone(tmp_path: Path) -> None:
     """A new mailbox has no main index for a while."""
     write(tmp_path, None, ondisk.log_header() + ondisk.uid_validity(7) + ondisk.append((1, 0), (2, SEEN)))
     opened = view(tmp_path)
@@ -67,7 +69,7 @@ def test_log_alone(tmp_path):
     assert uids(opened) == {1: 0, 2: SEEN}
 
 
-def test_log_on_top(tmp_path):
+def test_log_on_top(tmp_path: Path) -> None:
     log = (
         ondisk.log_header()
         + ondisk.append((3, 0), (4, 0), (7, 0))  # 3 was there already
@@ -81,7 +83,7 @@ def test_log_on_top(tmp_path):
     assert uids(view(tmp_path)) == {7: FLAGGED}
 
 
-def test_keywords_in_the_log(tmp_path):
+def test_keywords_in_the_log(tmp_path: Path) -> None:
     log = (
         ondisk.log_header()
         + ondisk.append((1, 0), (2, 0), (3, 0))
@@ -97,14 +99,14 @@ def test_keywords_in_the_log(tmp_path):
     assert found == {1: {b"NonJunk"}, 2: {b"Junk", b"$Forwarded"}, 3: set(), 9: set()}
 
 
-def test_what_the_main_index_includes_is_not_played_again(tmp_path):
+def test_what_the_main_index_includes_is_not_played_again(tmp_path: Path) -> None:
     first = ondisk.append((1, 0))
     log = ondisk.log_header() + first + ondisk.expunge((1, 1)) + ondisk.append((2, 0))
     write(tmp_path, ondisk.index([], next_uid=2, log=(1, len(log))), log)
     assert uids(view(tmp_path)) == {}
 
 
-def test_rotated_log(tmp_path):
+def test_rotated_log(tmp_path: Path) -> None:
     old = ondisk.log_header(1) + ondisk.append((1, 0), (2, 0))
     new = ondisk.log_header(2, (1, len(old))) + ondisk.append((3, 0)) + ondisk.expunge((1, 1))
     write(tmp_path, ondisk.index([], log=(1, 40)), new, old)
@@ -113,7 +115,7 @@ def test_rotated_log(tmp_path):
     assert uids(view(tmp_path)) == {2: 0, 3: 0}
 
 
-def test_index_that_was_reset(tmp_path):
+def test_index_that_was_reset(tmp_path: Path) -> None:
     """A log without a predecessor behind the index's own starts everything anew."""
     new = ondisk.log_header(5) + ondisk.uid_validity(2000) + ondisk.append((1, 0))
     write(tmp_path, ondisk.index([(1, 0), (2, 0)], log=(3, 40)), new)
@@ -121,7 +123,7 @@ def test_index_that_was_reset(tmp_path):
     assert (opened.uid_validity, uids(opened)) == (2000, {1: 0})
 
 
-def test_transaction_that_is_not_complete(tmp_path):
+def test_transaction_that_is_not_complete(tmp_path: Path) -> None:
     whole = ondisk.append((1, 0))
     part = ondisk.append((2, 0))
     transaction = ondisk.boundary(12 + 2 * len(part)) + part
@@ -132,19 +134,19 @@ def test_transaction_that_is_not_complete(tmp_path):
 
 
 @pytest.mark.parametrize("kept", range(1, 16))
-def test_record_that_is_not_complete(tmp_path, kept):
+def test_record_that_is_not_complete(tmp_path: Path, kept: int) -> None:
     last = ondisk.append((2, 0))
     write(tmp_path, None, ondisk.log_header() + ondisk.uid_validity(1) + ondisk.append((1, 0)) + last[:kept])
     assert uids(view(tmp_path)) == {1: 0}
 
 
-def test_record_whose_size_is_not_yet_written(tmp_path):
+def test_record_whose_size_is_not_yet_written(tmp_path: Path) -> None:
     last = bytes(4) + ondisk.append((2, 0))[4:]
     write(tmp_path, None, ondisk.log_header() + ondisk.uid_validity(1) + last)
     assert uids(view(tmp_path)) == {}
 
 
-def test_refresh_follows(tmp_path):
+def test_refresh_follows(tmp_path: Path) -> None:
     log = ondisk.log_header() + ondisk.uid_validity(1) + ondisk.append((1, 0))
     write(tmp_path, None, log)
     opened = view(tmp_path)
@@ -159,7 +161,7 @@ def test_refresh_follows(tmp_path):
     assert uids(opened) == {2: 0}
 
 
-def test_deleted_mailbox(tmp_path):
+def test_deleted_mailbox(tmp_path: Path) -> None:
     deleted = ondisk.log_record(0x20000 | ondisk.EXTERNAL, b"")
     log = ondisk.log_header() + ondisk.uid_validity(1) + deleted
     write(tmp_path, None, log)
@@ -187,26 +189,26 @@ def test_deleted_mailbox(tmp_path):
     ],
     ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "",
 )
-def test_what_is_not_understood(tmp_path, index, log, reason):
+def test_what_is_not_understood(tmp_path: Path, index: bytes | None, log: bytes | None, reason: str) -> None:
     write(tmp_path, index, log)
     with pytest.raises(Unsupported, match=reason):
         view(tmp_path)
 
 
-def test_uids_that_do_not_ascend(tmp_path):
+def test_uids_that_do_not_ascend(tmp_path: Path) -> None:
     write(tmp_path, ondisk.index([(5, 0), (3, 0), (9, 0)]), ondisk.log_header())
     with pytest.raises(Unsupported, match="ascend"):
         view(tmp_path).flags(1)
 
 
-def test_log_of_very_many_records(tmp_path, monkeypatch):
+def test_log_of_very_many_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "LIMIT_EVENTS", 5)
     write(tmp_path, None, ondisk.log_header() + b"".join(ondisk.expunge((1, 1)) for _ in range(6)))
     with pytest.raises(Unsupported, match="very many"):
         view(tmp_path)
 
 
-def test_files_that_are_no_files(tmp_path):
+def test_files_that_are_no_files(tmp_path: Path) -> None:
     write(tmp_path, None, ondisk.log_header())
     os.mkfifo(tmp_path / "dovecot.index")
     with pytest.raises(StoreError):
@@ -214,7 +216,7 @@ def test_files_that_are_no_files(tmp_path):
 
 
 @given(st.integers(0, (1 << 28) - 1))
-def test_size_field(units):
+def test_size_field(units: int) -> None:
     field = bytes(0x80 | (units >> shift & 0x7F) for shift in (21, 14, 7, 0))
     assert decode_size(field) == units * 4
 
@@ -228,19 +230,19 @@ OPERATIONS = st.lists(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(OPERATIONS, st.data())
-def test_any_history_gives_the_model(tmp_path, operations, data):
+def test_any_history_gives_the_model(tmp_path: Path, operations: list[tuple[str, int, int]], data: Any) -> None:
     """Whatever happened, and wherever the main index and a rotation cut it: what is left is the same."""
     model: dict[int, int] = {}
     next_uid = 1
-    states = [({}, 1)]
+    states: list[tuple[dict[int, int], int]] = [({}, 1)]
     records = []
     for what, first, more in operations:
         gone = range(first, first + more + 1)
         if what == "append":
-            new = [(next_uid + more + place, SEEN) for place in range(first)]
-            records.append(ondisk.append(*new))
-            model.update(new)
-            next_uid = new[-1][0] + 1
+            added = [(next_uid + more + place, SEEN) for place in range(first)]
+            records.append(ondisk.append(*added))
+            model.update(added)
+            next_uid = added[-1][0] + 1
         elif what in ("expunge", "guid"):
             records.append(
                 ondisk.expunge((first, first + more)) if what == "expunge" else ondisk.expunge_guid(*gone)
@@ -284,14 +286,14 @@ def total(folder: Path) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300), st.binary(max_size=300))
-def test_any_bytes(tmp_path, index, log):
+def test_any_bytes(tmp_path: Path, index: bytes, log: bytes) -> None:
     write(tmp_path, index, log)
     total(tmp_path)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_any_damage(tmp_path, data):
+def test_any_damage(tmp_path: Path, data: Any) -> None:
     index = bytearray(ondisk.index([(1, 0), (2, 0), (3, 0)]))
     log = bytearray(
         ondisk.log_header()
@@ -310,7 +312,7 @@ def test_any_damage(tmp_path, data):
     total(tmp_path)
 
 
-def test_a_large_mailbox_costs_no_more(tmp_path):
+def test_a_large_mailbox_costs_no_more(tmp_path: Path) -> None:
     """The first answer for 200 000 messages takes about as long as for 100."""
     times = []
     for count in (100, 200_000):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,7 @@ def maildir(tmp_path: Path) -> Iterator[Maildir]:
     "path",
     ["cur/a:2,FS", "cur/a:2,", "cur/a", "new/a", "cur/a:2,DFPRSTab", "cur/a:1,x", "new/a:2,S", "cur/a:2,FSab"],
 )
-def test_found_wherever_it_is(maildir, tmp_path, path):
+def test_found_wherever_it_is(maildir: Maildir, tmp_path: Path, path: str) -> None:
     for other in ("cur/b:2,FS", "cur/ab:2,FS", "new/a2", "cur/A:2,FS"):
         (tmp_path / other).write_bytes(b"wrong")
     (tmp_path / path).write_bytes(b"right")
@@ -43,25 +44,27 @@ def test_found_wherever_it_is(maildir, tmp_path, path):
             assert file.read(0, 9) == b"right"
 
 
-def test_gone(maildir, tmp_path):
+def test_gone(maildir: Maildir, tmp_path: Path) -> None:
     (tmp_path / "cur" / "ab:2,").touch()
     with pytest.raises(ReadFailed, match="expunged"):
         maildir.open(b"a", 0)
 
 
-def test_no_directories_are_listed_for_a_name_that_fits(maildir, tmp_path, monkeypatch):
+def test_no_directories_are_listed_for_a_name_that_fits(
+    maildir: Maildir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Directory, "names", lambda self: pytest.fail("listed"))
     (tmp_path / "cur" / "a:2,DFRST").write_bytes(b"x")
     maildir.open(b"a", 0x1F).close()
 
 
-def test_renamed_while_we_look(maildir, tmp_path, monkeypatch):
+def test_renamed_while_we_look(maildir: Maildir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each listing is out of date once more, until it is not."""
     names = iter("abcde")
     path = tmp_path / "cur" / "m:2,"
     path.write_bytes(b"x")
 
-    def list_then_rename(self, listed=Directory.names):
+    def list_then_rename(self: Directory, listed: Callable[..., Any] = Directory.names) -> Any:
         nonlocal path
         found = list(listed(self))
         letter = next(names, None)
@@ -81,14 +84,14 @@ def test_renamed_while_we_look(maildir, tmp_path, monkeypatch):
         (os.mkdir, StoreFailure),
     ],
 )
-def test_no_mail(maildir, tmp_path, make, error):
+def test_no_mail(maildir: Maildir, tmp_path: Path, make: Callable[..., Any], error: type[Any]) -> None:
     make(tmp_path / "cur" / "a:2,S")
     for flags in (SEEN, 0):
         with pytest.raises(error):
             maildir.open(b"a", flags)
 
 
-def test_no_maildir(tmp_path):
+def test_no_maildir(tmp_path: Path) -> None:
     with Directory.root(os.fsencode(tmp_path)) as root:
         with pytest.raises(FileNotFoundError):
             Maildir(root)
@@ -107,7 +110,7 @@ def test_no_maildir(tmp_path):
     [(b"a,S=12,W=13:2,S", 13), (b"a,W=13", 13), (b"a,W=13,S=12", 13), (b"a", None), (b"a,W=", None),
      (b"a,W=x", None), (b"a,W=13x", None), (b"a,W=" + b"9" * 30, None), (b"W=13", None)],
 )  # fmt: skip
-def test_size_in_name(name, size):
+def test_size_in_name(name: bytes, size: int | None) -> None:
     assert size_in_name(name, b"W") == size
 
 
@@ -115,7 +118,7 @@ def test_size_in_name(name, size):
     st.lists(st.sampled_from([b",S=", b",W=", b"1", b"99", b":2,S", b",", b"x", b"\xb2"])).map(b"".join)
     | st.binary(max_size=30)
 )
-def test_any_name_has_a_size_or_none(name):
+def test_any_name_has_a_size_or_none(name: bytes) -> None:
     for key in (b"S", b"W"):
         size = size_in_name(name, key)
         if size is not None:

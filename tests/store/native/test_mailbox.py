@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -84,7 +85,7 @@ def test_which_sizes_are_believed(
 
 
 def test_decoders_unwrap_one_after_the_other() -> None:
-    def without(mark: bytes):
+    def without(mark: bytes) -> Callable[..., Any]:
         return lambda source: BytesSource(source.read(0, source.size).removeprefix(mark))
 
     stored = BytesSource(b"outer inner mail")

@@ -40,7 +40,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("location", "separator", "name", "text"), REFUSED)
-def test_refused(location, separator, name, text):
+def test_refused(location: Location, separator: bytes, name: bytes, text: str) -> None:
     with pytest.raises(MailboxRefused) as refused:
         storage_name(name, name_rules(location, separator))
     assert refused.value.text == text
@@ -58,7 +58,9 @@ PLACES = [
 
 
 @pytest.mark.parametrize(("location", "separator", "name", "mail", "index"), PLACES)
-def test_places(location, separator, name, mail, index):
+def test_places(
+    location: Location, separator: bytes, name: str, mail: tuple[bytes, ...], index: tuple[bytes, ...] | None
+) -> None:
     found = places(location, storage_name(name.encode(), name_rules(location, separator)))
     assert (found.mail.root, found.mail.steps) == (location.root, mail)
     if index is None:
@@ -67,7 +69,7 @@ def test_places(location, separator, name, mail, index):
         assert (found.index.root, found.index.steps) == (b"/index", index)
 
 
-def test_inbox():
+def test_inbox() -> None:
     assert places(MAILDIR, b"INBOX").mail.steps == ()
     apart = Location(root=b"/mail", inbox=b"/inbox", index=b"/index")
     assert places(apart, b"INBOX").mail.root == b"/inbox"
@@ -76,7 +78,7 @@ def test_inbox():
 
 
 @pytest.mark.parametrize("name", [b"\xff", b"a\0b", b"\xc3", b"x" * 5000, b"\xed\xa0\x80"])
-def test_no_name(name):
+def test_no_name(name: bytes) -> None:
     with pytest.raises(MailboxMissing):
         check_utf8(name)
 
@@ -86,11 +88,11 @@ def test_no_name(name):
     [("", b""), ("a&b", b"a&-b"), ("ä", b"&AOQ-"), ("a äö b", b"a &AOQA9g- b"), ("😀", b"&2D3eAA-"),
      ("\t", b"&AAk-"), ("台北", b"&U,BTFw-"), ("&ä&", b"&-&AOQ-&-")],
 )  # fmt: skip
-def test_mutf7(text, encoded):
+def test_mutf7(text: str, encoded: bytes) -> None:
     assert to_mutf7(text) == encoded
 
 
-def test_normal_form():
+def test_normal_form() -> None:
     assert normalize("u\u0308".encode()) == "ü".encode()
     assert normalize(b"plain") == b"plain"
 
@@ -100,7 +102,7 @@ def test_normal_form():
     st.sampled_from([MAILDIR, FOLDERS, NAMED, FULL]),
     st.sampled_from([b"/", b".", b"\\"]),
 )
-def test_no_name_leads_out_of_the_root(text, location, separator):
+def test_no_name_leads_out_of_the_root(text: str, location: Location, separator: bytes) -> None:
     name = text.encode("utf-8", "surrogatepass")
     try:
         check_utf8(name)

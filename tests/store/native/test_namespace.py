@@ -34,11 +34,11 @@ FOUND = [
 
 
 @pytest.mark.parametrize(("namespaces", "name", "namespace", "rest"), FOUND)
-def test_found(namespaces, name, namespace, rest):
+def test_found(namespaces: tuple[Namespace, ...], name: bytes, namespace: Namespace, rest: bytes) -> None:
     assert find(namespaces, name) == (namespace, rest)
 
 
-def test_refused():
+def test_refused() -> None:
     with pytest.raises(MailboxRefused, match="'Lists/': Ends with hierarchy separator"):
         find((PERSONAL, LISTS), b"Lists/")
 
@@ -47,11 +47,11 @@ def test_refused():
     ("namespaces", "name"),
     [((PERSONAL, LISTS), b"Lists"), ((PERSONAL, LISTS), b"Lists/INBOX")],
 )
-def test_left_to_dovecot(namespaces, name):
+def test_left_to_dovecot(namespaces: tuple[Namespace, ...], name: bytes) -> None:
     with pytest.raises(Unsupported):
         find(namespaces, name)
 
 
-def test_outside_of_all():
+def test_outside_of_all() -> None:
     with pytest.raises(MailboxMissing):
         find((PREFIXED,), b"a")

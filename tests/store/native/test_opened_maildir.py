@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -54,12 +54,14 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def test_nothing_is_opened_twice_but_the_mail(inbox: Path, store: NativeStore, monkeypatch):
+def test_nothing_is_opened_twice_but_the_mail(
+    inbox: Path, store: NativeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert (read(store), key(store)) == (b"first\r\n", KEY)
     opened = []
     real = os.open
 
-    def noting(path, *rest, **named):
+    def noting(path: bytes, *rest: Any, **named: Any) -> int:
         opened.append(path)
         return real(path, *rest, **named)
 
@@ -68,7 +70,7 @@ def test_nothing_is_opened_twice_but_the_mail(inbox: Path, store: NativeStore, m
     assert opened == [b"mail1:2,S"]
 
 
-def test_a_new_mail_is_seen(inbox: Path, store: NativeStore):
+def test_a_new_mail_is_seen(inbox: Path, store: NativeStore) -> None:
     read(store)
     (inbox / "cur" / "mail2:2,S").write_bytes(b"second\r\n")
     (inbox / "dovecot-uidlist").write_bytes(ondisk.uidlist([(1, ":mail1"), (2, ":mail2")], guid=GUID))
@@ -76,7 +78,7 @@ def test_a_new_mail_is_seen(inbox: Path, store: NativeStore):
     assert read(store, 2) == b"second\r\n"
 
 
-def test_an_expunged_mail_is_gone(inbox: Path, store: NativeStore):
+def test_an_expunged_mail_is_gone(inbox: Path, store: NativeStore) -> None:
     read(store)
     (inbox / "cur" / "mail1:2,S").unlink()
     with pytest.raises(ReadFailed):
@@ -86,7 +88,7 @@ def test_an_expunged_mail_is_gone(inbox: Path, store: NativeStore):
         read(store)
 
 
-def test_a_mailbox_that_takes_the_name_of_another(tmp_path: Path, inbox: Path, store: NativeStore):
+def test_a_mailbox_that_takes_the_name_of_another(tmp_path: Path, inbox: Path, store: NativeStore) -> None:
     read(store)
     inbox.rename(tmp_path / "old")
     with pytest.raises(MailboxMissing):
@@ -96,7 +98,7 @@ def test_a_mailbox_that_takes_the_name_of_another(tmp_path: Path, inbox: Path, s
 
 
 @pytest.mark.parametrize("name", ["cur", "new"])
-def test_a_directory_that_takes_the_place_of_another(inbox: Path, store: NativeStore, name: str):
+def test_a_directory_that_takes_the_place_of_another(inbox: Path, store: NativeStore, name: str) -> None:
     read(store)
     (inbox / name).rename(inbox / "away")
     (inbox / name).mkdir()
@@ -104,7 +106,7 @@ def test_a_directory_that_takes_the_place_of_another(inbox: Path, store: NativeS
     assert read(store) == b"other\r\n"
 
 
-def test_a_key_made_anew(tmp_path: Path, inbox: Path, store: NativeStore):
+def test_a_key_made_anew(tmp_path: Path, inbox: Path, store: NativeStore) -> None:
     """RESETKEY: the dictionary is replaced by a file of the same size."""
     assert key(store) == KEY
     (tmp_path / "attributes").rename(tmp_path / "old")
@@ -116,7 +118,7 @@ def test_a_key_made_anew(tmp_path: Path, inbox: Path, store: NativeStore):
     assert key(store) == KEY
 
 
-def test_only_so_many_mailboxes_stay_open(tmp_path: Path, inbox: Path, store: NativeStore):
+def test_only_so_many_mailboxes_stay_open(tmp_path: Path, inbox: Path, store: NativeStore) -> None:
     names = [b"box%d" % number for number in range(3 * KEPT_MAILBOXES)]
     for name in names:
         make_maildir(tmp_path / "Maildir" / f".{name.decode()}", {1: name})
@@ -131,7 +133,7 @@ def test_only_so_many_mailboxes_stay_open(tmp_path: Path, inbox: Path, store: Na
     assert descriptors() == before
 
 
-def test_a_mailbox_that_cannot_be_opened_leaves_nothing_open(inbox: Path, store: NativeStore):
+def test_a_mailbox_that_cannot_be_opened_leaves_nothing_open(inbox: Path, store: NativeStore) -> None:
     before = descriptors()
     with pytest.raises(MailboxMissing):
         open_mailbox(store, b"INBOX", 4711)
@@ -141,7 +143,7 @@ def test_a_mailbox_that_cannot_be_opened_leaves_nothing_open(inbox: Path, store:
     assert descriptors() == before
 
 
-def test_a_uidlist_of_an_unknown_kind_leaves_nothing_open(inbox: Path, store: NativeStore):
+def test_a_uidlist_of_an_unknown_kind_leaves_nothing_open(inbox: Path, store: NativeStore) -> None:
     (inbox / "dovecot-uidlist").write_bytes(b"9 V1\n")
     opened = []
     for _ in range(3):
