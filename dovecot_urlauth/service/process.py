@@ -96,7 +96,7 @@ class ServiceProcess:
         self.dying = False
         self._stage: Stage
         self._over: Promise[None] = self.loop.promise()
-        self._clients: dict[Task[None], None] = {}
+        self._clients: dict[Task[None], Connection] = {}
         """In the order in which they came."""
         self._listeners: list[socket] = []
         self._accepting: list[Task[None]] = []
@@ -123,6 +123,8 @@ class ServiceProcess:
         for listener in self._listeners:
             listener.close()
         self.loop.close()
+        for connection in self._clients.values():
+            connection.close()
         restore(self._signals)
         self.log.forked()
 
@@ -146,7 +148,7 @@ class ServiceProcess:
         self.slots.take()
         self._report()
         task = self.loop.spawn(self._lead(connection), "client")
-        self._clients[task] = None
+        self._clients[task] = connection
 
     async def _lead(self, connection: Connection) -> None:
         task = self.loop.current

@@ -507,3 +507,26 @@ def test_a_full_process_that_serves_no_more_clients(contract, is_login):
         client.close()
 
     contract(client_limit=1, service_count=1, is_login=is_login).run(story)
+
+
+def test_a_forked_child_holds_nobody_elses_connection(contract):
+    one = contract()
+
+    async def story(parent):
+        client = await parent.call(b"hello")
+        pid = os.fork()
+        if not pid:
+            try:
+                parent.process.leave_to_parent()
+            finally:
+                os._exit(
+                    len(parent.process._clients) * 10 + sum(not c.closed for c in parent.process._clients.values())
+                )
+        _, status = os.waitpid(pid, 0)
+        assert os.waitstatus_to_exitcode(status) == 10, "it knows one client, whose connection it has closed"
+        client.send(b" again")
+        await parent.loop.settle()
+        assert parent.stage.said == [b"hello", b" again"]
+        parent.signals.send(SIGTERM)
+
+    one.run(story)
