@@ -26,10 +26,12 @@ from dovecot_urlauth.worker.target import WorkerConfig
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dovecot_urlauth.config.settings import Settings
+    from dovecot_urlauth.service.options import Options
 
 NAME = "imap-urlauth-worker"
 OPTIONS = "a:c:i:kLo:O"
 STORE_MODES = ("auto", "native", "dovecot")
+AUDIT_MODES = ("no", "yes")
 LIBEXEC_DIR = "/usr/lib/dovecot"
 AUTH_SOCKET = "auth-userdb"
 WORKER_SOCKET = "imap-urlauth-worker"
@@ -41,11 +43,13 @@ def main(argv: list[str]) -> int:
 
 
 def serve(start: Start) -> int:
-    options, arguments = parse_options(start, OPTIONS, ("store", "sandbox"))
-    mode = options.last("store", STORE_MODES[0])
-    if mode not in STORE_MODES:
-        raise Fatal(f"Unknown argument: --store={mode}", EXIT_USAGE)
-    config = _configure(start, mode, sandbox.mode_of(options.last("sandbox", "auto")))
+    options, arguments = parse_options(start, OPTIONS, ("store", "sandbox", "audit"))
+    config = _configure(
+        start,
+        mode=_one_of(options, "store", STORE_MODES),
+        boxed=sandbox.mode_of(options.last("sandbox", "auto")),
+        audit=_one_of(options, "audit", AUDIT_MODES) == "yes",
+    )
     if not start.environment.under_master:
         from dovecot_urlauth.worker.standalone import serve_standard_streams
 
@@ -61,7 +65,15 @@ def serve(start: Start) -> int:
     return stage.exit_status
 
 
-def _configure(start: Start, mode: str, boxed: sandbox.Mode) -> WorkerConfig:
+def _one_of(options: Options, name: str, values: tuple[str, ...]) -> str:
+    """An option's value, the first of ``values`` where it is not given. Raises Fatal."""
+    value = options.last(name, values[0])
+    if value not in values:
+        raise Fatal(f"Unknown argument: --{name}={value}", EXIT_USAGE)
+    return value
+
+
+def _configure(start: Start, *, mode: str, boxed: sandbox.Mode, audit: bool) -> WorkerConfig:
     """Everything that takes root to find out."""
     settings, config_fd = _read_settings(start)
     if settings.flag("mail_debug"):
@@ -75,6 +87,7 @@ def _configure(start: Start, mode: str, boxed: sandbox.Mode) -> WorkerConfig:
         engine=prepare_engine(settings, libexec_dir, config_fd, imported),
         store_mode=mode,
         sandbox=boxed,
+        audit=audit,
         extra_groups=start.environment.restrictions.extra_groups,
         base_dir=os.fsencode(base_dir),
         userdb_path=os.fsencode(os.path.join(base_dir, settings.get("auth_socket_path", AUTH_SOCKET))),

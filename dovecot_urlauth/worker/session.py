@@ -11,6 +11,7 @@ from dovecot_urlauth.store.errors import StoreError
 from dovecot_urlauth.wire.control import DISCONNECTED, FINISHED
 from dovecot_urlauth.wire.fetch import OK_LINE, CommandReader, UrlCommand
 from dovecot_urlauth.wire.lines import ProtocolError
+from dovecot_urlauth.worker.audit import Audit
 from dovecot_urlauth.worker.client import ClientGone, SessionOver, client_prefix, readable_user
 from dovecot_urlauth.worker.urlfetch import UrlFetcher
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.wire.fetch import EndCommand, UserCommand
     from dovecot_urlauth.worker.client import Client
     from dovecot_urlauth.worker.target import OpenedTarget, WorkerConfig
+    from dovecot_urlauth.worker.urlfetch import Reply
     from dovecot_urlauth.worker.userdb import Userdb
 
 SMALL_REPLY = 65536
@@ -41,7 +43,9 @@ async def serve_client(
     fetcher = None
     try:
         target = target.for_session()
-        fetcher = UrlFetcher(loop, target, client.access, config.dialect.load_url_rules(), userdb, log)
+        rules = config.dialect.load_url_rules()
+        fetcher = UrlFetcher(loop, target, client.access, rules, userdb, log)
+        audit = Audit(config.audit, client.access, target.name, rules, log, loop.now)
         if target.store is not None:
             who, name = readable_user(client.access), os.fsdecode(target.name)
             log.debug(f"Found user account `{name}' on behalf of user `{who}'")
@@ -49,7 +53,7 @@ async def serve_client(
         commands = CommandReader()
         commands.selected()
         while isinstance(command := await next_command(commands, client, log), UrlCommand):
-            await _answer_url(loop, client, fetcher, command, log)
+            await audit.follow(command.url, _answer_url(loop, client, fetcher, command, log))
         client.tell_control(FINISHED)
     except ClientGone:
         client.tell_control(DISCONNECTED)
@@ -78,8 +82,8 @@ async def next_command(commands: CommandReader, client: Client, log: Log) -> Use
     return command
 
 
-async def _answer_url(loop: Loop, client: Client, fetcher: UrlFetcher, command: UrlCommand, log: Log) -> None:
-    """From the command to the last byte of its answer.
+async def _answer_url(loop: Loop, client: Client, fetcher: UrlFetcher, command: UrlCommand, log: Log) -> Reply:
+    """From the command to the last byte of its answer, which is returned.
 
     As long as nothing was sent any failure is a NO.  Later a closed connection is the only honest answer left,
     since the size is promised.
@@ -87,7 +91,7 @@ async def _answer_url(loop: Loop, client: Client, fetcher: UrlFetcher, command: 
     reply = await fetcher.fetch(command)
     if reply.chunks is None:
         await client.write(reply.line)
-        return
+        return reply
     pending, unbroken, sent = reply.line, 0, False
     try:
         async for chunk in reply.chunks:
@@ -105,8 +109,10 @@ async def _answer_url(loop: Loop, client: Client, fetcher: UrlFetcher, command: 
         if sent:
             log.error(_reason(error))
             raise SessionOver("Session aborted: Fatal failure while transferring URL") from error
-        pending = fetcher.refuse(command, error).line
+        reply = fetcher.refuse(command, error)
+        pending = reply.line
     await client.write(pending)
+    return reply
 
 
 def _reason(error: Exception) -> str:

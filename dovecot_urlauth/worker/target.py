@@ -54,6 +54,8 @@ class WorkerConfig:
     """RESTRICT_SETEXTRAGROUPS: groups that every target user gets on top of its own."""
     base_dir: bytes
     userdb_path: bytes
+    audit: bool = False
+    """Whether each URL is written into the log with its outcome."""
 
 
 @frozen

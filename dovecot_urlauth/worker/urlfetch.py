@@ -49,6 +49,10 @@ class Reply:
 
     line: bytes
     chunks: AsyncIterator[bytes] | None = None
+    size: int = 0
+    """Bytes of data in the chunks."""
+    refusal: str = ""
+    """Why it is a NO, also where the client is not told."""
 
 
 class UrlFetcher:
@@ -95,7 +99,7 @@ class UrlFetcher:
             return self._no(command, "read", error.text)
         verb, why = _broken(error)
         self._log.error(f'Failed to {verb} URLAUTH "{without_token(command.url)}": {why}')
-        return Reply(no_line())
+        return Reply(no_line(), refusal=why)
 
     def close(self) -> None:
         """End the session with the store."""
@@ -177,23 +181,24 @@ class UrlFetcher:
         if (command.body or command.binary) and content.size == 0:
             # imap forgets the line end behind a literal of no bytes, and its client waits for ever.
             self._log.debug("Fetched URLAUTH yielded empty result")
-            return Reply(no_line())
+            return Reply(no_line(), refusal="empty result")
         self._log.debug(
             f"Fetched URLAUTH yielded {content.size} bytes of {'binary ' * command.binary}message data"
         )
         line = ok_line(content.size, has_nuls=content.has_nuls, structure=content.structure)
-        return Reply(line, _with_end(content.chunks)) if content.size else Reply(line)
+        return Reply(line, _with_end(content.chunks), content.size) if content.size else Reply(line)
 
     def _no(self, command: UrlCommand, verb: str, why: str) -> Reply:
         """A refusal that lies in the client's own words."""
         self._log.debug(f'Failed to {verb} URLAUTH "{without_token(command.url)}": {why}')
         if self._accessor.user is None:
-            return Reply(no_line())
-        return Reply(no_line(os.fsencode(f'Failed to {verb} URLAUTH "{os.fsdecode(command.url)}": {why}')))
+            return Reply(no_line(), refusal=why)
+        text = f'Failed to {verb} URLAUTH "{os.fsdecode(command.url)}": {why}'
+        return Reply(no_line(os.fsencode(text)), refusal=why)
 
     def _bare_no(self, command: UrlCommand, why: str) -> Reply:
         self._log.debug(f'Failed to fetch URLAUTH "{without_token(command.url)}": {why}')
-        return Reply(no_line())
+        return Reply(no_line(), refusal=why)
 
     def _close_mailbox(self) -> None:
         if self._mailbox is not None:

@@ -22,7 +22,7 @@ from tests.worker import fakes
 
 WORDS = {ACCEPTED: "ACCEPTED", CLIENT_GONE: "CLIENT_GONE", NOT_SHARED: "NOT_SHARED"}
 DIALECT = SimpleNamespace(load_url_rules=lambda: RULES_2_4, userdb_minor=4)
-CONFIG: Any = SimpleNamespace(dialect=DIALECT, userdb_path=b"auth-userdb")
+CONFIG: Any = SimpleNamespace(dialect=DIALECT, userdb_path=b"auth-userdb", audit=False)
 
 
 class Link:

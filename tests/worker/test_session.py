@@ -20,7 +20,7 @@ from tests.clock import SteppingLoop
 from tests.transcript import Transcript
 from tests.worker import fakes
 
-CONFIG = SimpleNamespace(dialect=SimpleNamespace(load_url_rules=lambda: RULES_2_4))
+CONFIG = SimpleNamespace(dialect=SimpleNamespace(load_url_rules=lambda: RULES_2_4), audit=False)
 PREFIX = "imap-urlauth[7](bob->alice): Error: "
 
 

@@ -1,4 +1,4 @@
-"""A worker that reads natively only, in its sandbox: everything is served, and nothing else can be done."""
+"""The worker's own options: a sandbox for one that reads natively only, and the audit."""
 
 from __future__ import annotations
 
@@ -17,6 +17,28 @@ if TYPE_CHECKING:
     from tests.dovecot.conftest import Installations, Row
 
 pytestmark = pytest.mark.only(TUNED.name)
+
+
+def test_the_audit_says_who_read_what(
+    row: Row, installations: Installations, starter: Callable[..., DovecotInstance]
+) -> None:
+    ours = installations[row.version]
+    worker = f"service imap-urlauth-worker {{\n  executable = {ours.executables}/{PIECES[2]} --audit=yes\n}}\n"
+    dovecot = starter(DovecotInstance(row.version, row.combination, ours, extra=worker))
+    with Scene(dovecot) as scene:
+        stored = scene.store()
+        url = scene.sign(stored, section="2")
+        assert scene.user("bob").fetch_url(url) == SECTIONS["2"]
+        spoiled = url[:-1] + (b"0" if url[-1:] != b"0" else b"1")
+        assert scene.user("bob").fetch_url(spoiled) is None
+        place = f"owner=<alice> mailbox=<INBOX> uid={stored.uid} section=<2>"
+        sent = f"outcome=sent user=<bob> service=imap {place} bytes={len(SECTIONS['2'])} "
+        refused = f"outcome=refused user=<bob> service=imap {place} bytes=0 "
+        lines = wait_for(lambda: [line for line in dovecot.log.lines() if refused in line])
+        assert lines
+        assert lines[0].endswith("reason=<URLAUTH verification failed>")
+        assert [line for line in dovecot.log.lines() if sent in line]
+        assert url[-40:].decode() not in "".join(dovecot.log.lines())
 
 
 def test_a_native_worker_in_its_sandbox(
