@@ -21,8 +21,10 @@ pytestmark = pytest.mark.only("tuned")
 
 SLOW = 2.0
 """Seconds that auth does not answer."""
-PROMPT = 0.2
+PROMPT = 1.0
 """Seconds that a neighbour's URL may take meanwhile, on a busy machine."""
+TURN = 0.4
+"""The same while a large header is read, which takes longer in one go."""
 
 
 def _serving(scene: Scene) -> list[Process]:
@@ -89,7 +91,7 @@ def test_a_large_header(scene: Scene, neighbours: tuple[WorkerSession, WorkerSes
     first.send(b"URL\t" + large + b"\tbpstruct\n")
     taken = _times(second, url, lambda passed: passed < SLOW)
     assert first.answer().ok
-    assert max(taken) < PROMPT, f"median {statistics.median(taken):.6f}, longest {max(taken):.6f}"
+    assert max(taken) < TURN, f"median {statistics.median(taken):.6f}, longest {max(taken):.6f}"
 
 
 def test_the_parents_death(scene: Scene, neighbours: tuple[WorkerSession, WorkerSession]) -> None:
