@@ -72,8 +72,9 @@ def test_a_slow_auth(scene: Scene, neighbours: tuple[WorkerSession, WorkerSessio
     url = scene.sign(stored)
     [key] = [key for key in mailbox_keys(scene.dovecot.home("alice")) if sign(stored.rump().encode(), key) == url]
     odd = sign(stored.rump().replace("alice@", "aLiCe@").encode(), key)
-    [auth] = scene.dovecot.processes("auth")
-    with _stopped(auth):
+    with ExitStack() as stopped:
+        for auth in scene.dovecot.processes("auth"):  # a worker of its own may be there, too
+            stopped.enter_context(_stopped(auth))
         first.send(b"URL\t" + odd + b"\n")
         taken = _times(second, url, lambda passed: passed < SLOW)
     answer = first.answer()
