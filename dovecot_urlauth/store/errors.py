@@ -18,7 +18,7 @@ class StoreError(Exception):
 class MailboxRefused(StoreError):
     """The URL's mailbox can never be opened: a bad name, or no namespace has it.
 
-    The client may see ``text``: it follows ``Invalid URLAUTH: `` in the refusal.
+    ``text`` is for the log: the client is told nothing more than NO, since stock explains it of users that exist.
     """
 
 
