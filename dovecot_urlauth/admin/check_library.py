@@ -65,7 +65,8 @@ def _check_writable(name: str, library: str) -> Iterator[Finding]:
             yield fail(f"{name}: {path}: {error.strerror}")
             return
         sticky = found.st_mode & stat.S_ISVTX and path != library
-        if found.st_uid != 0 or (found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky):
+        is_open = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(found.st_mode)
+        if found.st_uid != 0 or (is_open and not sticky):
             yield fail(f"{name}: {path} may be changed by others than root, and root runs what it holds")
             return
 
@@ -95,14 +96,18 @@ def _check_python(name: str, library: str, executable: Executable) -> Iterator[F
 def _check_readable(name: str, library: str, executable: Executable, user: str) -> Iterator[Finding]:
     """Whether the service's own user can load it all."""
     probe = [executable.interpreter[0], "-IBS", "-c", PROBE.format(room=ROOMS[name]), library]
-    done = _run(probe, user)
+    try:
+        done = _run(probe, user)
+    except PermissionError:
+        yield fail(f"{name}: its user {user} cannot run {executable.interpreter[0]}")
+        return
     if done is not None and done.returncode:
         said = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
         yield fail(f"{name}: its user {user} cannot load {library}: {said}")
 
 
 def _run(command: list[str], user: str | None = None) -> subprocess.CompletedProcess[str] | None:
-    """Run it, as ``user`` when root can; None if that cannot be tried."""
+    """Run it, as ``user`` when root can; None if that cannot be tried. Raises PermissionError if ``user`` may not."""
     changed = user not in (None, "root")
     if changed and os.geteuid() != 0:
         return None
@@ -118,5 +123,9 @@ def _run(command: list[str], user: str | None = None) -> subprocess.CompletedPro
             group=pwd.getpwnam(user).pw_gid if changed and user else None,
             extra_groups=[] if changed else None,
         )
+    except PermissionError:
+        if not changed:
+            return None
+        raise
     except (OSError, subprocess.TimeoutExpired, KeyError, ValueError):
         return None

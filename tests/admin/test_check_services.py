@@ -16,7 +16,9 @@ from dovecot_urlauth.admin.doveconf import Configuration, parse
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the programs belong to root")
 
-PROGRAM = f"""#!{sys.executable} -IBS
+INTERPRETER = os.path.realpath(sys.executable)
+"""One that others may run, too: an environment of a test run may be closed to them."""
+PROGRAM = f"""#!{INTERPRETER} -IBS
 import sys  # in the place of dovecot_urlauth
 sys.exit("Fatal: Unknown argument: -?")
 """
@@ -270,6 +272,19 @@ def test_a_library_that_the_service_cannot_read(report: Report, installed: Path)
     assert all(f"its user nobody cannot load {installed}: " in line for line in said)
 
 
+def test_an_interpreter_that_the_service_cannot_run(report: Report, installed: Path, tmp_path: Path) -> None:
+    closed = installed / "closed"
+    closed.mkdir(mode=0o700)
+    (closed / "python3").symlink_to(INTERPRETER)
+    starter = (tmp_path / "ours").read_text().replace(INTERPRETER, f"{closed}/python3")
+    (tmp_path / "ours").write_text(starter)
+    said = [line for line in report(DOVECOT) if line.startswith("FAIL")]
+    assert said == [
+        f"FAIL  {name}: its user nobody cannot run {closed}/python3"
+        for name in ("imap-urlauth-login", "imap-urlauth")
+    ]
+
+
 @pytest.mark.parametrize("place", ["", "dovecot_urlauth", "dovecot_urlauth/worker/main.py"])
 def test_a_library_that_others_may_change(report: Report, installed: Path, place: str) -> None:
     (installed / place).chmod(0o777)
@@ -280,7 +295,7 @@ def test_a_library_of_another_python(report: Report, installed: Path) -> None:
     (installed / "setproctitle").mkdir()
     (installed / "setproctitle" / "_setproctitle.cpython-39-x86_64-linux-gnu.so").write_bytes(b"")
     running = ".".join(PYTHON.split(".")[:2])
-    said = f"{installed} is installed for Python 3.9, and {sys.executable} is {running}: run make install again"
+    said = f"{installed} is installed for Python 3.9, and {INTERPRETER} is {running}: run make install again"
     assert sum(line.endswith(said) for line in report(DOVECOT)) == 3
 
 

@@ -42,7 +42,8 @@ def test_a_silent_client_calls_nobody(dovecot: DovecotInstance) -> None:
         time.sleep(1)
         assert not set(_called(dovecot)) - before
     dovecot.log.wait_for("imap-urlauth-login: Info: ", mark)
-    assert len(dovecot.log.since(mark)) == 1
+    # earlier scenarios' sessions of imap may still be ending
+    assert len([line for line in dovecot.log.since(mark) if "imap-urlauth" in line]) == 1
 
 
 def test_a_client_that_falls_silent_does_not_keep_the_other_processes(dovecot: DovecotInstance) -> None:

@@ -224,6 +224,7 @@ def test_settings(starter: Starter, installations: Installations, version: Versi
     for worker, expected in ((STOCK_WORKER, case.stock), (WORKER, case.answer)):
         answer = ask(dovecot, worker, url)
         assert (answer.content if answer.ok else REFUSED) == expected, (worker, answer)
+    dovecot.log.wait_for("store: ", mark)  # the answer is faster than the log
     roads = [line.rpartition("store: ")[2] for line in dovecot.log.since(mark) if "store: " in line]
     assert roads[-1].partition(":")[0] == case.road, roads
 

@@ -18,7 +18,7 @@ from dovecot_urlauth.worker.target import TargetUser
 from tests.worker import fakes
 
 DIALECT = SimpleNamespace(load_url_rules=lambda: RULES_2_4, userdb_minor=4)
-CONFIG: Any = SimpleNamespace(dialect=DIALECT, userdb_path=b"auth-userdb")
+CONFIG: Any = SimpleNamespace(dialect=DIALECT, userdb_path=b"auth-userdb", audit=False)
 
 
 class Lines:
