@@ -107,7 +107,10 @@ def _check_readable(name: str, library: str, executable: Executable, user: str) 
 
 
 def _run(command: list[str], user: str | None = None) -> subprocess.CompletedProcess[str] | None:
-    """Run it, as ``user`` when root can; None if that cannot be tried. Raises PermissionError if ``user`` may not."""
+    """Run it, as ``user`` when root can; None if that cannot be tried.
+
+    Raises PermissionError when that user may not.
+    """
     changed = user not in (None, "root")
     if changed and os.geteuid() != 0:
         return None

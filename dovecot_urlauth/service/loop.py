@@ -65,7 +65,7 @@ _PAUSE = _Pause()
 class Task(Generic[Result]):
     """One coroutine on its way; made by :meth:`Loop.spawn`."""
 
-    __slots__ = ("_end", "_error", "_loop", "_scheduled", "_work", "name")
+    __slots__ = ("_end", "_error", "_loop", "_reason", "_scheduled", "_work", "name")
 
     def __init__(self, loop: Loop, work: Work[Result], name: str) -> None:
         self.name = name
@@ -74,6 +74,8 @@ class Task(Generic[Result]):
         self._end: Promise[Result] = Promise(loop)
         self._scheduled = False
         self._error: BaseException | None = None
+        self._reason: Exception | None = None
+        """Why it was cancelled."""
 
     @property
     def ended(self) -> bool:
@@ -82,11 +84,21 @@ class Task(Generic[Result]):
     def cancel(self, reason: Exception) -> None:
         """Raise ``reason`` where the task awaits; the first reason counts, and an ended task needs none."""
         if not self.ended:
+            self._reason = self._reason or reason
             self._loop._wake(self, reason)
 
     async def join(self, seconds: float | None = None) -> Result:
         """Wait for the end; return or raise what the coroutine did. Raises TimedOut."""
         return await self._end.wait(seconds)
+
+    async def wait_for_end(self, seconds: float | None = None) -> None:
+        """Wait for the end, whatever it is; a crash goes where it would have gone. Raises TimedOut."""
+        if self.ended:
+            return
+        await self._end.come(seconds)
+        error = self._end._error
+        if error is not None and error is not self._reason:
+            self._loop.on_crash(self.name, error)
 
 
 class Promise(Generic[Result]):
@@ -115,6 +127,13 @@ class Promise(Generic[Result]):
 
     async def wait(self, seconds: float | None = None) -> Result:
         """Wait for the result. Raises TimedOut, or the error that there was instead."""
+        await self.come(seconds)
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    async def come(self, seconds: float | None = None) -> None:
+        """Wait until there is a result or an error. Raises TimedOut."""
         if not self.settled:
             task = self._loop.current
             self._waiting.append(task)
@@ -123,9 +142,6 @@ class Promise(Generic[Result]):
             finally:
                 if not self.settled:
                     self._waiting.remove(task)
-        if self._error is not None:
-            raise self._error
-        return self._result
 
     def _settle(self) -> None:
         self.settled = True
@@ -327,8 +343,8 @@ class Loop:
             self._stale = 0
 
     def _wake(self, task: Task[Any], error: BaseException | None = None) -> None:
-        if task._error is None:
-            task._error = error
+        if error is not None and (task._error is None or isinstance(task._error, TimedOut)):
+            task._error = error  # a reason to end is not lost behind a time that is up
         if not task._scheduled:
             task._scheduled = True
             self._ready.append(task)

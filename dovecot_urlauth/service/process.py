@@ -177,7 +177,7 @@ class ServiceProcess:
             client.cancel(reason)
         for client in clients:
             try:
-                await client.join(FAREWELL)
+                await client.wait_for_end(FAREWELL)
             except TimedOut:
                 continue
 
@@ -249,7 +249,10 @@ class ServiceProcess:
         while True:
             await self.loop.readable(self._signals.fd)
             for arrived in self._signals.read():
-                handlers[arrived.number](arrived)
+                try:
+                    handlers[arrived.number](arrived)
+                except Exception as error:  # whatever one signal meets, the next one is heard
+                    self._on_crash("signals", error)
 
     def _on_sigterm(self, arrived: Signal) -> None:
         self.log.warning(

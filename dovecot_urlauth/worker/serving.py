@@ -135,7 +135,7 @@ class TargetUserProcess:
             task.cancel(reason)
         for task in tasks:
             try:
-                await task.join(FAREWELL)
+                await task.wait_for_end(FAREWELL)
             except TimedOut:
                 continue
 

@@ -26,6 +26,11 @@ def _called(dovecot: DovecotInstance) -> list[int]:
     return [process.pid for name in (URLAUTH, WORKER) for process in dovecot.processes(name)]
 
 
+def _said(dovecot: DovecotInstance, mark: int) -> list[str]:
+    """What the three said; sessions of imap that earlier scenarios left may still be ending."""
+    return [line for line in dovecot.log.since(mark) if "imap-urlauth" in line]
+
+
 @pytest.fixture
 def dovecot(scene: Scene) -> DovecotInstance:
     """A Dovecot in which nothing of earlier sessions is left but what stock executables leave."""
@@ -42,8 +47,7 @@ def test_a_silent_client_calls_nobody(dovecot: DovecotInstance) -> None:
         time.sleep(1)
         assert not set(_called(dovecot)) - before
     dovecot.log.wait_for("imap-urlauth-login: Info: ", mark)
-    # earlier scenarios' sessions of imap may still be ending
-    assert len([line for line in dovecot.log.since(mark) if "imap-urlauth" in line]) == 1
+    assert len(_said(dovecot, mark)) == 1
 
 
 def test_a_client_that_falls_silent_does_not_keep_the_other_processes(dovecot: DovecotInstance) -> None:
@@ -55,7 +59,7 @@ def test_a_client_that_falls_silent_does_not_keep_the_other_processes(dovecot: D
         assert wait_for(lambda: not set(_called(dovecot)) - before, PRECONNECT_PATIENCE + 3)
         assert len(dovecot.processes(LOGIN)) == 1
     dovecot.log.wait_for("imap-urlauth-login: Info: ", mark)
-    assert len(dovecot.log.since(mark)) == 1
+    assert len(_said(dovecot, mark)) == 1
 
 
 def test_a_client_that_leaves_takes_the_other_processes_along(dovecot: DovecotInstance) -> None:
@@ -64,12 +68,12 @@ def test_a_client_that_leaves_takes_the_other_processes_along(dovecot: DovecotIn
     for _ in range(5):
         with dovecot.connect("imap-urlauth") as client:
             client.sendall(b"V")
-    assert wait_for(lambda: len(dovecot.log.since(mark)) == 5)
+    assert wait_for(lambda: len(_said(dovecot, mark)) == 5)
     assert wait_for(lambda: not dovecot.processes(LOGIN))
     assert wait_for(lambda: not set(_called(dovecot)) - before)
     dovecot.log.settle()
     assert len([line for line in dovecot.log.since(mark) if "imap-urlauth-login: Info: " in line]) == 5
-    assert len(dovecot.log.since(mark)) == 5
+    assert len(_said(dovecot, mark)) == 5
 
 
 def test_a_client_whom_auth_kept_waiting_is_served_all_the_same(scene: Scene, dovecot: DovecotInstance) -> None:

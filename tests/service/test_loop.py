@@ -162,6 +162,77 @@ def test_a_task_that_does_not_catch_its_reason_has_not_crashed() -> None:
     assert crashes == []
 
 
+def test_a_reason_is_not_lost_behind_a_time_that_is_up() -> None:
+    """Both come in one round: the task would take it for its time limit, and go on."""
+    loop = SteppingLoop()
+    seen: list[object] = []
+
+    async def patient() -> None:
+        for _ in range(2):
+            try:
+                await loop.promise().wait(1)
+            except TimedOut:
+                continue
+            except Stop as reason:
+                seen.append(reason)
+                return
+
+    async def work() -> None:
+        task = loop.spawn(patient(), "patient")
+        await loop.turn()
+        loop.time = 1
+        loop._wake_late()
+        task.cancel(Stop())
+        await task.join()
+
+    loop.run(work())
+    assert len(seen) == 1
+    assert loop.now() == 1
+
+
+@pytest.mark.parametrize("error", [None, Stop("cancelled"), KeyError("nobody thought of this")])
+def test_waiting_for_an_end_takes_any(error: Exception | None) -> None:
+    loop = SteppingLoop()
+    crashes: list[BaseException] = []
+    loop.on_crash = lambda name, crash: crashes.append(crash)
+
+    async def ends() -> None:
+        await loop.sleep(1)
+        if error is not None:
+            raise error
+
+    async def work() -> None:
+        task = loop.spawn(ends(), "ends")
+        await loop.turn()
+        if isinstance(error, Stop):
+            task.cancel(error)
+        await task.wait_for_end(5)
+        await task.wait_for_end(5)
+        assert task.ended
+
+    loop.run(work())
+    assert crashes == ([error] if isinstance(error, KeyError) else [])
+
+
+def test_waiting_for_an_end_has_its_time_and_its_own_reasons() -> None:
+    loop = SteppingLoop()
+
+    async def wait(task: Any) -> None:
+        await task.wait_for_end()
+
+    async def work() -> None:
+        task = loop.spawn(loop.sleep(1000), "sleeper")
+        with pytest.raises(TimedOut):
+            await task.wait_for_end(1)
+        waiting = loop.spawn(wait(task), "waiting")
+        await loop.turn()
+        waiting.cancel(Stop())
+        with pytest.raises(Stop):
+            await waiting.join()
+
+    loop.run(work())
+
+
 def test_an_unforeseen_exception_ends_its_task_alone() -> None:
     loop = SteppingLoop()
     crashes: list[tuple[str, BaseException]] = []

@@ -58,11 +58,17 @@ class Stage:
                     raise KeyError("nobody foresaw this")
         except process.ProcessOver as over:
             self.said.append(type(over))
+            if b"leave" in self.said:
+                raise
+            if b"fail" in self.said:
+                raise KeyError("nobody foresaw this") from over
             if b"linger" in self.said:
                 await process_sleep(connection)
 
     def child_exited(self):
         self.children += 1
+        if b"orphan" in self.said:
+            raise OSError("nobody foresaw this")
 
 
 async def process_sleep(connection):
@@ -202,6 +208,36 @@ async def end(contract):
 
 
 TERM = "Warning: Killed with signal 15 (by pid=4711 uid=0 code=kill)"
+
+
+@pytest.mark.parametrize(("said", "lines"), [(b"leave", 0), (b"fail", 2)])
+def test_each_client_hears_of_the_end_however_the_others_take_it(contract, said, lines):
+    it = contract(client_limit=3)
+
+    async def story(it):
+        await it.call(said)
+        await it.call(b"another")
+        await end(it)
+
+    it.run(story)
+    assert it.stage.said.count(Terminated) == 2
+    assert it.log[0] == TERM
+    assert [line for line in it.log[1:] if "KeyError" in line] == it.log[1:]
+    assert len(it.log[1:]) == lines
+
+
+def test_a_signal_that_meets_a_fault_leaves_the_next_one_heard(contract):
+    it = contract()
+
+    async def story(it):
+        await it.call(b"orphan")
+        await it.signal(SIGCHLD)
+        await it.signal(SIGCHLD)
+        await end(it)
+
+    it.run(story)
+    assert it.stage.children == 2
+    assert len([line for line in it.log if "Unexpected OSError" in line]) == 2
 
 
 def test_clients_come_and_go(contract):
