@@ -133,11 +133,6 @@ def _is_denied_without_words(exchange: Exchange) -> bool:
     return exchange.question.accessor.user is None and stock.ok and ours.words == (b"NO",)
 
 
-def _is_name_refused_barely(exchange: Exchange) -> bool:
-    stock, ours = exchange.both
-    return _behind_url(stock).startswith("Invalid URLAUTH: Invalid mailbox name: ") and ours.words == (b"NO",)
-
-
 def _is_internal_error(exchange: Exchange) -> bool:
     stock, ours = exchange.both
     return _behind_url(stock).startswith("Internal error occurred") and not ours.ok and bool(_reason(ours))
@@ -255,11 +250,6 @@ RULES = (
         "anonymous is nobody",
         "the same refusal, of which the anonymous user hears no words",
         _is_denied_without_words,
-    ),
-    Rule(
-        "name refused barely",
-        "what is wrong with a mailbox's name is told of users that exist only; ours tells nobody",
-        _is_name_refused_barely,
     ),
     Rule(
         "internal error",
