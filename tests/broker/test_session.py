@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
 
@@ -18,6 +18,9 @@ from dovecot_urlauth.service.process import Terminated
 from dovecot_urlauth.service.sockets import PeerCredentials
 from dovecot_urlauth.wire.handoff import STATUS_INTERNAL_ERROR, STATUS_OK, Handoff, pack, pack_reply
 from tests.transcript import Recorder, Transcript
+
+if TYPE_CHECKING:
+    from dovecot_urlauth.service.connection import Connection
 
 COOKIE = bytes(range(16))
 PID = os.getpid()
@@ -107,7 +110,8 @@ class Served:
             retire=lambda: self.transcript.happened("process", "retires"),
         )
         shown = Recorder(self.transcript, "title") if title else types.SimpleNamespace(show=lambda text: None)
-        asked = auth.Auth(process.loop, process.log, dialect, self.transcript.connection("auth"))
+        connected = cast("Connection", self.transcript.connection("auth"))
+        asked = auth.Auth(process.loop, process.log, dialect, connected)
         users = ServiceUsers(submit=b"submit", stream=b"stream")
         self.stage = BrokerStage(process, shown, asked, users, b"/run/worker")
         self.transcript.actions = {
@@ -121,7 +125,7 @@ class Served:
     async def serve(self, name: str = "login") -> None:
         connection = self.transcript.connection(name)
         try:
-            await self.stage.serve(connection)
+            await self.stage.serve(cast("Connection", connection))
         finally:
             connection.close()
 
@@ -423,7 +427,7 @@ def test_what_nobody_foresaw_in_auths_lines_is_its_loss(monkeypatch: pytest.Monk
     )
     served.transcript.loop.on_crash = lambda name, error: served.transcript.log.error(type(error).__name__)
 
-    def crash(self) -> None:
+    def crash(self: auth.AuthMaster) -> NoReturn:
         raise KeyError
 
     real = auth.AuthMaster.next_event
@@ -829,7 +833,7 @@ def test_the_title_tells_how_far_a_client_is(play: Callable[..., Any]) -> None:
     )
 
 
-def test_nobody_waits_for_another_ones_script(play):
+def test_nobody_waits_for_another_ones_script(play: Callable[..., Any]) -> None:
     """Its backlog is full for as long as one second."""
     play(
         "script !full"

@@ -29,7 +29,7 @@ def new(changes: dict[str, str] | None = None) -> NativeSettings:
     return native_settings(user(HOME, changes, SETTINGS_2_4), DOVECOT_2_4_2)
 
 
-def test_both_languages_say_the_same():
+def test_both_languages_say_the_same() -> None:
     for settings in (old(), new()):
         assert settings.attributes == AttributeDict("file", b"/home/bob/attributes")
         (inbox,) = settings.namespaces
@@ -41,13 +41,13 @@ def test_both_languages_say_the_same():
     assert not old(maildir_broken_filename_sizes="yes").trusts_sizes_in_names
 
 
-def test_a_blank_inbox_path():
+def test_a_blank_inbox_path() -> None:
     for changes in ({"mail_inbox_path": ""}, {"mail_inbox_path": ".", "namespace/inbox/mail_inbox_path": ""}):
         (inbox,) = new(changes).namespaces
         assert inbox.location == Location(b"/home/bob/Maildir", inbox=None)
 
 
-def test_a_blank_location_of_a_namespace_is_mail_location_in_2_3():
+def test_a_blank_location_of_a_namespace_is_mail_location_in_2_3() -> None:
     (inbox,) = old(namespace__inbox__location="").namespaces
     assert inbox.location is not None
 
@@ -110,7 +110,7 @@ def test_what_a_namespace_may_not_have(key: str) -> None:
     assert key.rpartition("/")[2] in inbox.why_not or "mail_attribute" in inbox.why_not
 
 
-def test_an_alias_is_left_to_dovecot_and_its_target_is_not():
+def test_an_alias_is_left_to_dovecot_and_its_target_is_not() -> None:
     for target in ("Mail.", ""):
         inbox, alias = old(
             namespace="inbox alias",
@@ -122,7 +122,7 @@ def test_an_alias_is_left_to_dovecot_and_its_target_is_not():
         assert (alias.prefix, alias.location, alias.why_not) == (b"Old.", None, "namespace has alias_for")
 
 
-def test_a_tilde_out_of_a_variable_is_a_letter_to_dovecot():
+def test_a_tilde_out_of_a_variable_is_a_letter_to_dovecot() -> None:
     bob = user(HOME, {"mail_path": "%{userdb:disk}"}, SETTINGS_2_4)
     bob.fields = {"disk": "~/other"}
     (inbox,) = native_settings(bob, DOVECOT_2_4_2).namespaces
@@ -142,24 +142,24 @@ def test_a_shared_namespace(prefix: str) -> None:
     assert (other.prefix, other.separator, other.location) == (b"shared/", b"/", None)
 
 
-def test_a_shared_namespace_in_2_3():
+def test_a_shared_namespace_in_2_3() -> None:
     _, other = old(namespace="inbox s", namespace__s__type="shared", namespace__s__prefix="users/%%u/").namespaces
     assert (other.prefix, other.separator) == (b"users/", b"/")
 
 
-def test_what_only_dovecot_understands_of_the_user():
+def test_what_only_dovecot_understands_of_the_user() -> None:
     bob = user(HOME)
     bob.not_understood = "mail_home"
     with pytest.raises(UnsupportedSetting, match="mail_home"):
         native_settings(bob, DOVECOT_2_3_19)
 
 
-def test_a_prefix_without_the_separator():
+def test_a_prefix_without_the_separator() -> None:
     with pytest.raises(UnsupportedSetting, match="does not end with the separator"):
         old(namespace__inbox__prefix="INBOX/", namespace__inbox__separator=".")
 
 
-def test_no_namespace_and_no_dictionary():
+def test_no_namespace_and_no_dictionary() -> None:
     (only,) = old(namespace="").namespaces
     assert only.inbox
     with pytest.raises(UnsupportedSetting, match="no mail_attribute_dict"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
 
@@ -18,6 +18,9 @@ from dovecot_urlauth.service.process import MasterDied, ProcessFull, Terminated
 from dovecot_urlauth.service.sockets import PeerCredentials
 from dovecot_urlauth.wire.handoff import STATUS_INTERNAL_ERROR, STATUS_OK, Handoff, pack, pack_reply
 from tests.transcript import Recorder, Transcript
+
+if TYPE_CHECKING:
+    from dovecot_urlauth.service.connection import Connection
 
 COOKIE = bytes(range(16))
 PID = os.getpid()
@@ -110,13 +113,13 @@ class Played:
     def accept(self, name: str = "another") -> None:
         client = self.transcript.connection(name)
         client.credentials = PeerCredentials(6216, 1000, 1000)
-        self.transcript.loop.spawn(self.stage.serve(client), name)
+        self.transcript.loop.spawn(self.stage.serve(cast("Connection", client)), name)
 
     def play(self) -> None:
         client = self.transcript.connection("client")
         client.credentials = PeerCredentials(6216, 1000, 1000)
         self.stage.start()
-        self.transcript.play(self.stage.serve(client))
+        self.transcript.play(self.stage.serve(cast("Connection", client)))
 
 
 @pytest.fixture(params=[False, True], ids=["whole", "bytewise"])
@@ -710,7 +713,7 @@ def test_what_nobody_foresaw_in_auths_lines_ends_no_other_client(monkeypatch: py
         + HANDSHAKE,
     )
 
-    def crash(self) -> None:
+    def crash(self: auth.AuthClient) -> NoReturn:
         raise KeyError
 
     def on_crash(name: str, error: Any) -> None:

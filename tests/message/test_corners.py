@@ -8,8 +8,10 @@ from dovecot_urlauth.message import binary, body, contentfields, structure, tree
 from dovecot_urlauth.message.address import addresses
 from dovecot_urlauth.message.errors import ReadError, TooLarge, Undecodable
 from dovecot_urlauth.message.fetch import Request, fetch
+from dovecot_urlauth.message.idna import shown as shown_domain
 from dovecot_urlauth.message.rules import RULES_2_4_5
 from dovecot_urlauth.message.source import BytesSource
+from dovecot_urlauth.message.steps import run_through
 from dovecot_urlauth.message.tokens import Tokenizer
 from tests.message.asking import ask, body_of, decoded, structure_of
 
@@ -28,6 +30,38 @@ def test_a_group_that_breaks_off_behind_a_comma() -> None:
 @pytest.mark.parametrize("route", [b"<@a, ", b"<@[a", b"<@"])
 def test_a_route_that_breaks_off(route: bytes) -> None:
     assert b"INVALID_ROUTE" in written(route)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (b"<a@[b", b'(NIL NIL "a" "SYNTAX_ERROR")'),
+        (b"<a@>", b'(NIL NIL "a" "SYNTAX_ERROR")'),
+        (b"<a..", b'(NIL NIL "a.." "SYNTAX_ERROR")'),
+        (b"a.", b'(NIL NIL "a." "MISSING_DOMAIN")'),
+    ],
+)
+def test_an_address_that_breaks_off(value: bytes, shown: bytes) -> None:
+    assert written(value) == shown
+
+
+def test_a_domain_whose_label_is_too_long_stays_as_it_is() -> None:
+    domain = b"xn--mnchen-3ya." + b"a" * 64
+    assert shown_domain(domain) == domain
+
+
+def test_a_line_end_that_two_pieces_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert b"".join(body.crlf([b"a\r", b"\nb\n"])) == b"a\r\nb\r\n"
+    monkeypatch.setattr(body, "CHUNK", 1)
+    text = b"a\r\nb\n"
+    assert run_through(body.virtual_size(BytesSource(text), 0, len(text))) == len(b"a\r\nb\r\n")
+
+
+@pytest.mark.parametrize("behind", [b"YQ==", b"x", b"==="])
+def test_padding_is_the_end(monkeypatch: pytest.MonkeyPatch, behind: bytes) -> None:
+    monkeypatch.setattr(body, "CHUNK", 4)
+    with pytest.raises(Undecodable):
+        decoded(b"Content-Transfer-Encoding: base64\n\nYQ==" + behind)
 
 
 @pytest.mark.parametrize("blank", [b" ", b"\t", b"\r\n "])

@@ -42,18 +42,18 @@ INVALID = [
 
 
 @pytest.mark.parametrize("text", VALID)
-def test_valid(text):
+def test_valid(text: bytes) -> None:
     assert parse_section(text) == VALID[text]
 
 
 @pytest.mark.parametrize("text", INVALID)
-def test_invalid(text):
+def test_invalid(text: bytes) -> None:
     with pytest.raises(InvalidSection, match="Invalid section"):
         parse_section(text)
 
 
 @given(st.text(st.sampled_from('01.MHEADRTXFILSNO ()"\\a\0')).map(str.encode) | st.binary(max_size=30))
-def test_anything_is_a_section_or_invalid(text):
+def test_anything_is_a_section_or_invalid(text: bytes) -> None:
     try:
         section = parse_section(text)
     except InvalidSection:
@@ -115,17 +115,17 @@ MISSING = [b"4", b"1.2", b"1.0", b"1.1.1", b"2.2", b"2.0", b"3.2", b"3.1.2", b"1
 
 
 @pytest.mark.parametrize("section", PARTS)
-def test_part(section):
+def test_part(section: bytes) -> None:
     assert body_of(MESSAGE, section) == PARTS[section]
 
 
 @pytest.mark.parametrize("section", MISSING)
-def test_missing_part_is_empty(section):
+def test_missing_part_is_empty(section: bytes) -> None:
     assert body_of(MESSAGE, section) == b""
     assert ask(MESSAGE, section, binary=True).size == 0
 
 
-def test_fields_of_a_header_without_end():
+def test_fields_of_a_header_without_end() -> None:
     assert body_of(b"To: a\nCc: b", b"HEADER.FIELDS (to)") == b"To: a\r\n\r\n"
     assert body_of(b"To: a\nCc: b", b"HEADER.FIELDS (cc)") == b"Cc: b\r\n"
     assert body_of(b"To: a\nCc: b", b"HEADER.FIELDS.NOT (to)") == b"Cc: b"
@@ -135,7 +135,7 @@ def test_fields_of_a_header_without_end():
 @pytest.mark.parametrize(
     ("end", "alone", "with_structure"), [("", "\r\n", "\r\n\r\n"), ("\r", "\r\n", "\r\r\n\r\n")]
 )
-def test_a_header_without_end(structure, end, alone, with_structure):
+def test_a_header_without_end(structure: bool, end: str, alone: str, with_structure: str) -> None:
     """A last line without its end is completed once; twice, as it were, when a structure was asked for as well."""
     source = BytesSource(b"X: y\r\nFrom: a@b" + end.encode())
     request = Request(b"HEADER.FIELDS (FROM)", structure=structure)
@@ -144,7 +144,7 @@ def test_a_header_without_end(structure, end, alone, with_structure):
     assert (content.size, b"".join(content.chunks)) == (len(expected), expected)
 
 
-def test_a_range_of_fields_is_a_slice_of_them():
+def test_a_range_of_fields_is_a_slice_of_them() -> None:
     """Dovecot gives the CR where the range begins behind it, if the fields are not in its cache yet."""
     message = (Path(__file__).parents[1] / "messages/cases/header-fields-partial.eml").read_bytes()
     section = b"HEADER.FIELDS (X-A content-type)"

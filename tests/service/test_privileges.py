@@ -163,8 +163,10 @@ def test_a_chroot_that_is_missing_is_named() -> None:
         (Restrictions(uid=5003), Identity(5003, 77, (77,))),
     ],
 )
-def test_who_the_restrictions_mean(monkeypatch, restrictions, identity):
-    become = []
+def test_who_the_restrictions_mean(
+    monkeypatch: pytest.MonkeyPatch, restrictions: Restrictions, identity: Identity
+) -> None:
+    become: list[Identity] = []
     monkeypatch.setattr(os, "getgid", lambda: 77)
     monkeypatch.setattr(os, "getgrouplist", lambda user, gid: [gid, 7, 8])
     monkeypatch.setattr(privileges, "drop_privileges", become.append)
@@ -173,8 +175,10 @@ def test_who_the_restrictions_mean(monkeypatch, restrictions, identity):
 
 
 @pytest.mark.parametrize("failure", [OSError("no such call"), None])
-def test_what_the_kernel_does_not_grant_is_not_done_without(monkeypatch, failure):
-    def prctl(*arguments):
+def test_what_the_kernel_does_not_grant_is_not_done_without(
+    monkeypatch: pytest.MonkeyPatch, failure: OSError | None
+) -> None:
+    def prctl(*arguments: int) -> int:
         if failure is not None:
             raise failure
         return 0

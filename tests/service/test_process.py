@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import struct
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -20,21 +21,31 @@ from dovecot_urlauth.service.process import MasterDied, ProcessFull, ServiceProc
 from dovecot_urlauth.service.signals import SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, Signal
 from tests.transcript import CountingLoop, Transcript
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+    from pathlib import Path
+
+    from dovecot_urlauth.service.connection import Connection
+    from dovecot_urlauth.start import cpython
+
+    Story = Callable[["Contract"], Coroutine[Any, Any, None]]
+    MakeContract = Callable[..., "Contract"]
+
 NEVER_AGAIN = 0xFFFFFFFF
 
 
 class Signals:
     """In the place of a SignalReader: what a test sends."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.fd, self._writing = os.pipe()
-        self._arrived = []
+        self._arrived: list[Signal] = []
 
-    def send(self, number):
+    def send(self, number: int) -> None:
         self._arrived.append(Signal(number, 4711, 0, "kill"))
         os.write(self._writing, b"x")
 
-    def read(self):
+    def read(self) -> list[Signal]:
         os.read(self.fd, 100)
         arrived, self._arrived = self._arrived, []
         return arrived
@@ -45,12 +56,12 @@ class Stage:
 
     takes_descriptors = False
 
-    def __init__(self, is_login):
+    def __init__(self, is_login: bool) -> None:
         self.is_login = is_login
-        self.said = []
+        self.said: list[bytes | type[process.ProcessOver]] = []
         self.children = 0
 
-    async def serve(self, connection):
+    async def serve(self, connection: Connection) -> None:
         try:
             while data := await connection.read():
                 self.said.append(data)
@@ -65,13 +76,13 @@ class Stage:
             if b"linger" in self.said:
                 await process_sleep(connection)
 
-    def child_exited(self):
+    def child_exited(self) -> None:
         self.children += 1
         if b"orphan" in self.said:
             raise OSError("nobody foresaw this")
 
 
-async def process_sleep(connection):
+async def process_sleep(connection: Connection) -> None:
     """What a client does that does not let go in time."""
     await connection._loop.sleep(1000)
 
@@ -79,7 +90,15 @@ async def process_sleep(connection):
 class Contract:
     """One process between a master and its clients, who are the test."""
 
-    def __init__(self, monkeypatch, tmp_path, client_limit=2, service_count=None, is_login=True, accepted=False):
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        client_limit: int = 2,
+        service_count: int | None = None,
+        is_login: bool = True,
+        accepted: bool = False,
+    ) -> None:
         self.path = str(tmp_path / "listener")
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
@@ -89,7 +108,7 @@ class Contract:
         os.set_blocking(status, False)
         dead, self.alive = os.pipe()
         self.signals = Signals()
-        self.clients = []
+        self.clients: list[socket.socket] = []
         self.stage = Stage(is_login)
         self.transcript = Transcript("")
         self.full = False
@@ -128,13 +147,13 @@ class Contract:
             first_listener_fd=os.dup(self.listener.fileno()), accepted_client_fd=client_fd, **changes
         )
         self.process = ServiceProcess(environment, dialect, self.transcript.log)
-        self.loop = self.process.loop
+        self.loop = cast("CountingLoop", self.process.loop)
 
-    def run(self, story):
+    def run(self, story: Story) -> None:
         """Let ``story`` happen to the process, which has to end with it."""
         ended = []
 
-        async def told():
+        async def told() -> None:
             await self.loop.settle()
             await story(self)
             ended.append(True)
@@ -147,7 +166,7 @@ class Contract:
             raise telling._end._error
         assert ended
 
-    async def call(self, said=b""):
+    async def call(self, said: bytes = b"") -> socket.socket:
         client = socket.socket(socket.AF_UNIX)
         client.setblocking(False)
         client.connect(self.path)
@@ -157,15 +176,15 @@ class Contract:
         await self.loop.settle()
         return client
 
-    async def signal(self, number):
+    async def signal(self, number: int) -> None:
         self.signals.send(number)
         await self.loop.settle()
 
-    async def hang_up(self, client):
+    async def hang_up(self, client: socket.socket) -> None:
         client.close()
         await self.loop.settle()
 
-    def statuses(self):
+    def statuses(self) -> list[int]:
         """What master has heard since the last time: available counts."""
         try:
             data = os.read(self.status, 4096)
@@ -176,15 +195,15 @@ class Contract:
         return [available for _, _, available in numbers]
 
     @property
-    def log(self):
-        return [line for line, _ in self.transcript._done["log"]]
+    def log(self) -> list[str]:
+        return [cast("str", line) for line, _ in self.transcript._done["log"]]
 
 
 @pytest.fixture
-def contract(monkeypatch, tmp_path):
-    made = []
+def contract(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[MakeContract]:
+    made: list[Contract] = []
 
-    def make(**options):
+    def make(**options: Any) -> Contract:
         made.append(Contract(monkeypatch, tmp_path, **options))
         return made[-1]
 
@@ -195,14 +214,14 @@ def contract(monkeypatch, tmp_path):
         one.loop.close()
 
 
-def is_closed(client):
+def is_closed(client: socket.socket) -> bool:
     try:
         return client.recv(1) == b""
     except BlockingIOError:
         return False
 
 
-async def end(contract):
+async def end(contract: Contract) -> None:
     """A story's last words: the process ends behind them."""
     contract.signals.send(SIGTERM)
 
@@ -211,10 +230,12 @@ TERM = "Warning: Killed with signal 15 (by pid=4711 uid=0 code=kill)"
 
 
 @pytest.mark.parametrize(("said", "lines"), [(b"leave", 0), (b"fail", 2)])
-def test_each_client_hears_of_the_end_however_the_others_take_it(contract, said, lines):
+def test_each_client_hears_of_the_end_however_the_others_take_it(
+    contract: MakeContract, said: bytes, lines: int
+) -> None:
     it = contract(client_limit=3)
 
-    async def story(it):
+    async def story(it: Contract) -> None:
         await it.call(said)
         await it.call(b"another")
         await end(it)
@@ -226,10 +247,10 @@ def test_each_client_hears_of_the_end_however_the_others_take_it(contract, said,
     assert len(it.log[1:]) == lines
 
 
-def test_a_signal_that_meets_a_fault_leaves_the_next_one_heard(contract):
+def test_a_signal_that_meets_a_fault_leaves_the_next_one_heard(contract: MakeContract) -> None:
     it = contract()
 
-    async def story(it):
+    async def story(it: Contract) -> None:
         await it.call(b"orphan")
         await it.signal(SIGCHLD)
         await it.signal(SIGCHLD)
@@ -240,8 +261,8 @@ def test_a_signal_that_meets_a_fault_leaves_the_next_one_heard(contract):
     assert len([line for line in it.log if "Unexpected OSError" in line]) == 2
 
 
-def test_clients_come_and_go(contract):
-    async def story(it):
+def test_clients_come_and_go(contract: MakeContract) -> None:
+    async def story(it: Contract) -> None:
         assert it.statuses() == [2]
         first = await it.call(b"one")
         assert it.stage.said == [b"one"]
@@ -265,8 +286,8 @@ def test_clients_come_and_go(contract):
     assert made.log == [TERM]
 
 
-def test_the_only_client_of_a_process(contract):
-    async def story(it):
+def test_the_only_client_of_a_process(contract: MakeContract) -> None:
+    async def story(it: Contract) -> None:
         assert it.statuses() == [1]
         client = await it.call(b"one")
         assert it.statuses() == [NEVER_AGAIN]
@@ -277,8 +298,8 @@ def test_the_only_client_of_a_process(contract):
     assert made.log == []
 
 
-def test_a_client_that_master_has_accepted(contract):
-    async def story(it):
+def test_a_client_that_master_has_accepted(contract: MakeContract) -> None:
+    async def story(it: Contract) -> None:
         assert it.statuses() == [NEVER_AGAIN]
         it.clients[0].send(b"one")
         await it.loop.settle()
@@ -289,19 +310,21 @@ def test_a_client_that_master_has_accepted(contract):
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
-def test_accept_is_tried_again_after_a_second(contract, monkeypatch, number):
+def test_accept_is_tried_again_after_a_second(
+    contract: MakeContract, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     """Nobody's leaving is needed for it."""
     real = process.accept
     failures = [number]
 
-    def accept(listener):
+    def accept(listener: cpython.socket) -> cpython.socket:
         if failures:
             raise OSError(failures.pop(), os.strerror(number))
         return real(listener)
 
     monkeypatch.setattr(process, "accept", accept)
 
-    async def story(it):
+    async def story(it: Contract) -> None:
         await it.call(b"one")
         assert it.stage.said == []
         await it.loop.sleep(0.9)
@@ -315,11 +338,13 @@ def test_accept_is_tried_again_after_a_second(contract, monkeypatch, number):
     assert made.log == [f"Error: net_accept() failed: {os.strerror(number)}", TERM]
 
 
-def test_a_client_that_has_left_before_accept_is_nothing_to_speak_of(contract, monkeypatch):
+def test_a_client_that_has_left_before_accept_is_nothing_to_speak_of(
+    contract: MakeContract, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = process.accept
     failures = [errno.ECONNABORTED, errno.EAGAIN]
 
-    def accept(listener):
+    def accept(listener: cpython.socket) -> cpython.socket:
         if failures:
             number = failures.pop()
             raise OSError(number, os.strerror(number))
@@ -327,7 +352,7 @@ def test_a_client_that_has_left_before_accept_is_nothing_to_speak_of(contract, m
 
     monkeypatch.setattr(process, "accept", accept)
 
-    async def story(it):
+    async def story(it: Contract) -> None:
         await it.call(b"one")
         assert it.stage.said == [b"one"]
         await end(it)
@@ -337,8 +362,8 @@ def test_a_client_that_has_left_before_accept_is_nothing_to_speak_of(contract, m
     assert made.log == [TERM]
 
 
-def test_what_nobody_foresaw_ends_one_client(contract):
-    async def story(it):
+def test_what_nobody_foresaw_ends_one_client(contract: MakeContract) -> None:
+    async def story(it: Contract) -> None:
         other = await it.call(b"one")
         client = await it.call(b"crash")
         assert is_closed(client)
@@ -353,8 +378,8 @@ def test_what_nobody_foresaw_ends_one_client(contract):
     assert made.log[1:] == [TERM]
 
 
-def test_sigterm_is_told_to_each_client(contract):
-    async def story(it):
+def test_sigterm_is_told_to_each_client(contract: MakeContract) -> None:
+    async def story(it: Contract) -> None:
         await it.call(b"one")
         await it.call(b"two")
         await end(it)
@@ -365,20 +390,20 @@ def test_sigterm_is_told_to_each_client(contract):
     assert all(is_closed(client) for client in made.clients)
 
 
-def test_clients_that_do_not_let_go_have_a_second(contract):
-    async def story(it):
+def test_clients_that_do_not_let_go_have_a_second(contract: MakeContract) -> None:
+    async def story(it: Contract) -> None:
         await it.call(b"linger")
         started.append(it.loop.now())
         await end(it)
 
-    started = []
+    started: list[float] = []
     made = contract()
     made.run(story)
     assert made.loop.now() - started[0] == pytest.approx(process.FAREWELL)
 
 
-def test_sigint_ends_an_idle_process(contract):
-    async def story(it):
+def test_sigint_ends_an_idle_process(contract: MakeContract) -> None:
+    async def story(it: Contract) -> None:
         client = await it.call()
         await it.loop.sleep(1)
         it.statuses()
@@ -392,8 +417,8 @@ def test_sigint_ends_an_idle_process(contract):
     assert made.log == []
 
 
-def test_sigquit_closes_what_is_not_listened_to(contract):
-    async def story(it):
+def test_sigquit_closes_what_is_not_listened_to(contract: MakeContract) -> None:
+    async def story(it: Contract) -> None:
         await it.signal(SIGQUIT)
         first = await it.call(b"one")
         assert it.stage.said == [b"one"]  # it still takes clients
@@ -406,8 +431,8 @@ def test_sigquit_closes_what_is_not_listened_to(contract):
     contract().run(story)
 
 
-def test_sigusr1_makes_room_when_all_login_processes_are_full(contract):
-    async def story(it):
+def test_sigusr1_makes_room_when_all_login_processes_are_full(contract: MakeContract) -> None:
+    async def story(it: Contract) -> None:
         await it.call(b"one")
         await it.signal(SIGUSR1)
         assert ProcessFull not in it.stage.said  # there is room
@@ -423,10 +448,10 @@ def test_sigusr1_makes_room_when_all_login_processes_are_full(contract):
     contract().run(story)
 
 
-def test_a_signal_that_came_before_it_could_be_heard(contract):
+def test_a_signal_that_came_before_it_could_be_heard(contract: MakeContract) -> None:
     """Master knows of the client that it has accepted as soon as it starts the process."""
 
-    async def story(it):
+    async def story(it: Contract) -> None:
         it.full = True
         await it.loop.sleep(1.5)
         assert it.stage.said == []
@@ -439,8 +464,8 @@ def test_a_signal_that_came_before_it_could_be_heard(contract):
     assert made.stage.said == [b"one", ProcessFull]
 
 
-def test_only_login_processes_make_room(contract):
-    async def story(it):
+def test_only_login_processes_make_room(contract: MakeContract) -> None:
+    async def story(it: Contract) -> None:
         it.full = True
         await it.call()
         await it.call()
@@ -451,8 +476,8 @@ def test_only_login_processes_make_room(contract):
     contract(is_login=False).run(story)
 
 
-def test_a_child_that_ends(contract):
-    async def story(it):
+def test_a_child_that_ends(contract: MakeContract) -> None:
+    async def story(it: Contract) -> None:
         await it.signal(SIGCHLD)
         assert it.stage.children == 1
         await end(it)
@@ -460,8 +485,8 @@ def test_a_child_that_ends(contract):
     contract().run(story)
 
 
-def test_login_lets_all_go_when_master_dies(contract):
-    async def story(it):
+def test_login_lets_all_go_when_master_dies(contract: MakeContract) -> None:
+    async def story(it: Contract) -> None:
         await it.call(b"one")
         os.close(it.alive)
 
@@ -472,8 +497,8 @@ def test_login_lets_all_go_when_master_dies(contract):
     assert made.loop.now() < 2
 
 
-def test_the_others_serve_for_half_a_minute_after_masters_death(contract):
-    async def story(it):
+def test_the_others_serve_for_half_a_minute_after_masters_death(contract: MakeContract) -> None:
+    async def story(it: Contract) -> None:
         client = await it.call(b"one")
         os.close(it.alive)
         await it.loop.settle()
@@ -490,8 +515,8 @@ def test_the_others_serve_for_half_a_minute_after_masters_death(contract):
     assert made.stage.said == [b"one", b"two", Terminated]
 
 
-def test_or_until_the_last_client_is_gone(contract):
-    async def story(it):
+def test_or_until_the_last_client_is_gone(contract: MakeContract) -> None:
+    async def story(it: Contract) -> None:
         client = await it.call()
         os.close(it.alive)
         await it.loop.sleep(10)
@@ -502,15 +527,15 @@ def test_or_until_the_last_client_is_gone(contract):
     assert made.loop.now() < 12
 
 
-def test_an_idle_process_ends_with_master(contract):
-    async def story(it):
+def test_an_idle_process_ends_with_master(contract: MakeContract) -> None:
+    async def story(it: Contract) -> None:
         os.close(it.alive)
 
     contract(is_login=False).run(story)
 
 
-def test_retiring_serves_those_who_are_here(contract):
-    async def story(it):
+def test_retiring_serves_those_who_are_here(contract: MakeContract) -> None:
+    async def story(it: Contract) -> None:
         client = await it.call(b"one")
         it.statuses()
         it.process.retire()
@@ -526,18 +551,18 @@ def test_retiring_serves_those_who_are_here(contract):
     assert made.log == []
 
 
-def test_an_idle_process_that_retires_ends(contract):
-    async def story(it):
+def test_an_idle_process_that_retires_ends(contract: MakeContract) -> None:
+    async def story(it: Contract) -> None:
         it.process.retire()
 
     contract(is_login=False).run(story)
 
 
 @pytest.mark.parametrize("is_login", [True, False])
-def test_a_full_process_that_serves_no_more_clients(contract, is_login):
+def test_a_full_process_that_serves_no_more_clients(contract: MakeContract, is_login: bool) -> None:
     """Login keeps its listeners open meanwhile, as Dovecot's does."""
 
-    async def story(it):
+    async def story(it: Contract) -> None:
         client = await it.call()
         assert bool(it.process._listeners) is is_login
         client.close()
@@ -545,10 +570,10 @@ def test_a_full_process_that_serves_no_more_clients(contract, is_login):
     contract(client_limit=1, service_count=1, is_login=is_login).run(story)
 
 
-def test_a_forked_child_holds_nobody_elses_connection(contract):
+def test_a_forked_child_holds_nobody_elses_connection(contract: MakeContract) -> None:
     one = contract()
 
-    async def story(parent):
+    async def story(parent: Contract) -> None:
         client = await parent.call(b"hello")
         pid = os.fork()
         if not pid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,10 @@ from dovecot_urlauth.start.preconnect import (
     serves_one_waiting_client,
     still_there,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -27,12 +32,14 @@ from dovecot_urlauth.start.preconnect import (
         ({}, False),
     ],
 )
-def test_only_a_process_started_for_its_one_client_calls(monkeypatch, environment, expected):
+def test_only_a_process_started_for_its_one_client_calls(
+    monkeypatch: pytest.MonkeyPatch, environment: Mapping[bytes, bytes], expected: bool
+) -> None:
     monkeypatch.setattr("dovecot_urlauth.start.preconnect.environ", environment)
     assert serves_one_waiting_client() is expected
 
 
-def test_a_call_connects(tmp_path):
+def test_a_call_connects(tmp_path: Path) -> None:
     path = str(tmp_path / "next").encode()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
@@ -44,7 +51,7 @@ def test_a_call_connects(tmp_path):
         connection.close()
 
 
-def test_nobody_to_call(tmp_path):
+def test_nobody_to_call(tmp_path: Path) -> None:
     path = str(tmp_path / "next").encode()
     assert preconnect(path) is None
     with socket.socket(socket.AF_UNIX) as unheard:
@@ -52,7 +59,7 @@ def test_nobody_to_call(tmp_path):
         assert preconnect(path) is None
 
 
-def test_a_full_backlog_is_not_waited_for(tmp_path):
+def test_a_full_backlog_is_not_waited_for(tmp_path: Path) -> None:
     path = str(tmp_path / "next").encode()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
@@ -63,7 +70,7 @@ def test_a_full_backlog_is_not_waited_for(tmp_path):
         first.close()
 
 
-def test_whether_the_called_is_still_there():
+def test_whether_the_called_is_still_there() -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     assert still_there(ours)
@@ -77,7 +84,7 @@ def test_whether_the_called_is_still_there():
 
 
 @pytest.fixture
-def listening(monkeypatch, tmp_path):
+def listening(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     """A listener where master leaves it, among descriptors that are none."""
     path = str(tmp_path / "listener")
     with socket.socket(socket.AF_UNIX) as listener, (tmp_path / "file").open("wb") as file:
@@ -94,7 +101,7 @@ def listening(monkeypatch, tmp_path):
             end.close()
 
 
-def test_the_client_that_waits_is_accepted(listening):
+def test_the_client_that_waits_is_accepted(listening: str) -> None:
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(listening)
         accepted = first_client()
@@ -108,18 +115,18 @@ def test_the_client_that_waits_is_accepted(listening):
         accepted.close()
 
 
-def test_nobody_waits_any_more(listening):
+def test_nobody_waits_any_more(listening: str) -> None:
     assert first_client() is None
 
 
-def test_several_listeners_are_left_alone(listening, monkeypatch):
+def test_several_listeners_are_left_alone(listening: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dovecot_urlauth.start.preconnect.environ", {b"SOCKET_COUNT": b"2"})
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(listening)
         assert first_client() is None
 
 
-def test_a_client_that_master_has_accepted(monkeypatch):
+def test_a_client_that_master_has_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = socket.socketpair()
     environment = {b"SOCKET_COUNT": b"1", b"DOVECOT_ACCEPTED_CLIENT_LISTENER_FD": b"9"}
     monkeypatch.setattr("dovecot_urlauth.start.preconnect.environ", environment)

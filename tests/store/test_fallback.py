@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,12 +16,15 @@ from dovecot_urlauth.store.engine import engine
 from dovecot_urlauth.store.engine.engine_start import prepare_engine
 from dovecot_urlauth.store.engine.imap_process import Command
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreFailure
-from dovecot_urlauth.store.fallback import ChosenMailbox, ChosenStore, open_store
+from dovecot_urlauth.store.fallback import ChosenStore, open_store
 from tests.store.user import KEY, SETTINGS_2_4, User, make_maildir, user, write_key
-from tests.store.waiting import LOOP, open_mailbox, wait, whole
+from tests.store.waiting import LOOP, first_chunk, open_mailbox, wait, whole
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from dovecot_urlauth.store.store import Mailbox, Store
 
 WHOLE = Request(section=b"", partial_offset=0, partial_size=None, body=True, binary=False, structure=False)
 MAILS = {3: b"a: b\n\nthree\n", 7: b"a: b\r\n\r\nseven"}
@@ -34,24 +36,24 @@ ENGINE = prepare_engine(Settings({}), b"/lib", None)
 class FakeEngine:
     """Stands in for EngineStore."""
 
-    def __init__(self, name: bytes, command: Command, log: Callable[..., Any], loop: Loop) -> None:
+    def __init__(self, name: bytes, command: Command, log: Callable[[str], None], loop: Loop) -> None:
         assert name == b"bob"
         self.command = command
-        self.opened = []
+        self.opened: list[tuple[bytes, int]] = []
         self.started = False
 
     def start(self) -> None:
         self.started = True
 
-    async def open(self, mailbox: bytes, uidvalidity: int) -> Any:
+    async def open(self, mailbox: bytes, uidvalidity: int) -> FakeEngine:
         assert self.started
         self.opened.append((mailbox, uidvalidity))
         return self
 
-    async def key(self) -> Any:
+    async def key(self) -> bytes:
         return b"engine's key"
 
-    async def fetch(self, uid: int, request: Request) -> Any:
+    async def fetch(self, uid: int, request: Request) -> tuple[str, int, Request]:
         return ("engine's", uid, request)
 
     def close(self) -> None:
@@ -67,20 +69,24 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def opened(who: User, dialect: Dialect = DOVECOT_2_3_19, mode: str = "auto") -> tuple[Any, ...] | None:
+def opened(who: User, dialect: Dialect = DOVECOT_2_3_19, mode: str = "auto") -> tuple[Store, list[str]]:
     said: list[str] = []
     return open_store(who, dialect, mode, ENGINE, LOOP, said.append), said
 
 
-def read(store: ChosenStore) -> None:
+def read(store: Store) -> bytes:
     mailbox = open_mailbox(store, b"INBOX", 0)
     assert wait(mailbox.key()) == KEY
     return content(mailbox, 3)
 
 
-def content(mailbox: ChosenMailbox, uid: int) -> bytes | None:
-    found = wait(mailbox.fetch(uid, WHOLE))
-    return wait(whole(found))
+def content(mailbox: Mailbox, uid: int) -> bytes:
+    return wait(whole(wait(mailbox.fetch(uid, WHOLE))))
+
+
+def fetched(mailbox: Mailbox, uid: int) -> Any:
+    """A Delivery, or what FakeEngine gives instead."""
+    return wait(mailbox.fetch(uid, WHOLE))
 
 
 @pytest.mark.parametrize(
@@ -176,6 +182,7 @@ def test_chroot(home: Path) -> None:
     bob.chroot = b"/home"
     store, said = opened(bob)
     assert said == ["store: dovecot: user has a chroot"]
+    assert isinstance(store, FakeEngine)
     assert store.command.arguments[:3] == (b"imap", b"-u", b"bob")
 
 
@@ -193,11 +200,12 @@ def test_one_odd_mailbox_goes_alone(home: Path) -> None:
     assert wait(mailbox.key()) == KEY
     assert wait(mailbox.fetch(3, WHOLE)).size
     (home / "Maildir" / "dovecot.index.log").unlink()
-    assert wait(mailbox.fetch(3, WHOLE)) == ("engine's", 3, WHOLE)
+    assert fetched(mailbox, 3) == ("engine's", 3, WHOLE)
     assert wait(mailbox.key()) == b"engine's key"
     assert said == ["store: native", "store: dovecot: mailbox has no index yet"]
     assert content(open_mailbox(store, b"Sub"), 1) == b"sub"
     engine = open_mailbox(store, b"INBOX")
+    assert isinstance(engine, FakeEngine)
     assert engine.opened == [(b"INBOX", 1000), (b"INBOX", 0)]
     assert b"-u" not in engine.command.arguments
     store.close()
@@ -225,14 +233,15 @@ def test_uidlist_that_does_not_belong_to_the_index(home: Path) -> None:
     path = home / "Maildir" / "dovecot-uidlist"
     path.write_bytes(path.read_bytes().replace(b"V1000 ", b"V1001 "))
     store, said = opened(user(home))
-    assert wait(open_mailbox(store, b"INBOX", 0).fetch(3, WHOLE))[0] == "engine's"
+    assert fetched(open_mailbox(store, b"INBOX", 0), 3)[0] == "engine's"
     assert "UIDVALIDITY" in said[-1]
 
 
 @pytest.mark.parametrize("name", ["cur/mail3:2,S", "dovecot.index", "dovecot.index.log", "dovecot-uidlist"])
 def test_a_fifo_is_refused_and_a_link_goes_to_dovecot(home: Path, name: str) -> None:
     path = home / "Maildir" / name
-    for make in (lambda: os.mkfifo(path), path.mkdir):
+    makes: tuple[Callable[[], None], ...] = (lambda: os.mkfifo(path), path.mkdir)
+    for make in makes:
         path.unlink()
         make()
         store, said = opened(user(home))
@@ -248,7 +257,7 @@ def test_a_fifo_is_refused_and_a_link_goes_to_dovecot(home: Path, name: str) -> 
     store, said = opened(user(home))
     mailbox = open_mailbox(store, b"INBOX")
     wait(mailbox.key())
-    assert wait(mailbox.fetch(3, WHOLE)) == ("engine's", 3, WHOLE)
+    assert fetched(mailbox, 3) == ("engine's", 3, WHOLE)
     assert said == ["store: native", f"store: dovecot: {path} is a symbolic link"]
     assert content(open_mailbox(store, b"Sub"), 1) == b"sub"
 
@@ -271,7 +280,7 @@ def test_no_descriptor_is_left(home: Path) -> None:
                 continue
             try:
                 wait(mailbox.key())
-                wait(anext(wait(mailbox.fetch(uid, WHOLE)).chunks))
+                wait(first_chunk(wait(mailbox.fetch(uid, WHOLE)).chunks))
             except ReadFailed:
                 pass
             mailbox.close()

@@ -55,7 +55,7 @@ def test_a_slow_engine_is_waited_for_by_its_client_alone(tmp_path: Path) -> None
     program.chmod(0o755)
     loop = Loop()
     engine = prepare_engine(Settings({}), os.fsencode(tmp_path), None)
-    shared = open_store(user(tmp_path), DOVECOT_2_3_19, "auto", engine, loop, lambda text: None)  # type: ignore[arg-type]
+    shared = open_store(user(tmp_path), DOVECOT_2_3_19, "auto", engine, loop, lambda text: None)
     waits: list[float] = []
 
     async def neighbour() -> None:

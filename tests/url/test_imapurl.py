@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dovecot_urlauth.url.imapurl import ImapURL, parse
-from dovecot_urlauth.url.rules import RULES_2_3, RULES_2_4
+from dovecot_urlauth.url.rules import RULES_2_3, RULES_2_4, URLRules
 from dovecot_urlauth.url.uri import InvalidURL
 
 SERVER = b"imap://alice@h"
@@ -27,7 +27,9 @@ def server_of(server: bytes, **parts: object) -> tuple[bytes, ImapURL]:
     return server, ImapURL(**{**defaults, **parts})  # type: ignore[arg-type]
 
 
-def signed(tail, *, application=b"authuser", user=None, expire=None):
+def signed(
+    tail: bytes, *, application: bytes = b"authuser", user: bytes | None = None, expire: int | None = None
+) -> tuple[bytes, ImapURL]:
     """A signed URL of INBOX, uid 1."""
     rump = SERVER + b"/INBOX/;UID=1" + tail
     return rump + b":INTERNAL:" + TOKEN, ImapURL(
@@ -255,20 +257,20 @@ CHANGED = [
 
 @pytest.mark.parametrize("rules", [RULES_2_3, RULES_2_4], ids=["2.3", "2.4"])
 @pytest.mark.parametrize(("url", "meaning"), VALID)
-def test_valid(url, meaning, rules):
+def test_valid(url: bytes, meaning: ImapURL, rules: URLRules) -> None:
     assert parse(url, rules) == meaning
 
 
 @pytest.mark.parametrize("rules", [RULES_2_3, RULES_2_4], ids=["2.3", "2.4"])
 @pytest.mark.parametrize(("url", "text"), INVALID)
-def test_invalid(url, text, rules):
+def test_invalid(url: bytes, text: str, rules: URLRules) -> None:
     with pytest.raises(InvalidURL) as refused:
         parse(url, rules)
     assert refused.value.text == text
 
 
 @pytest.mark.parametrize(("url", "old", "new"), CHANGED)
-def test_words_changed_with_2_4(url, old, new):
+def test_words_changed_with_2_4(url: bytes, old: str, new: str) -> None:
     for rules, text in (RULES_2_3, old), (RULES_2_4, new):
         with pytest.raises(InvalidURL) as refused:
             parse(url, rules)
@@ -278,14 +280,14 @@ def test_words_changed_with_2_4(url, old, new):
 @pytest.mark.parametrize(
     ("url", "host"), [(b"imap://a%5f/", b"a%5f"), (b"imap://a%2eb/", b"a%2e.b"), (b"imap://a%2e", b"a%2e")]
 )
-def test_2_3_takes_other_encoded_bytes_in_a_host_as_they_are(url, host):
+def test_2_3_takes_other_encoded_bytes_in_a_host_as_they_are(url: bytes, host: bytes) -> None:
     assert parse(url, RULES_2_3).host == host
     with pytest.raises(InvalidURL, match="Invalid percent encoding in hostname"):
         parse(url, RULES_2_4)
 
 
 @pytest.mark.parametrize("address", [b"1.2.3.4", b"08.1.1.1", b"1", b"0x7f.1", b"fe80::1%25"])
-def test_2_4_takes_any_numeric_address_in_brackets(address):
+def test_2_4_takes_any_numeric_address_in_brackets(address: bytes) -> None:
     url = b"imap://[%s]/" % address
     assert parse(url, RULES_2_4).host == b"[%s]" % address
     with pytest.raises(InvalidURL, match="Invalid IPv6 host address"):
@@ -310,7 +312,17 @@ def encoded(name: bytes) -> bytes:
     token=st.binary(min_size=16, max_size=40),
     rules=st.sampled_from([RULES_2_3, RULES_2_4]),
 )
-def test_what_is_written_is_read(user, mailbox, uidvalidity, uid, section, partial, access_user, token, rules):
+def test_what_is_written_is_read(
+    user: bytes,
+    mailbox: bytes,
+    uidvalidity: int,
+    uid: int,
+    section: bytes | None,
+    partial: tuple[int, int] | None,
+    access_user: bytes | None,
+    token: bytes,
+    rules: URLRules,
+) -> None:
     """Any name, percent-encoded, and any number come back from a URL as they were put in."""
     offset, size = partial or (0, 0)
     rump = b"imap://%s@h/%s" % (encoded(user), encoded(mailbox))
@@ -344,7 +356,7 @@ def test_what_is_written_is_read(user, mailbox, uidvalidity, uid, section, parti
         st.sampled_from([*b"imap:// /;UID=1 ;URLAUTH= /;SECTION= /;PARTIAL= %41 %".split(), b"?", b"#", b"@"])
     )
 )
-def test_any_pieces_give_a_url_or_the_documented_error(pieces):
+def test_any_pieces_give_a_url_or_the_documented_error(pieces: list[bytes]) -> None:
     try:
         assert isinstance(parse(b"".join(pieces), RULES_2_3), ImapURL)
     except InvalidURL:
@@ -355,7 +367,7 @@ def test_any_pieces_give_a_url_or_the_documented_error(pieces):
     "piece", [b"%41", b"/", b"/..", b"a/", b"%", b";", b"/;UID=1", b".", b"1.", b"a.", b"@", b"["]
 )
 @pytest.mark.parametrize("head", [b"", b"imap://", b"imap://h/", b"imap://h/a/;UID=1/;SECTION=", b"imap://h/a?"])
-def test_a_long_url_takes_no_time(head, piece):
+def test_a_long_url_takes_no_time(head: bytes, piece: bytes) -> None:
     """64 KiB of any piece is read in far less than the second that a quadratic step would take."""
     url = head + piece * (65536 // len(piece))
     start = time.process_time()
@@ -367,10 +379,10 @@ def test_a_long_url_takes_no_time(head, piece):
 
 
 @pytest.mark.parametrize("host", [b"1", b"1.2", b"1.2.3"])
-def test_a_url_that_ends_within_an_address(host):
+def test_a_url_that_ends_within_an_address(host: bytes) -> None:
     assert parse(b"imap://a@" + host, RULES_2_3).host == host
 
 
 @pytest.mark.parametrize("host", [b"1x.example", b"1.2x", b"1-2.3"])
-def test_a_host_name_that_begins_as_an_address(host):
+def test_a_host_name_that_begins_as_an_address(host: bytes) -> None:
     assert parse(b"imap://a@" + host + b"/INBOX", RULES_2_3).host == host

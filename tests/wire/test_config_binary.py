@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dovecot_urlauth.config.settings import LISTS
+from dovecot_urlauth.wire import config_binary
 from dovecot_urlauth.wire.config_binary import (
     BIG_ENDIAN,
     CHUNK,
@@ -191,3 +192,16 @@ def test_garbage(position: int, junk: bytes) -> None:
     at = position % len(data)
     with suppress(ConfigFileError):
         read(data[:at] + junk + data[at + len(junk) :], ("a",), BIG_ENDIAN)
+
+
+@pytest.mark.parametrize("data", [b"", b"\0\0\0\0x", b"\0"])
+def test_a_block_without_the_end_of_its_table(data: bytes) -> None:
+    with pytest.raises(ConfigFileError, match="doesn't end with NUL"):
+        config_binary._filter_indexes(data, 1, NATIVE)
+
+
+def test_a_list_of_strings_that_ends_too_soon() -> None:
+    cursor = config_binary._Cursor(lambda size, at: b"a\0b\0c"[at : at + size], NATIVE)
+    assert cursor.string() == b"a"
+    with pytest.raises(ConfigFileError, match="ends within 2 strings"):
+        cursor.strings(2)

@@ -64,7 +64,7 @@ class Store:
 
 
 def target(size: int = 3, chunks: Callable[[], Iterable[bytes]] = lambda: [b"ab", b"c"]) -> OpenedTarget:
-    return OpenedTarget(b"alice", SETTINGS, Store(Mailbox(size, chunks)), b"alice")  # type: ignore[arg-type]
+    return OpenedTarget(b"alice", SETTINGS, Store(Mailbox(size, chunks)), b"alice")
 
 
 def client(transcript: Transcript, name: str = "client", control: str = "control") -> Client:

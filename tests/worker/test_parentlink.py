@@ -42,7 +42,7 @@ def loop() -> Iterator[SteppingLoop]:
 
 
 @pytest.fixture
-def ends(loop: SteppingLoop) -> Iterator[tuple[socket.socket, ParentLink]]:
+def ends(loop: SteppingLoop) -> Iterator[tuple[_socket.socket, ParentLink]]:
     """The parent's end, and what the child makes of its own."""
     ours, theirs = new_link()
     made = ParentLink(loop, theirs)
@@ -52,18 +52,20 @@ def ends(loop: SteppingLoop) -> Iterator[tuple[socket.socket, ParentLink]]:
 
 
 @pytest.fixture
-def connection() -> Iterator[tuple[socket.socket, ...]]:
+def connection() -> Iterator[tuple[_socket.socket, socket.socket]]:
     ours, theirs = socket.socketpair()
     yield _socket.socket(fileno=ours.detach()), theirs
     theirs.close()
 
 
 def test_a_connection_is_passed_with_its_peer(
-    loop: SteppingLoop, ends: tuple[socket.socket, ParentLink], connection: tuple[socket.socket, ...]
+    loop: SteppingLoop, ends: tuple[_socket.socket, ParentLink], connection: tuple[_socket.socket, socket.socket]
 ) -> None:
     send_message(ends[0], pack_connection(PEER), (connection[0].fileno(),))
     connection[0].close()
-    given, peer = loop.run(ends[1].given())
+    received = loop.run(ends[1].given())
+    assert isinstance(received, tuple)
+    given, peer = received
     assert peer == PEER
     given.send_now(b"it is the same")
     assert connection[1].recv(100) == b"it is the same"
@@ -73,8 +75,8 @@ def test_a_connection_is_passed_with_its_peer(
 @pytest.mark.parametrize(("answer", "taken"), [(TAKEN, True), (KEEP, False)])
 def test_an_offer_and_its_answer(
     loop: SteppingLoop,
-    ends: tuple[socket.socket, ParentLink],
-    connection: tuple[socket.socket, ...],
+    ends: tuple[_socket.socket, ParentLink],
+    connection: tuple[_socket.socket, socket.socket],
     answer: bytes,
     taken: bool,
 ) -> None:
@@ -91,14 +93,15 @@ def test_an_offer_and_its_answer(
 @pytest.mark.parametrize("separate", [False, True], ids=["one socket", "two pipes"])
 def test_a_client_goes_from_child_to_child(
     loop: SteppingLoop,
-    ends: tuple[socket.socket, ParentLink],
-    connection: tuple[socket.socket, ...],
+    ends: tuple[_socket.socket, ParentLink],
+    connection: tuple[_socket.socket, socket.socket],
     separate: bool,
 ) -> None:
     reader, writer = os.pipe()
     fds = (connection[0].fileno(), reader, writer) if separate else (connection[0].fileno(),) * 2
     send_message(ends[0], GIVEN, fds)
     client = loop.run(ends[1].client())
+    assert client is not None
     assert client.access == BOB
     assert isinstance(client._connection, Pipes) is separate
     assert len(client.fds) == (3 if separate else 2)
@@ -110,7 +113,7 @@ def test_a_client_goes_from_child_to_child(
 
 
 def test_a_client_that_was_another_childs(
-    loop: SteppingLoop, ends: tuple[socket.socket, ParentLink], connection: tuple[socket.socket, ...]
+    loop: SteppingLoop, ends: tuple[_socket.socket, ParentLink], connection: tuple[_socket.socket, socket.socket]
 ) -> None:
     send_message(ends[0], GIVEN, (connection[0].fileno(),) * 2)
     given = loop.run(ends[1].given())
@@ -121,7 +124,7 @@ def test_a_client_that_was_another_childs(
 
 
 def test_a_connection_comes_with_one_descriptor(
-    loop: SteppingLoop, ends: tuple[socket.socket, ParentLink], connection: tuple[socket.socket, ...]
+    loop: SteppingLoop, ends: tuple[_socket.socket, ParentLink], connection: tuple[_socket.socket, socket.socket]
 ) -> None:
     send_message(ends[0], pack_connection(PEER), (connection[0].fileno(),) * 2)
     with pytest.raises(ClientUnusable):
@@ -131,7 +134,7 @@ def test_a_connection_comes_with_one_descriptor(
 
 @pytest.mark.parametrize("unread", [False, True], ids=["all is read", "something is unread"])
 def test_the_parents_end_is_the_childs(
-    loop: SteppingLoop, ends: tuple[socket.socket, ParentLink], unread: bool
+    loop: SteppingLoop, ends: tuple[_socket.socket, ParentLink], unread: bool
 ) -> None:
     if unread:
         ends[1].say(KEEP)  # the kernel then says ECONNRESET first
@@ -156,8 +159,8 @@ def test_the_parents_end_is_the_childs(
 )
 def test_a_client_that_cannot_be_read_is_lost_alone(
     loop: SteppingLoop,
-    ends: tuple[socket.socket, ParentLink],
-    connection: tuple[socket.socket, ...],
+    ends: tuple[_socket.socket, ParentLink],
+    connection: tuple[_socket.socket, socket.socket],
     line: bytes,
     count: int,
 ) -> None:
@@ -167,12 +170,14 @@ def test_a_client_that_cannot_be_read_is_lost_alone(
         loop.run(ends[1].client())
     assert len(os.listdir("/proc/self/fd")) == before
     send_message(ends[0], GIVEN, (connection[0].fileno(),) * 2)
-    loop.run(ends[1].client()).close()
+    client = loop.run(ends[1].client())
+    assert client is not None
+    client.close()
     connection[0].close()
 
 
 def test_a_full_table_of_descriptors_costs_one_client(
-    loop: SteppingLoop, ends: tuple[socket.socket, ParentLink], connection: tuple[socket.socket, ...]
+    loop: SteppingLoop, ends: tuple[_socket.socket, ParentLink], connection: tuple[_socket.socket, socket.socket]
 ) -> None:
     send_message(ends[0], GIVEN, (connection[0].fileno(),) * 2)
     before = resource.getrlimit(resource.RLIMIT_NOFILE)

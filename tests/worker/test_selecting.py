@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from types import SimpleNamespace
 from typing import Any
 
@@ -157,7 +157,7 @@ def test_ends(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 class Silence:
     """What nobody ever says."""
 
-    def __await__(self) -> Iterator[None]:
+    def __await__(self) -> Generator[None, None, None]:
         yield
 
 

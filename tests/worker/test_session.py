@@ -210,7 +210,9 @@ def test_what_nobody_foresaw_ends_one_session() -> None:
         raise KeyError("x")
 
     transcript = Transcript("S: OK\nC: URL\\t{url}\nended", values={"url": fakes.signed()})
-    log = SimpleNamespace(debug=lambda text: None, error=lines.append, with_prefix=lambda prefix: log)
+    log: SimpleNamespace = SimpleNamespace(
+        debug=lambda text: None, error=lines.append, with_prefix=lambda prefix: log
+    )
     client = fakes.client(transcript)
     transcript.play(serve_client(transcript.loop, client, fakes.target(3, chunks), CONFIG, None, log))  # type: ignore[arg-type]
     assert len(lines) == 1

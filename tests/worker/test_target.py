@@ -82,7 +82,7 @@ def alice(name: bytes = b"alice", **fields: bytes) -> UserReply:
 def test_who_cannot_be_served_is_nobody_and_shares_nothing(
     answer: Any, settings: dict[str, str], lines: list[str]
 ) -> None:
-    found, said = find(answer, **settings)
+    found, said = find(answer, BOB, b"alice", None, **settings)
     assert found == TargetUser(b"alice", b"alice", None, None)
     assert [line[: len(start)] for line, start in zip(said, lines)] == lines
     assert len(said) == len(lines)
@@ -143,13 +143,14 @@ def opened(user: TargetUser, log: Log) -> OpenedTarget:
 
 
 def test_root_is_given_up_for_the_user(dropped: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    store = SimpleNamespace(share=lambda: "another")
+    another = object()
+    store = SimpleNamespace(share=lambda: another)
     monkeypatch.setattr(target_module, "open_store", lambda *others: store)
     found, _ = find(alice(), name=b"ALICE")
     target = opened(found, Log())
     assert (target.name, target.asked_for, target.host, target.port) == (b"alice", b"ALICE", "h", 143)
     assert target.store is store
-    assert target.for_session().store == "another"
+    assert target.for_session().store is another
     assert (dropped[0].uid, dropped[0].gid, dropped[1]) == (5000, 5000, "no_new_privs")
     assert dropped[2:] == [b"/home/alice"]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import binascii
 import os
 import time
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.message.errors import Undecodable
-from dovecot_urlauth.message.fetch import Content
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreFailure, Unsupported
+from dovecot_urlauth.store.store import Delivery
 from dovecot_urlauth.url.rules import RULES_2_3, RULES_2_4
 from dovecot_urlauth.url.token import mint
 from dovecot_urlauth.wire.authmaster import UserReply
@@ -24,45 +25,58 @@ from dovecot_urlauth.worker.userdb import LookupFailed
 from tests.clock import SteppingLoop
 from tests.store.waiting import gather
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from dovecot_urlauth.message.fetch import Request
+    from dovecot_urlauth.service.log import Log
+    from dovecot_urlauth.store import store as stores
+    from dovecot_urlauth.url.rules import URLRules
+    from dovecot_urlauth.worker.userdb import Userdb
+
 KEY = bytes(range(64))
 SETTINGS = Settings({"imap_urlauth_host": "h"})
 BOB = Access(b"bob", b"imap")
 ANONYMOUS = Access(None, b"imap")
 
 
-async def chunks_of(chunks):
+async def chunks_of(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
     for chunk in chunks:
         yield chunk
 
 
 class Mailbox:
-    def __init__(self, content=None, key=KEY):
-        self.content = content or Content(size=3, has_nuls=False, structure=None, chunks=chunks_of([b"ab", b"c"]))
+    def __init__(self, content: Delivery | Exception | None = None, key: bytes | None = KEY) -> None:
+        self.content = content or Delivery(size=3, has_nuls=False, structure=None, chunks=chunks_of([b"ab", b"c"]))
         self._key = key
         self.closed = False
 
-    async def key(self):
+    async def key(self) -> bytes | None:
         return self._key
 
-    async def fetch(self, uid, request):
+    async def fetch(self, uid: int, request: Request) -> Delivery:
         if isinstance(self.content, Exception):
             raise self.content
         return self.content
 
-    def close(self):
+    def close(self) -> None:
         self.closed = True
 
 
+Found = Mailbox | Exception | None
+"""The mailbox that the store has, how it fails to open it, or None for no store at all."""
+
+
 class Store:
-    def __init__(self, mailbox):
+    def __init__(self, mailbox: Mailbox | Exception) -> None:
         self.mailbox = mailbox
 
-    async def open(self, name, uidvalidity):
+    async def open(self, name: bytes, uidvalidity: int) -> Mailbox:
         if isinstance(self.mailbox, Exception):
             raise self.mailbox
         return self.mailbox
 
-    def close(self):
+    def close(self) -> None:
         pass
 
 
@@ -71,29 +85,36 @@ class Lines:
 
     debugging = False
 
-    def __init__(self):
-        self.lines = []
+    def __init__(self) -> None:
+        self.lines: list[str] = []
         self.pipe = self
 
-    def debug(self, text):
+    def debug(self, text: str) -> None:
         self.lines.append(f"Debug: {text}")
 
-    def error(self, text):
+    def error(self, text: str) -> None:
         self.lines.append(f"Error: {text}")
 
 
-def signed(rest=";URLAUTH=user+bob", key=KEY, section=""):
+def signed(rest: str = ";URLAUTH=user+bob", key: bytes = KEY, section: str = "") -> bytes:
     rump = f"imap://alice@h/INBOX/;UID=1{section}{rest}".encode()
     return rump + b":internal:" + binascii.hexlify(mint(key, rump))
 
 
-def ask(mailbox, url=None, accessor=BOB, rules=RULES_2_3, userdb=None, **flags):
+def ask(
+    mailbox: Found,
+    url: bytes | None = None,
+    accessor: Access = BOB,
+    rules: URLRules = RULES_2_3,
+    userdb: Auth | None = None,
+    **flags: bool,
+) -> tuple[bytes, bytes, list[str]]:
     """The reply's line, its data, and the log."""
     log = Lines()
     store = None if mailbox is None else Store(mailbox)
     loop = SteppingLoop()
-    target = OpenedTarget(b"alice", SETTINGS, store, b"ALICE")
-    fetcher = UrlFetcher(loop, target, accessor, rules, userdb, log)
+    target = OpenedTarget(b"alice", SETTINGS, cast("stores.Store | None", store), b"ALICE")
+    fetcher = UrlFetcher(loop, target, accessor, rules, cast("Userdb", userdb), cast("Log", log))
     command = UrlCommand(url or signed(), **{"body": True, "binary": False, "structure": False, **flags})
     reply = loop.run(fetcher.fetch(command))
     data = b"" if reply.chunks is None else b"".join(loop.run(gather(reply.chunks)))
@@ -102,31 +123,33 @@ def ask(mailbox, url=None, accessor=BOB, rules=RULES_2_3, userdb=None, **flags):
     return reply.line, data, log.lines
 
 
-def content(size=3, has_nuls=False, structure=None, chunks=(b"abc",)):
-    return Mailbox(Content(size=size, has_nuls=has_nuls, structure=structure, chunks=chunks_of(chunks)))
+def content(
+    size: int = 3, has_nuls: bool = False, structure: bytes | None = None, chunks: Iterable[bytes] = (b"abc",)
+) -> Mailbox:
+    return Mailbox(Delivery(size=size, has_nuls=has_nuls, structure=structure, chunks=chunks_of(chunks)))
 
 
-def test_the_bytes_and_their_guard():
+def test_the_bytes_and_their_guard() -> None:
     assert ask(Mailbox())[:2] == (b"OK\t3\n", b"abc\n")
 
 
-def test_nuls_are_announced():
+def test_nuls_are_announced() -> None:
     assert ask(content(has_nuls=True), binary=True, body=False)[0] == b"OK\thasnuls\t3\n"
 
 
-def test_structure_alone_has_no_data():
+def test_structure_alone_has_no_data() -> None:
     line, data, _ = ask(content(0, structure=b'"text" "plain"', chunks=()), body=False, structure=True)
     assert (line, data) == (b'OK\tbpstruct="text" "plain"\t0\n', b"")
 
 
-def test_too_large_for_memory_is_no():
+def test_too_large_for_memory_is_no() -> None:
     line, data, log = ask(Mailbox(MemoryError()))
     assert (line, data) == (b"NO\n", b"")
     assert log[-1].startswith("Error: Failed to read URLAUTH")
     assert log[-1].endswith("Out of memory")
 
 
-def test_an_empty_result_is_no():
+def test_an_empty_result_is_no() -> None:
     """imap hangs its client on a literal of no bytes (BUGS B6)."""
     assert ask(content(0, chunks=()))[:2] == (b"NO\n", b"")
 
@@ -142,7 +165,7 @@ def test_an_empty_result_is_no():
     ],
 )
 @pytest.mark.parametrize("accessor", [BOB, ANONYMOUS], ids=["bob", "anonymous"])
-def test_what_exists_is_not_told(mailbox, accessor):
+def test_what_exists_is_not_told(mailbox: Found, accessor: Access) -> None:
     url = signed(";URLAUTH=anonymous")
     assert ask(mailbox, url, accessor)[:2] == (b"NO\n", b"")
 
@@ -154,26 +177,26 @@ def test_what_exists_is_not_told(mailbox, accessor):
         (Mailbox(), signed(";EXPIRE=2001-01-01T00:00:00Z;URLAUTH=user+bob"), "URLAUTH has expired"),
     ],
 )
-def test_a_refusal_in_the_clients_own_words_is_explained(mailbox, url, why):
+def test_a_refusal_in_the_clients_own_words_is_explained(mailbox: Mailbox, url: bytes, why: str) -> None:
     line, data, _ = ask(mailbox, url)
     assert line.startswith(b'NO\terror=Failed to fetch URLAUTH "' + url + b'": ' + os.fsencode(why))
     assert data == b""
 
 
-def test_but_not_to_the_anonymous():
+def test_but_not_to_the_anonymous() -> None:
     assert ask(Mailbox(), accessor=ANONYMOUS)[0] == b"NO\n"
 
 
 @pytest.mark.parametrize(
     "failure", [ReadFailed("Message not found"), Undecodable("Unknown Content-Transfer-Encoding.")]
 )
-def test_what_cannot_be_read_is_said(failure):
+def test_what_cannot_be_read_is_said(failure: ReadFailed | Undecodable) -> None:
     url = signed()
     line, _, _ = ask(Mailbox(failure), url)
     assert line == b'NO\terror=Failed to read URLAUTH "' + url + b'": ' + failure.text.encode() + b"\n"
 
 
-def test_a_broken_store_is_for_the_log_alone():
+def test_a_broken_store_is_for_the_log_alone() -> None:
     line, _, log = ask(StoreFailure("disk on fire"))
     assert line == b"NO\n"
     assert [text for text in log if text.startswith("Error")] == [
@@ -181,11 +204,11 @@ def test_a_broken_store_is_for_the_log_alone():
     ]
 
 
-def test_an_invalid_section_is_a_bare_no():
+def test_an_invalid_section_is_a_bare_no() -> None:
     assert ask(Mailbox(), signed(section="/;SECTION=MIME"))[0] == b"NO\n"
 
 
-def test_the_mailbox_is_closed_at_the_end():
+def test_the_mailbox_is_closed_at_the_end() -> None:
     mailbox = Mailbox()
     ask(mailbox)
     assert mailbox.closed
@@ -193,7 +216,7 @@ def test_the_mailbox_is_closed_at_the_end():
 
 @pytest.mark.parametrize("accessor", [BOB, ANONYMOUS])
 @pytest.mark.parametrize("mailbox", [Mailbox(), StoreFailure("x"), MailboxMissing(), Mailbox(ReadFailed("y"))])
-def test_no_log_line_holds_a_token(mailbox, accessor):
+def test_no_log_line_holds_a_token(mailbox: Mailbox | Exception, accessor: Access) -> None:
     url = signed(";URLAUTH=authuser")
     token = url.rpartition(b":")[2].decode()
     assert not [line for line in ask(mailbox, url, accessor)[2] if token in line]
@@ -210,30 +233,30 @@ def test_no_log_line_holds_a_token(mailbox, accessor):
         (b"x:0123", "x:..."),
     ],
 )
-def test_whatever_stands_where_a_token_could_is_not_shown(url, shown):
+def test_whatever_stands_where_a_token_could_is_not_shown(url: bytes, shown: str) -> None:
     assert without_token(url) == shown
 
 
 class Auth:
     """A userdb that gives one answer, or fails."""
 
-    def __init__(self, answer=None):
+    def __init__(self, answer: UserReply | Exception | None = None) -> None:
         self.answer = answer
-        self.asked = []
+        self.asked: list[bytes] = []
 
-    async def ask(self, name, *, debug):
+    async def ask(self, name: bytes, *, debug: bool) -> UserReply | None:
         self.asked.append(name)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
 
-def spelled(user):
+def spelled(user: bytes) -> bytes:
     rump = b"imap://%s@h/INBOX/;UID=1;URLAUTH=user+bob" % user
     return rump + b":internal:" + binascii.hexlify(mint(KEY, rump))
 
 
-def test_the_name_that_was_asked_for_needs_no_question():
+def test_the_name_that_was_asked_for_needs_no_question() -> None:
     auth = Auth()
     assert ask(Mailbox(), spelled(b"ALICE"), rules=RULES_2_4, userdb=auth)[1] == b"abc\n"
     assert auth.asked == []
@@ -248,7 +271,7 @@ def test_the_name_that_was_asked_for_needs_no_question():
         (LookupFailed("x"), False),
     ],
 )
-def test_another_spelling_is_the_userdbs_to_judge(answer, is_served):
+def test_another_spelling_is_the_userdbs_to_judge(answer: UserReply | Exception | None, is_served: bool) -> None:
     auth = Auth(answer)
     url = spelled(b"aLiCe")
     line, data, log = ask(Mailbox(), url, rules=RULES_2_4, userdb=auth)
@@ -258,9 +281,9 @@ def test_another_spelling_is_the_userdbs_to_judge(answer, is_served):
     assert ("Error: URLAUTH userid lookup failed: x" in log) is isinstance(answer, Exception)
 
 
-def test_a_name_that_no_mailbox_can_have_costs_a_tokens_work(monkeypatch):
+def test_a_name_that_no_mailbox_can_have_costs_a_tokens_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else its time would tell who exists."""
-    verified = []
+    verified: list[bytes | None] = []
     monkeypatch.setattr(urlfetch, "verify", lambda url, key: verified.append(key))
     ask(MailboxRefused("Character not allowed"))
     ask(None)
@@ -270,7 +293,7 @@ def test_a_name_that_no_mailbox_can_have_costs_a_tokens_work(monkeypatch):
 def test_a_refusal_takes_as_long_whatever_there_was() -> None:
     """Opening a mailbox takes 30 to 100 microseconds more than finding no user, which could be measured."""
 
-    def seconds(mailbox):
+    def seconds(mailbox: Found) -> float:
         began = time.monotonic()
         assert ask(mailbox, signed(key=bytes(64)))[0] == b"NO\n"
         return time.monotonic() - began
@@ -281,7 +304,7 @@ def test_a_refusal_takes_as_long_whatever_there_was() -> None:
 
 
 @pytest.mark.parametrize("failure", [OSError(5, "Input/output error"), MemoryError(), Unsupported("alias_for")])
-def test_no_failure_of_a_store_ends_a_session(failure):
+def test_no_failure_of_a_store_ends_a_session(failure: Exception) -> None:
     line, _, log = ask(failure)
     assert line == b"NO\n"
     assert log[-1].startswith("Error: Failed to ")

@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -17,14 +17,22 @@ from dovecot_urlauth.worker.preload import MODULES, preload
 from dovecot_urlauth.worker.warmup import NOWHERE, warm_up
 from tests.clock import SteppingLoop
 
+if TYPE_CHECKING:
+    from dovecot_urlauth.service.log import Log
+    from dovecot_urlauth.worker.target import WorkerConfig
+
 DIALECTS = {name: made for name, made in vars(versions).items() if isinstance(made, Dialect)}
+
+
+def config(name: str) -> WorkerConfig:
+    return cast("WorkerConfig", SimpleNamespace(dialect=DIALECTS[name], engine=None))
 
 
 class Silent:
     """A log that keeps what it is told at debug level, and must be told nothing else."""
 
     def __init__(self) -> None:
-        self.lines = []
+        self.lines: list[str] = []
 
     def debug(self, text: str) -> None:
         self.lines.append(text)
@@ -32,10 +40,10 @@ class Silent:
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_it_comes_as_far_as_the_token(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = []
+    opened: list[str] = []
     real = os.open
 
-    def noting(path: bytes, *rest: Any, **named: Any) -> None:
+    def noting(path: str | bytes, *rest: Any, **named: Any) -> int:
         opened.append(os.fsdecode(path))
         return real(path, *rest, **named)
 
@@ -43,7 +51,7 @@ def test_it_comes_as_far_as_the_token(name: str, monkeypatch: pytest.MonkeyPatch
     log = Silent()
     loop = SteppingLoop()
     before = len(os.listdir("/proc/self/fd"))
-    loop.run(warm_up(loop, SimpleNamespace(dialect=DIALECTS[name], engine=None), log))
+    loop.run(warm_up(loop, config(name), cast("Log", log)))
     assert opened == [NOWHERE]
     assert "URLAUTH verification failed" in log.lines[-1]
     assert len(os.listdir("/proc/self/fd")) <= before
@@ -55,10 +63,10 @@ def test_nobody_can_be_meant() -> None:
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_a_parent_has_everything_before_its_first_child(name):
+def test_a_parent_has_everything_before_its_first_child(name: str) -> None:
     """What serving a URL imports is there, and no descriptor stays behind."""
     gc.collect()  # what other tests have left
     before = len(os.listdir("/proc/self/fd"))
-    preload(SimpleNamespace(dialect=DIALECTS[name], engine=None))
+    preload(config(name))
     assert set(MODULES) <= set(sys.modules)
     assert len(os.listdir("/proc/self/fd")) == before

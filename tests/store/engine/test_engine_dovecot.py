@@ -12,7 +12,7 @@ import resource
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import pytest
 
@@ -32,7 +32,7 @@ from testing.instance import HOST, DovecotInstance
 from testing.oracle import STOCK_WORKER, WorkerSession, sign
 from testing.versions import ALL_STOCK, VERSIONS, Version
 from tests.store.user import User
-from tests.store.waiting import LOOP, key_of, open_mailbox, wait, whole
+from tests.store.waiting import LOOP, first_chunk, key_of, open_mailbox, wait, whole
 
 pytestmark = [
     pytest.mark.dovecot,
@@ -108,6 +108,7 @@ class Engine:
         pid = os.fork()
         if pid == 0:
             os.close(reader)
+            result: tuple[Any, str | None]
             try:
                 result = self._run(user, scenario, first), None
             except BaseException as error:
@@ -117,9 +118,9 @@ class Engine:
             os._exit(0)
         os.close(writer)
         with os.fdopen(reader, "rb") as pipe:
-            value, error = pickle.load(pipe)
+            value, said = pickle.load(pipe)
         os.waitpid(pid, 0)
-        assert error is None, error
+        assert said is None, said
         return value
 
     def _run(self, user: str, scenario: Callable[[Begin], Any], first: Command | None) -> Any:
@@ -225,6 +226,14 @@ def read(store: EngineStore, uid: int, request: Request, mailbox: bytes = b"INBO
     return content.structure or b"", data
 
 
+class Wish(TypedDict, total=False):
+    """What a Request says beside the section."""
+
+    body: bool
+    binary: bool
+    structure: bool
+
+
 SECTIONS = [
     "",
     "HEADER",
@@ -239,7 +248,7 @@ SECTIONS = [
     "7",
     "3.1",
 ]
-WISHES = [
+WISHES: list[Wish] = [
     {"body": True},
     {"body": True, "binary": True},
     {"body": False, "structure": True},
@@ -429,7 +438,7 @@ def test_an_abandoned_mail_does_not_spoil_the_next(engine: Engine) -> None:
         chunks = wait(open_mailbox(store, b"INBOX").fetch(2, Request(b""))).chunks
         before = read(store, 1, Request(b""))
         begun = wait(open_mailbox(store, b"a & b").fetch(1, Request(b""))).chunks
-        wait(anext(begun))
+        wait(first_chunk(begun))
         del begun, chunks
         return before, read(store, 1, Request(b""))
 
@@ -483,7 +492,8 @@ def test_an_engine_needs_no_right_that_the_user_lacks(engine: Engine, user: str)
         assert b"-u" not in told.arguments
 
         def told_as_the_user(begin: Begin) -> Any:
-            return scenario(lambda name, settings=None: EngineStore(user.encode(), told, [].append, LOOP))
+            logged: list[str] = []
+            return scenario(lambda name, settings=None: EngineStore(user.encode(), told, logged.append, LOOP))
 
         assert engine.in_child(user, told_as_the_user) == (b"", PLAIN)
     finally:

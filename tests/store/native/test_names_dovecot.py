@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dovecot_urlauth.config.native_settings import native_settings
+from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, Unsupported
 from dovecot_urlauth.store.native.mailbox import NativeStore
 from dovecot_urlauth.store.native.names import to_mutf7
 from tests.store.imap import Dovecot, append, needs_dovecot
-from tests.store.native.test_native_dovecot import DOVECOT_2_3_19, LAYOUTS, bob_of
+from tests.store.native.test_native_dovecot import LAYOUTS, bob_of
 from tests.store.waiting import LOOP, open_mailbox
 
 if TYPE_CHECKING:

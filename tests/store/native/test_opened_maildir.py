@@ -157,7 +157,7 @@ APART = {"mail_location": "maildir:~/Maildir:INDEX=~/index:CONTROL=~/control"}
 
 
 @pytest.mark.parametrize("lost", ["index", "control"])
-def test_a_mailbox_whose_parts_are_not_there_yet(tmp_path: Path, lost: str):
+def test_a_mailbox_whose_parts_are_not_there_yet(tmp_path: Path, lost: str) -> None:
     """Dovecot makes them when it opens the mailbox first; nothing is left open."""
     make_maildir(tmp_path / "Maildir", {1: b"x"})
     for name in {"index", "control"} - {lost}:
@@ -169,7 +169,7 @@ def test_a_mailbox_whose_parts_are_not_there_yet(tmp_path: Path, lost: str):
     assert descriptors() == before
 
 
-def test_a_mailbox_with_its_parts_apart(tmp_path: Path):
+def test_a_mailbox_with_its_parts_apart(tmp_path: Path) -> None:
     make_maildir(tmp_path / "Maildir", {1: b"x"})
     for name, files in (("index", "dovecot.index*"), ("control", "dovecot-uidlist")):
         (tmp_path / name / ".INBOX").mkdir(parents=True)
@@ -184,20 +184,20 @@ def test_a_mailbox_with_its_parts_apart(tmp_path: Path):
     store.close()
 
 
-def test_a_uidlist_without_a_guid(inbox: Path, store: NativeStore):
+def test_a_uidlist_without_a_guid(inbox: Path, store: NativeStore) -> None:
     uidlist = inbox / "dovecot-uidlist"
     uidlist.write_bytes(uidlist.read_bytes().replace(f" G{GUID}".encode(), b""))
     with pytest.raises(Unsupported, match="no GUID"):
         key(store)
 
 
-def test_a_mailbox_that_nobody_opened_yet(inbox: Path, store: NativeStore):
+def test_a_mailbox_that_nobody_opened_yet(inbox: Path, store: NativeStore) -> None:
     (inbox / "dovecot.index").write_bytes(ondisk.index([], uid_validity=0))
     with pytest.raises(Unsupported, match="never opened"):
         open_mailbox(store, b"INBOX")
 
 
-def test_a_mail_that_only_the_index_has(inbox: Path, store: NativeStore):
+def test_a_mail_that_only_the_index_has(inbox: Path, store: NativeStore) -> None:
     (inbox / "dovecot.index").write_bytes(ondisk.index([(1, 0x08), (2, 0x08)]))
     with pytest.raises(ReadFailed, match="expunged"):
         read(store, 2)

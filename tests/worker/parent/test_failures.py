@@ -57,6 +57,8 @@ def test_a_socket_that_lingers_holds_nobody(state: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(forkedchild, "refuse_descriptors", lambda connection: None)  # before Linux 6.16
     lingering = [lingering_socket() for _ in range(3 if "much" in state else 1)]  # clearing it is for each one
 
+    parent: Parent
+
     def live(link: _socket.socket) -> int:
         if parent.pool._children:
             return script(link)  # forked when the parent has no copy any more
