@@ -12,7 +12,7 @@ from binascii import unhexlify
 from dovecot_urlauth.message.fetch import fetching
 from dovecot_urlauth.message.steps import Pace
 from dovecot_urlauth.store.errors import MailboxMissing, StoreFailure, Unsupported
-from dovecot_urlauth.store.native.attributes.file_dict import FileDict
+from dovecot_urlauth.store.native.attributes.attributes import open_attributes
 from dovecot_urlauth.store.native.decode import decoded
 from dovecot_urlauth.store.native.driver import open_driver
 from dovecot_urlauth.store.native.layout import name_rules
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.message.rules import MessageRules
     from dovecot_urlauth.message.source import Source
     from dovecot_urlauth.service.loop import Loop
+    from dovecot_urlauth.store.native.attributes.attributes import Attributes
     from dovecot_urlauth.store.native.driver import Driver, Located
 
 KEY_PATH = b"priv/%s/vendor/vendor.dovecot/imap-urlauth"
@@ -46,7 +47,7 @@ class NativeStore:
     def __init__(self, settings: NativeSettings, loop: Loop) -> None:
         self._settings = settings
         self._loop = loop
-        self._attributes = FileDict(settings.attributes.path)
+        self._attributes = open_attributes(settings.attributes, loop)
         self._opened: dict[bytes, Driver] = {}
         """By the mailbox's name in URLs, the one used last at the end."""
 
@@ -94,7 +95,9 @@ class NativeStore:
 class NativeMailbox:
     """One mailbox, to be used before another one is opened."""
 
-    def __init__(self, rules: MessageRules, loop: Loop, attributes: FileDict, driver: Driver, name: bytes) -> None:
+    def __init__(
+        self, rules: MessageRules, loop: Loop, attributes: Attributes, driver: Driver, name: bytes
+    ) -> None:
         self._rules = rules
         self._pace = Pace(loop.turn, loop.now)
         self._attributes = attributes
@@ -106,7 +109,7 @@ class NativeMailbox:
 
     async def key(self) -> bytes | None:
         """The mailbox's 64-byte key.  Raises StoreFailure or Unsupported."""
-        text = self._attributes.lookup(KEY_PATH % self._driver.guid())
+        text = await self._attributes.lookup(KEY_PATH % self._driver.guid())
         if text is None:
             return None
         try:

@@ -13,6 +13,7 @@ from dovecot_urlauth.store.errors import StoreFailure, Unsupported
 from dovecot_urlauth.store.native.attributes import file_dict
 from dovecot_urlauth.store.native.attributes.file_dict import FileDict
 from dovecot_urlauth.wire.tabescape import escape
+from tests.store.waiting import wait
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,7 @@ def lookup(folder: Path, data: bytes, key: bytes) -> bytes | None:
     (folder / "dict").write_bytes(data)
     opened = FileDict(os.fsencode(folder / "dict"))
     try:
-        return opened.lookup(key)
+        return wait(opened.lookup(key))
     finally:
         opened.close()
 
@@ -35,8 +36,8 @@ def test_lookup(tmp_path: Path) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    assert FileDict(os.fsencode(tmp_path / "dict")).lookup(b"key") is None
-    assert FileDict(os.fsencode(tmp_path / "no" / "dict")).lookup(b"key") is None
+    assert wait(FileDict(os.fsencode(tmp_path / "dict")).lookup(b"key")) is None
+    assert wait(FileDict(os.fsencode(tmp_path / "no" / "dict")).lookup(b"key")) is None
 
 
 def test_pair_that_is_not_complete(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_special_files(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc/passwd")
     for name, error in (("fifo", StoreFailure), ("link", Unsupported), ("", StoreFailure)):
         with pytest.raises(error):
-            FileDict(os.fsencode(tmp_path / name)).lookup(b"key")
+            wait(FileDict(os.fsencode(tmp_path / name)).lookup(b"key"))
 
 
 def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +61,7 @@ def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         lookup(tmp_path, b"long\n" + b"x" * 2000 + b"\nkey\n1\n", b"key")
     os.truncate(tmp_path / "dict", 1 << 40)
     with pytest.raises(StoreFailure, match="very long"):
-        FileDict(os.fsencode(tmp_path / "dict")).lookup(b"key")
+        wait(FileDict(os.fsencode(tmp_path / "dict")).lookup(b"key"))
 
 
 TEXT = st.binary(max_size=30).map(lambda data: data.replace(b"\0", b""))

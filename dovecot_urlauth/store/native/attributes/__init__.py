@@ -1,1 +1,4 @@
-"""Where a mailbox's attributes are, the key of its URLs among them.  ``file_dict.py``: in a file."""
+"""Where a mailbox's attributes are, the key of its URLs among them.
+
+``attributes.py``: what they are to whoever reads them; ``file_dict.py``: in a file.
+"""

@@ -28,7 +28,7 @@ LIMIT_PAIR = 16 * 1024 * 1024
 
 
 class FileDict:
-    """The dictionary in the file ``path``.
+    """The dictionary in the file ``path``; see Attributes.
 
     What was looked up is remembered as long as the file is the same, and so that it provably is, held open.
     """
@@ -38,8 +38,8 @@ class FileDict:
         self._file: FileSource | None = None
         self._known: dict[bytes, bytes | None] = {}
 
-    def lookup(self, key: bytes) -> bytes | None:
-        """The value of ``key``, None when there is none.  Raises StoreFailure or Unsupported."""
+    async def lookup(self, key: bytes) -> bytes | None:
+        """See Attributes.lookup; nothing is waited for."""
         file = self._current_file()
         if file is None:
             return None
