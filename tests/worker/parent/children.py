@@ -183,12 +183,18 @@ class Parent:
 
     async def served_by(self, client: socket.socket) -> int:
         """The pid that serves the client."""
+        return await self.served_by_any([client])
+
+    async def served_by_any(self, clients: list[socket.socket]) -> int:
+        """The pid that serves the first of the clients to be served."""
         for _ in range(500):
             await self.turn()
-            try:
-                return int(client.recv(100))
-            except BlockingIOError:
-                continue
+            for client in clients:
+                try:
+                    if pid := client.recv(100):
+                        return int(pid)
+                except BlockingIOError:
+                    continue
         raise AssertionError("nobody serves it")
 
     async def until(self, condition: Callable[[], bool]) -> bool:
