@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from dovecot_urlauth.config.settings import Settings
 
 UNDERSTOOD = frozenset(
-    """first_valid_gid first_valid_uid last_valid_gid last_valid_uid mail_access_groups mail_attribute
-    mail_attribute_dict mail_chroot mail_control_path mail_debug mail_driver mail_gid mail_home mail_inbox_path
-    mail_index_path mail_location mail_path mail_plugins mail_uid mailbox_list_layout
+    """first_valid_gid first_valid_uid last_valid_gid last_valid_uid mail_access_groups mail_alt_path
+    mail_attribute mail_attribute_dict mail_chroot mail_control_path mail_debug mail_driver mail_gid
+    mail_home mail_inbox_path mail_index_path mail_location mail_path mail_plugins mail_uid
+    mailbox_directory_name mailbox_directory_name_legacy mailbox_list_layout
     mailbox_list_normalize_names_to_nfc mailbox_list_utf8 mailbox_root_directory_name
     maildir_broken_filename_sizes namespace valid_chroot_dirs""".split()
 )
@@ -37,7 +38,7 @@ IRRELEVANT = frozenset(
     mail_privileged_group mail_save_crlf mail_server_admin mail_server_comment mail_shared_explicit_inbox
     mail_sort_max_read_count mail_temp_dir mail_temp_scan_interval mail_utf8_extensions
     mail_volatile_path mail_vsize_bg_after_count
-    mailbox_directory_name_legacy mailbox_idle_check_interval mailbox_list_drop_noselect mailbox_list_index
+    mailbox_idle_check_interval mailbox_list_drop_noselect mailbox_list_index
     mailbox_list_index_include_inbox mailbox_list_index_prefix mailbox_list_index_very_dirty_syncs
     mailbox_list_iter_from_index_dir mailbox_list_lost_mailbox_prefix mailbox_subscriptions_filename
     maildir maildir_copy_with_hardlinks maildir_empty_new maildir_stat_dirs maildir_very_dirty_syncs mbox
@@ -48,12 +49,10 @@ IRRELEVANT = frozenset(
 """Settings about writing, locking, caching, listing, logging and other drivers."""
 
 NEUTRAL = {
-    "mail_alt_path": "",
     "mail_full_filesystem_access": "no",
     "mail_index_private_path": "",
     "mail_nfs_index": "no",
     "mail_nfs_storage": "no",
-    "mailbox_directory_name": "",
     "mailbox_list_storage_escape_char": "",
     "mailbox_list_validate_fs_names": "yes",
     "mailbox_list_visible_escape_char": "",

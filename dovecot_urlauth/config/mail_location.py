@@ -1,7 +1,8 @@
 """Where a namespace's mail lies: ``mail_location`` of Dovecot 2.3, ``mail_path`` and its companions of 2.4.
 
-Matches mailbox_list_settings_parse_full in lib-storage/mailbox-list.c and maildir's defaults
-(index/maildir/maildir-storage.c, in 2.4 maildir-settings.c).  Whatever is not a plain maildir is unsupported.
+Matches mailbox_list_settings_parse_full in lib-storage/mailbox-list.c and the drivers' defaults
+(maildir_storage_get_list_settings and dbox_storage_get_list_settings, in 2.4 maildir-settings.c and
+sdbox-settings.c).  A driver or a key that we do not know is unsupported.
 """
 
 from __future__ import annotations
@@ -21,8 +22,41 @@ SEPARATORS = {MAILDIRPP: b".", FS: b"/"}
 
 
 @frozen
+class DriverRules:
+    """What a mail driver brings along when nobody set it."""
+
+    driver: str
+    """The driver's own name; 2.3 knows a second one."""
+    path: str
+    """mail_path of 2.4."""
+    layout: str = FS
+    inbox_is_root: bool = False
+    """INBOX is the mail root itself."""
+    mailboxes: str = ""
+    directory_name: str = ""
+    has_alt: bool = False
+    """Old mail may be in a second storage."""
+
+
+MAILDIR = "maildir"
+SDBOX = "sdbox"
+MDBOX = "mdbox"
+
+_SDBOX_RULES = DriverRules(SDBOX, "~/sdbox", mailboxes="mailboxes", directory_name="dbox-Mails", has_alt=True)
+DRIVERS = {
+    MAILDIR: DriverRules(MAILDIR, "~/Maildir", MAILDIRPP, inbox_is_root=True),
+    SDBOX: _SDBOX_RULES,
+    "dbox": _SDBOX_RULES,
+    MDBOX: DriverRules(MDBOX, "~/mdbox", mailboxes="mailboxes", directory_name="dbox-Mails", has_alt=True),
+}
+"""The mail drivers that we know, by the names that the settings give them."""
+SERVED = frozenset((MAILDIR,))
+"""Those of them that the native store has a reader for (store/native/driver.py)."""
+
+
+@frozen
 class Location:
-    """A maildir storage: absolute paths without a final slash; None where Dovecot uses the mail root."""
+    """A mail storage: absolute paths without a final slash; None where Dovecot uses the mail root."""
 
     root: bytes
     layout: str = MAILDIRPP
@@ -37,6 +71,9 @@ class Location:
     """DIRNAME: a directory below each mailbox's own that holds the mail."""
     index_has_directory_name: bool = False
     """FULLDIRNAME: the index and control directories have it too."""
+    driver: str = MAILDIR
+    alt: bytes | None = None
+    """ALT, the root of the second storage."""
 
 
 HARMLESS = frozenset(
@@ -44,38 +81,44 @@ HARMLESS = frozenset(
 )
 """Keys that do not matter to where bytes are."""
 
-PATHS = {"INBOX": "inbox", "INDEX": "index", "CONTROL": "control"}
+PATHS = {"INBOX": "inbox", "INDEX": "index", "CONTROL": "control", "ALT": "alt"}
+LAYOUT_KEYS = frozenset(("LAYOUT", "DIRNAME", "FULLDIRNAME", "MAILBOXDIR", "UTF-8"))
 
 
 def parse_mail_location(text: str, home: bytes | None, *, is_inbox: bool) -> Location:
-    """2.3: ``maildir:<root>[:KEY[=VALUE]]...``, variables expanded.  Raises UnsupportedSetting.
+    """2.3: ``<driver>:<root>[:KEY[=VALUE]]...``, variables expanded.  Raises UnsupportedSetting.
 
-    ``is_inbox`` says whether the namespace has INBOX, which then is the root itself.
+    ``is_inbox`` says whether the namespace has INBOX, which a maildir then has at the root itself.
     """
     driver, colon, rest = text.partition(":")
-    if not colon or driver != "maildir":
+    if not colon or driver not in DRIVERS:
         raise UnsupportedSetting(f"mail_location is {driver}:" if colon else "mail_location has no driver")
+    rules = DRIVERS[driver]
     root, *words = split_words(rest)
     values: dict[str, str] = {}
     for word in words:
         key, _, value = word.partition("=")
         values[key] = value
-    unknown = set(values) - HARMLESS - set(PATHS) - {"LAYOUT", "DIRNAME", "FULLDIRNAME", "MAILBOXDIR", "UTF-8"}
+    unknown = set(values) - HARMLESS - set(PATHS) - LAYOUT_KEYS
+    if "ALT" in values and not rules.has_alt:
+        unknown.add("ALT")
     if unknown:
         raise UnsupportedSetting(f"mail_location has {min(unknown)}")
     if values.get("INDEX") == "MEMORY":
         raise UnsupportedSetting("mail_location has INDEX=MEMORY")
     paths = {field: to_path(values[key], home) for key, field in PATHS.items() if key in values}
     at = to_path(root, home)
-    directory_name = values.get("FULLDIRNAME", values.get("DIRNAME", ""))
+    directory_name = values.get("FULLDIRNAME", values.get("DIRNAME", "")) or rules.directory_name
     return _complete(
+        rules,
         root=at,
-        layout=values.get("LAYOUT", MAILDIRPP),
-        inbox=paths.get("inbox", at if is_inbox and not directory_name else None),
+        layout=values.get("LAYOUT", rules.layout),
+        inbox=paths.get("inbox", at if rules.inbox_is_root and is_inbox and not directory_name else None),
         index=paths.get("index"),
         control=paths.get("control"),
+        alt=paths.get("alt"),
         utf8="UTF-8" in values,
-        mailboxes=values.get("MAILBOXDIR", ""),
+        mailboxes=values.get("MAILBOXDIR", "") or rules.mailboxes,
         directory_name=directory_name,
         index_has_directory_name="FULLDIRNAME" in values,
     )
@@ -108,28 +151,36 @@ def from_mail_settings(get: Callable[[str], str | None], home: bytes | None) -> 
         return default if found is None else found
 
     driver = text("mail_driver", "")
-    if driver != "maildir":
+    if driver not in DRIVERS:
         raise UnsupportedSetting(f"mail_driver is {driver or 'not set'}")
+    rules = DRIVERS[driver]
     if text("mail_index_path", "") == "MEMORY":
         raise UnsupportedSetting("mail_index_path is MEMORY")
-    root = to_path(text("mail_path", "~/Maildir"), home)
-    inbox = text("mail_inbox_path", ".")
-    index, control = (
+    root = to_path(text("mail_path", rules.path), home)
+    inbox = text("mail_inbox_path", "." if rules.inbox_is_root else "")
+    index, control, alt = (
         to_path(path, home) if path else None
-        for path in (text("mail_index_path", ""), text("mail_control_path", ""))
+        for path in (text("mail_index_path", ""), text("mail_control_path", ""), text("mail_alt_path", ""))
     )
     if root in (index, control):
         raise UnsupportedSetting("mail_index_path or mail_control_path is mail_path")
+    directory_name = text("mailbox_directory_name", rules.directory_name)
+    if directory_name and not rules.directory_name:
+        raise UnsupportedSetting(f"mailbox_directory_name is {directory_name}")
+    if alt and not rules.has_alt:
+        raise UnsupportedSetting("mail_alt_path is set")
     return _complete(
+        rules,
         root=root,
-        layout=text("mailbox_list_layout", MAILDIRPP),
+        layout=text("mailbox_list_layout", rules.layout),
         inbox=to_path(inbox, home, root) if inbox else None,
         index=index,
         control=control,
+        alt=alt,
         utf8=is_yes(text("mailbox_list_utf8", "no")),
-        mailboxes=text("mailbox_root_directory_name", ""),
-        directory_name="",
-        index_has_directory_name=False,
+        mailboxes=text("mailbox_root_directory_name", rules.mailboxes),
+        directory_name=directory_name,
+        index_has_directory_name=not is_yes(text("mailbox_directory_name_legacy", "no")),
     )
 
 
@@ -148,12 +199,14 @@ def to_path(text: str, home: bytes | None, base: bytes | None = None) -> bytes:
 
 
 def _complete(
+    rules: DriverRules,
     *,
     root: bytes,
     layout: str,
     inbox: bytes | None,
     index: bytes | None,
     control: bytes | None,
+    alt: bytes | None,
     utf8: bool,
     mailboxes: str,
     directory_name: str,
@@ -163,6 +216,10 @@ def _complete(
         raise UnsupportedSetting(f"mailbox list layout is {layout}")
     if layout == MAILDIRPP and directory_name:
         raise UnsupportedSetting("mailbox directory name with Maildir++")
+    if rules.directory_name and not directory_name:
+        raise UnsupportedSetting(f"mailbox directory name of {rules.driver} is blank")
+    if rules.driver == MDBOX and not mailboxes.strip("/"):
+        raise UnsupportedSetting("mailbox root directory name of mdbox is blank")  # Dovecot refuses it
     return Location(
         root=root,
         layout=layout,
@@ -172,5 +229,7 @@ def _complete(
         utf8=utf8,
         mailboxes=mailboxes.encode("utf-8", "surrogateescape").strip(b"/"),
         directory_name=directory_name.encode("utf-8", "surrogateescape").rstrip(b"/"),
-        index_has_directory_name=index_has_directory_name,
+        index_has_directory_name=bool(directory_name) and index_has_directory_name,
+        driver=rules.driver,
+        alt=alt,
     )

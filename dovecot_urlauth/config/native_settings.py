@@ -11,7 +11,7 @@ import os
 from dovecot_urlauth.config import known, plugins
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.language import language_of
-from dovecot_urlauth.config.mail_location import SEPARATORS, to_path
+from dovecot_urlauth.config.mail_location import SEPARATORS, SERVED, to_path
 from dovecot_urlauth.config.settings import SettingsError
 from dovecot_urlauth.start.frozen import frozen
 
@@ -64,7 +64,7 @@ class NativeSettings:
         paths = [
             path
             for location in locations
-            for path in (location.root, location.inbox, location.index, location.control)
+            for path in (location.root, location.inbox, location.index, location.control, location.alt)
             if path
         ]
         return (*dict.fromkeys(paths), os.path.dirname(self.attributes.path))
@@ -148,9 +148,14 @@ class _Resolver:
             inside = f"namespace/{block}/{name}"
             if inside in self._settings:
                 return self._settings.get(inside)
+            if name == "mailbox_directory_name_legacy" and name not in self._settings:
+                return "yes" if self._dialect.index_path_lacks_directory_name else "no"
             return self._settings.get(name) if name in self._settings else None
 
-        return self._language.location(get, self._expand, self._user.home, is_inbox=is_inbox)
+        location = self._language.location(get, self._expand, self._user.home, is_inbox=is_inbox)
+        if location.driver not in SERVED:
+            raise UnsupportedSetting(f"mail driver is {location.driver}")
+        return location
 
     def _attributes(self) -> AttributeDict:
         driver, text = self._language.attribute_dict(self._settings)

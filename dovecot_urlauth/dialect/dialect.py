@@ -112,6 +112,8 @@ class Dialect:
     explicit_override_prefix: bool
     """Whether a userdb field ``set/x`` is an explicit setting and ``a/b`` a setting path."""
     normalizes_names_to_nfc: bool
+    index_path_lacks_directory_name: bool
+    """The default of mailbox_directory_name_legacy."""
 
     load_url_rules: Callable[[], URLRules]
     load_message_rules: Callable[[], MessageRules]

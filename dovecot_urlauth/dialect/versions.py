@@ -125,6 +125,7 @@ DOVECOT_2_3_13 = Dialect(
     appends_request_to_errors=False,
     explicit_override_prefix=False,
     normalizes_names_to_nfc=False,
+    index_path_lacks_directory_name=True,
     load_url_rules=_url_rules_2_3,
     load_message_rules=_message_rules_2_3_13,
 )
@@ -185,5 +186,6 @@ DOVECOT_2_4_2 = _changed(
     login_texts=LOGIN_TEXTS_2_4_2,
     explicit_override_prefix=True,
     normalizes_names_to_nfc=True,
+    index_path_lacks_directory_name=False,
     load_message_rules=_message_rules_2_4_5,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,11 +11,20 @@ from hypothesis import strategies as st
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.mail_location import FS, Location, from_mail_settings, parse_mail_location
 
+if TYPE_CHECKING:
+    from typing import Any
+
 HOME = b"/home/bob"
 
 
 def parse(text: str, is_inbox: bool = True) -> Location:
     return parse_mail_location(text, HOME, is_inbox=is_inbox)
+
+
+def dbox(driver: str, root: bytes, **changes: Any) -> Location:
+    """A location with dbox's defaults."""
+    fields = {"mailboxes": b"mailboxes", "directory_name": b"dbox-Mails", **changes}
+    return Location(root, FS, driver=driver, **fields)
 
 
 OLD = [
@@ -30,6 +41,24 @@ OLD = [
         "maildir:/m:LAYOUT=fs:FULLDIRNAME=d",
         Location(b"/m", FS, directory_name=b"d", index_has_directory_name=True),
     ),
+    ("sdbox:~/b", dbox("sdbox", b"/home/bob/b")),
+    ("dbox:/b", dbox("sdbox", b"/b")),
+    (
+        "mdbox:/b:ALT=~/a/:INDEX=/i:CONTROL=/c",
+        dbox("mdbox", b"/b", alt=b"/home/bob/a", index=b"/i", control=b"/c"),
+    ),
+    (
+        "sdbox:/b:INBOX=/in:FULLDIRNAME=mails:MAILBOXDIR=x",
+        dbox(
+            "sdbox",
+            b"/b",
+            inbox=b"/in",
+            directory_name=b"mails",
+            index_has_directory_name=True,
+            mailboxes=b"x",
+        ),
+    ),
+    ("mdbox:/b:DIRNAME=:MAILBOXDIR=", dbox("mdbox", b"/b")),
     ("maildir:/m:VOLATILEDIR=/v:SUBSCRIPTIONS=s:NO-NOSELECT:LISTINDEX=l", Location(b"/m", inbox=b"/m")),
 ]
 
@@ -45,7 +74,8 @@ def test_root_is_inbox_in_its_own_namespace_only() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "~/Maildir", "/m", "mdbox:~/m", "sdbox:~/m", "mbox:~/mail:INBOX=/var/mail/bob", "imapc:", "maildir:",
+    ["", "~/Maildir", "/m", "obox:~/m", "sdbox:", "sdbox:/m:LAYOUT=maildir++", "mdbox:/m:LAYOUT=index",
+     "mbox:~/mail:INBOX=/var/mail/bob", "imapc:", "maildir:",
      "maildir:Maildir", "maildir:~root/Maildir", "maildir:/m:INDEX=MEMORY", "maildir:/m:ALT=/a",
      "maildir:/m:LAYOUT=index", "maildir:/m:LAYOUT=Maildir++", "maildir:/m:DIRNAME=x", "maildir:/m:BROKENCHAR=&",
      "maildir:/m:NO-FS-VALIDATION", "maildir:/m:INDEXPVT=/p", "maildir:/m:NEWKEY", "maildir:/m:INBOX=x"],
@@ -72,6 +102,35 @@ def test_mail_settings() -> None:
     ) == Location(b"/m", FS, inbox=b"/m", utf8=True)
 
 
+def test_dbox_settings() -> None:
+    assert new(mail_driver="sdbox") == dbox("sdbox", b"/home/bob/sdbox", index_has_directory_name=True)
+    assert new(mail_driver="mdbox", mailbox_directory_name_legacy="yes", mail_alt_path="~/alt") == dbox(
+        "mdbox", b"/home/bob/mdbox", alt=b"/home/bob/alt"
+    )
+    assert new(
+        mail_driver="sdbox",
+        mail_path="/b",
+        mail_index_path="/i",
+        mailbox_directory_name="d",
+        mailbox_root_directory_name="",
+        mail_inbox_path="in",
+    ) == dbox(
+        "sdbox",
+        b"/b",
+        index=b"/i",
+        directory_name=b"d",
+        mailboxes=b"",
+        inbox=b"/b/in",
+        index_has_directory_name=True,
+    )
+
+
+@pytest.mark.parametrize("name", ["mailbox_directory_name", "mailbox_root_directory_name"])
+def test_a_blank_name_that_mdbox_needs(name: str) -> None:
+    with pytest.raises(UnsupportedSetting, match="blank"):
+        new(**{"mail_driver": "mdbox", name: ""})
+
+
 def test_set_to_nothing_is_not_unset() -> None:
     """INBOX is then a mailbox below mail_path, like any other."""
     assert new(mail_driver="maildir", mail_path="/m", mail_inbox_path="") == Location(b"/m", inbox=None)
@@ -83,7 +142,8 @@ def test_set_to_nothing_is_not_unset() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("mail_driver", ""), ("mail_driver", "sdbox"), ("mail_path", "m"), ("mail_index_path", "MEMORY"),
+    [("mail_driver", ""), ("mail_driver", "imapc"), ("mail_alt_path", "/a"), ("mailbox_directory_name", "d"),
+     ("mail_path", "m"), ("mail_index_path", "MEMORY"),
      ("mail_index_path", "/m"), ("mailbox_list_layout", "index")],
 )  # fmt: skip
 def test_unsupported_mail_settings(name: str, value: str) -> None:
@@ -96,7 +156,11 @@ def test_without_a_home() -> None:
         parse_mail_location("maildir:~/Maildir", None, is_inbox=True)
 
 
-@given(st.text(alphabet="maildir:/~=INBOXDEMRY\0", max_size=40).map(lambda text: "maildir:/" + text) | st.text())
+@given(
+    st.text(alphabet="maildir:/~=INBOXDEMRYLT\0", max_size=40).map(lambda text: "maildir:/" + text)
+    | st.text(alphabet=":/=ALTINDEXFUR", max_size=40).map(lambda text: "mdbox:/" + text)
+    | st.text()
+)
 def test_any_text(text: str) -> None:
     try:
         assert isinstance(parse(text), Location)

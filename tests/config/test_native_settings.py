@@ -56,8 +56,6 @@ UNSUPPORTED = {
     "mail_full_filesystem_access": "yes",
     "mail_nfs_index": "yes",
     "mail_nfs_storage": "Yes",
-    "mail_alt_path": "/a",
-    "mailbox_directory_name": "d",
     "mailbox_list_storage_escape_char": "%",
     "mailbox_list_visible_escape_char": "%",
     "mailbox_list_validate_fs_names": "no",

@@ -130,7 +130,7 @@ def test_without_a_key(home: Path) -> None:
 
 SETTINGS = [
     ({"mail_location": ""}, "mail_location is not set"),
-    ({"mail_location": "sdbox:~/m"}, "mail_location is sdbox:"),
+    ({"mail_location": "imapc:~/m"}, "mail_location is imapc:"),
     ({"mail_location": "maildir:~/m:INDEX=MEMORY"}, "mail_location has INDEX=MEMORY"),
     ({"mail_location": "maildir:~/%{session}"}, "variable %{session}"),
     ({"mail_plugins": "quota zlib"}, "mail_plugins has zlib"),
@@ -141,7 +141,7 @@ SETTINGS = [
     ({"mail_full_filesystem_access": "yes"}, "mail_full_filesystem_access is yes"),
     ({"namespace/inbox/inbox": "no"}, "there is not one namespace with inbox=yes"),
     ({"namespace/inbox/type": "shared"}, "namespace type is shared"),
-    ({"namespace/inbox/location": "mbox:~/mail"}, "mail_location is mbox:"),
+    ({"namespace/inbox/location": "pop3c:~/mail"}, "mail_location is pop3c:"),
 ]
 
 
@@ -159,7 +159,7 @@ def test_harmless_settings(home: Path) -> None:
         "mail_plugins": "quota fts fts_solr  mail_log notify trash",
         "namespace": "inbox list 1",
         "namespace/list/prefix": "Lists.",
-        "namespace/list/location": "mdbox:~/lists",
+        "namespace/list/location": "imapc:~/lists",
         "namespace/list/separator": ".",
         "namespace/1/disabled": "yes",
         "namespace/1/inbox": "yes",
@@ -168,7 +168,7 @@ def test_harmless_settings(home: Path) -> None:
     assert wait(open_mailbox(store, b"INBOX", 0).key()) == KEY
     assert said == ["store: native"]
     open_mailbox(store, b"Lists.x", 0)
-    assert said[-1] == "store: dovecot: mail_location is mdbox:"
+    assert said[-1] == "store: dovecot: mail_location is imapc:"
 
 
 def test_no_namespace_at_all(home: Path) -> None:

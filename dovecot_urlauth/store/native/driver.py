@@ -6,15 +6,19 @@ Everything else is the same for all formats: names and namespaces, the index, th
 from __future__ import annotations
 
 from dovecot_urlauth.start.frozen import frozen
+from dovecot_urlauth.store.errors import Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
+    from collections.abc import Callable
+    from typing import Protocol, TypeAlias
 
     from dovecot_urlauth.config.mail_location import Location
     from dovecot_urlauth.config.native_settings import NativeSettings
     from dovecot_urlauth.message.source import Source
     from dovecot_urlauth.store.native.file_source import FileSource
+
+    Opener: TypeAlias = Callable[[Location, bytes, NativeSettings], "Driver"]
 else:
     Protocol = object
 
@@ -53,7 +57,18 @@ class Driver(Protocol):
 
 def open_driver(location: Location, name: bytes, settings: NativeSettings) -> Driver:
     """The mailbox with the store's name ``name``.  Raises MailboxMissing, StoreFailure or Unsupported."""
+    opener = OPENERS.get(location.driver)
+    if opener is None:
+        raise Unsupported(f"mail driver is {location.driver}")
+    return opener(location, name, settings)
+
+
+def _open_maildir(location: Location, name: bytes, settings: NativeSettings) -> Driver:
     from dovecot_urlauth.store.native.layout import places
     from dovecot_urlauth.store.native.maildir.opened_maildir import OpenedMaildir
 
     return OpenedMaildir(places(location, name), distrusts_names=not settings.trusts_sizes_in_names)
+
+
+OPENERS: dict[str, Opener] = {"maildir": _open_maildir}
+"""By the driver's name; each imports its format when it is used."""

@@ -1,16 +1,18 @@
-"""The three directories of a mailbox: mail, index and control.
+"""The directories of a mailbox: mail, index and control, and what a storage has beside its mailboxes.
 
 Matches list/mailbox-list-maildir.c (Maildir++) and list/mailbox-list-fs.c in lib-storage.
 """
 
 from __future__ import annotations
 
-from dovecot_urlauth.config.mail_location import FS, MAILDIRPP, SEPARATORS, Location
+from dovecot_urlauth.config.mail_location import FS, MAILDIR, MAILDIRPP, SEPARATORS, Location
 from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.native.names import NameRules
 
 INBOX = b"INBOX"
 MAILDIR_DIRECTORIES = (b"cur", b"new", b"tmp")
+STORAGE = b"storage"
+"""Where mdbox has the mail of all mailboxes (index/dbox-multi/mdbox-storage.h)."""
 
 
 @frozen
@@ -23,11 +25,13 @@ class Place:
 
 @frozen
 class MailboxPlaces:
-    """Where the parts of one mailbox are; often all three are the same."""
+    """Where the parts of one mailbox are; often all are the same."""
 
     mail: Place
     index: Place
     control: Place
+    alt: Place | None = None
+    """Its directory in the second storage."""
 
 
 def name_rules(location: Location, separator: bytes | None) -> NameRules:
@@ -36,7 +40,7 @@ def name_rules(location: Location, separator: bytes | None) -> NameRules:
     reserved: tuple[bytes, ...] = ()
     if location.directory_name:
         reserved = (location.directory_name,)
-    elif location.layout == FS:
+    elif location.layout == FS and location.driver == MAILDIR:
         reserved = MAILDIR_DIRECTORIES
     return NameRules(separator or own, own, location.utf8, reserved)
 
@@ -49,7 +53,16 @@ def places(location: Location, name: bytes) -> MailboxPlaces:
         mail = _place(location, location.root, name, is_mail=True)
     index = mail if location.index is None else _place(location, location.index, name, is_mail=False)
     control = mail if location.control is None else _place(location, location.control, name, is_mail=False)
-    return MailboxPlaces(mail, index, control)
+    alt = None if location.alt is None else _place(location, location.alt, name, is_mail=True)
+    return MailboxPlaces(mail, index, control, alt)
+
+
+def storage_places(location: Location) -> MailboxPlaces:
+    """The directories of an mdbox storage: its files, the index of all of them, and the second storage."""
+    mail = Place(location.root, (STORAGE,))
+    index = mail if location.index is None else Place(location.index, (STORAGE,))
+    alt = None if location.alt is None else Place(location.alt, (STORAGE,))
+    return MailboxPlaces(mail, index, mail, alt)
 
 
 def _place(location: Location, root: bytes, name: bytes, *, is_mail: bool) -> Place:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dovecot_urlauth.config.mail_location import FS, Location
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, StoreError
-from dovecot_urlauth.store.native.layout import name_rules, places
+from dovecot_urlauth.store.native.layout import MailboxPlaces, Place, name_rules, places, storage_places
 from dovecot_urlauth.store.native.names import check_utf8, normalize, storage_name, to_mutf7
 
 MAILDIR = Location(root=b"/mail", inbox=b"/mail")
@@ -75,6 +75,34 @@ def test_inbox() -> None:
     assert places(apart, b"INBOX").mail.root == b"/inbox"
     assert places(apart, b"INBOX").index.steps == (b".INBOX",)
     assert places(NAMED, b"INBOX").mail.steps == (b"boxes", b"INBOX", b".mails")
+
+
+def test_dbox() -> None:
+    plain = Location(b"/mail", FS, mailboxes=b"mailboxes", directory_name=b"dbox-Mails", driver="mdbox")
+    for name in (b"INBOX", b"a"):
+        mail = Place(b"/mail", (b"mailboxes", name, b"dbox-Mails"))
+        assert places(plain, name) == MailboxPlaces(mail, mail, mail)
+    storage = Place(b"/mail", (b"storage",))
+    assert storage_places(plain) == MailboxPlaces(storage, storage, storage)
+    assert name_rules(plain, b"/").reserved == (b"dbox-Mails",)
+
+
+def test_dbox_in_several_places() -> None:
+    apart = Location(
+        b"/mail", FS, b"/in", b"/index", None, False, b"mailboxes", b"dbox-Mails", False, "mdbox", b"/alt"
+    )
+    found = places(apart, b"INBOX")
+    assert found.mail == Place(b"/in", ())
+    assert found.index == Place(b"/index", (b"mailboxes", b"INBOX"))
+    assert found.alt == Place(b"/alt", (b"mailboxes", b"INBOX", b"dbox-Mails"))
+    storage = storage_places(apart)
+    assert storage.mail == storage.control == Place(b"/mail", (b"storage",))
+    assert (storage.index, storage.alt) == (Place(b"/index", (b"storage",)), Place(b"/alt", (b"storage",)))
+
+
+def test_other_formats_than_maildir_have_other_reserved_names() -> None:
+    assert name_rules(FOLDERS, None).reserved == (b"cur", b"new", b"tmp")
+    assert name_rules(Location(b"/mail", FS, driver="mbox"), None).reserved == ()
 
 
 @pytest.mark.parametrize("name", [b"\xff", b"a\0b", b"\xc3", b"x" * 5000, b"\xed\xa0\x80"])
