@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dovecot_urlauth.store.native.files import Directory
 from dovecot_urlauth.store.native.index import keywords
+from dovecot_urlauth.store.native.index.main_index import MainExtension
 from tests.store import ondisk
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ class Index:
     def __init__(self, header: bytes | None) -> None:
         self.header = header
 
-    def extension(self, name: bytes) -> tuple[bytes, int, int] | None:
+    def extension(self, name: bytes) -> MainExtension | None:
         assert name == b"keywords"
-        return None if self.header is None else (self.header, 8, 1)
+        return None if self.header is None else MainExtension(name, 0, self.header, 8, 1)
 
 
 def header(*names: bytes) -> bytes:

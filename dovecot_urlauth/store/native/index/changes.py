@@ -10,6 +10,7 @@ from struct import Struct
 
 from dovecot_urlauth.store.errors import Unsupported
 from dovecot_urlauth.store.native.index import keywords
+from dovecot_urlauth.store.native.index.packed import FLAGS, UID_RANGE, last_uid, search
 from dovecot_urlauth.store.native.index.transaction_log import (
     APPEND,
     EXPUNGE,
@@ -24,6 +25,10 @@ from dovecot_urlauth.store.native.index.transaction_log import (
     TYPE_MASK,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dovecot_urlauth.store.native.index.extensions import Extensions
+
 LIMIT_EVENTS = 100_000
 """Records that are kept for playing; Dovecot's log at its largest has less than half of it."""
 
@@ -31,27 +36,28 @@ UID_VALIDITY_OFFSET = 24
 HEADER_FIELD = Struct("<HH")
 """offset and size in front of each patched piece of the header, which is padded to 4 bytes."""
 APPENDED = Struct("<IB3x")
-UID_RANGE = Struct("<II")
 EXPUNGED_GUID = Struct("<I16x")
-FLAGS = Struct("<IIBBBx")
-"""first and last UID, flags to add, flags to remove, modseq increase."""
 
 
 class Changes:
     """What a run of log records did to messages, kept as packed as it was read."""
 
-    __slots__ = ("_events", "_keyword_events", "deleted", "next_uid", "uid_validity")
+    __slots__ = ("_events", "_keyword_events", "deleted", "extensions", "next_uid", "uid_validity")
 
-    def __init__(self, uid_validity: int = 0, next_uid: int = 1) -> None:
+    def __init__(self, uid_validity: int = 0, next_uid: int = 1, extensions: Extensions | None = None) -> None:
+        """``extensions`` are played along, if there are any that somebody wants."""
         self.uid_validity = uid_validity
         self.next_uid = next_uid
         self.deleted = False
+        self.extensions = extensions
         self._events: list[tuple[int, int, int, Struct, bytes]] = []
         self._keyword_events: list[tuple[int, bytes, bytes]] = []
 
     def add(self, kind: int, data: bytes) -> None:
         """Take one record: ``kind`` with its flags, and its data."""
         what = kind & TYPE_MASK
+        if self.extensions is not None:
+            self.extensions.add(what, data)
         if what == APPEND:
             self._add_appended(data)
         elif what in (EXPUNGE, EXPUNGE_GUID):
@@ -75,7 +81,7 @@ class Changes:
         for what, low, high, layout, data in self._events:
             if not low <= uid <= high:
                 continue
-            found = _search(layout, data, uid)
+            found = search(layout, data, uid)
             if found is None:
                 continue
             if what == APPEND:
@@ -89,7 +95,7 @@ class Changes:
     def play_keywords(self, uid: int, names: set[bytes]) -> set[bytes]:
         """The keywords of ``uid`` after all changes, when it had ``names`` before them."""
         for what, name, ranges in self._keyword_events:
-            if _search(UID_RANGE, ranges, uid) is None:
+            if search(UID_RANGE, ranges, uid) is None:
                 continue
             if what == keywords.REPLACE:
                 names = {name} if name else set()
@@ -121,7 +127,7 @@ class Changes:
             if len(self._events) >= LIMIT_EVENTS:
                 raise Unsupported("transaction log has very many records")
             first, last = layout.unpack_from(data), layout.unpack_from(data, (count - 1) * layout.size)
-            self._events.append((what, max(first[0], lowest), _last_uid(layout, last), layout, data))
+            self._events.append((what, max(first[0], lowest), last_uid(layout, last), layout, data))
 
     def _patch_header(self, data: bytes) -> None:
         at = 0
@@ -132,22 +138,3 @@ class Changes:
             if 0 <= where and where + 4 <= len(piece):
                 self.uid_validity = int.from_bytes(piece[where : where + 4], "little")
             at += HEADER_FIELD.size + (size + 3 & ~3)
-
-
-def _last_uid(layout: Struct, item: tuple[int, ...]) -> int:
-    return item[1] if layout is UID_RANGE or layout is FLAGS else item[0]
-
-
-def _search(layout: Struct, data: bytes, uid: int) -> tuple[int, ...] | None:
-    """The item of ascending packed items that has ``uid``, by bisection."""
-    low, high = 0, len(data) // layout.size
-    while low < high:
-        middle = (low + high) // 2
-        item: tuple[int, ...] = layout.unpack_from(data, middle * layout.size)
-        if _last_uid(layout, item) < uid:
-            low = middle + 1
-        elif item[0] > uid:
-            high = middle
-        else:
-            return item
-    return None

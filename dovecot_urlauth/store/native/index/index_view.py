@@ -1,9 +1,9 @@
 """A mailbox's index as it is on disk now: the main file with the transaction log played on top.
 
 Matches lib-index: mail-transaction-log-view.c for which log files follow the main file.  Only what a reader of
-mails needs is played: which UIDs exist, their flags and keywords (they are part of a maildir file's name) and the
-mailbox's UIDVALIDITY.  No lock is taken, as in Dovecot; when a rotation happens between two opens, the files do
-not fit and are opened once more.
+mails needs is played: which UIDs exist, their flags and keywords (they are part of a maildir file's name), the
+mailbox's UIDVALIDITY, and the extensions that a format asks for.  No lock is taken, as in Dovecot; when a
+rotation happens between two opens, the files do not fit and are opened once more.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dovecot_urlauth.store.native.file_source import FileSource
     from dovecot_urlauth.store.native.files import Directory
+    from dovecot_urlauth.store.native.index.extensions import Extensions
 
 INDEX_NAME = b"dovecot.index"
-LOG_NAME = b"dovecot.index.log"
-OLD_LOG_NAME = b"dovecot.index.log.2"
+LOG_SUFFIX = b".log"
+OLD_LOG_SUFFIX = b".log.2"
 
 ATTEMPTS = 3
 
@@ -37,9 +38,14 @@ class IndexView:
     or none that we understand, and MailboxMissing when the index says that the mailbox was deleted.
     """
 
-    def __init__(self, directory: Directory) -> None:
-        """Keeps ``directory``, closes it with itself; nothing is read before the first :meth:`refresh`."""
+    def __init__(self, directory: Directory, extensions: tuple[bytes, ...] = (), name: bytes = INDEX_NAME) -> None:
+        """Keeps ``directory``, closes it with itself; nothing is read before the first :meth:`refresh`.
+
+        ``extensions`` are the names of those that will be asked for, ``name`` is the main file's.
+        """
         self._directory = directory
+        self._wanted = extensions
+        self._name = name
         self._main: FileSource | None = None
         self._log: FileSource | None = None
         self._version: object = None
@@ -63,6 +69,20 @@ class IndexView:
         record = self._record(uid)
         before = set() if record is None or self._index is None else keywords.in_record(self._index, record)
         return self._changes.play_keywords(uid, before)
+
+    def has(self, uid: int) -> bool:
+        """Whether there is a message ``uid``."""
+        return self.flags(uid) is not None
+
+    def extension_header(self, name: bytes) -> bytes:
+        """The header of the extension ``name``, which was asked for; empty when the index has none."""
+        extensions = self._changes.extensions
+        return b"" if extensions is None else extensions.header(name)
+
+    def extension_record(self, name: bytes, uid: int) -> bytes:
+        """What the extension ``name`` has for message ``uid``; empty when it has nothing."""
+        extensions = self._changes.extensions
+        return b"" if extensions is None else extensions.record(name, uid, self._record(uid))
 
     def refresh(self) -> None:
         """Take over what has been written since; costs two lstat() when nothing has."""
@@ -93,7 +113,7 @@ class IndexView:
         return self._last[1]
 
     def _stat(self) -> object:
-        found = [self._directory.status(name) for name in (INDEX_NAME, LOG_NAME)]
+        found = [self._directory.status(name) for name in (self._name, self._name + LOG_SUFFIX)]
         return [item and version(item) for item in found]
 
     def _close_files(self) -> None:
@@ -104,20 +124,27 @@ class IndexView:
         self._close_files()
         self._last = (0, None)
         try:
-            self._log = self._directory.file(LOG_NAME)
+            self._log = self._directory.file(self._name + LOG_SUFFIX)
         except FileNotFoundError:
             raise Unsupported("mailbox has no index yet") from None
         try:
-            self._main = self._directory.file(INDEX_NAME)
+            self._main = self._directory.file(self._name)
         except FileNotFoundError:
             self._main = None
         self._index = None if self._main is None else MainIndex(self._main)
         header = read_header(self._log)
-        self._changes = Changes()
+        self._changes = Changes(extensions=self._extensions(None))
         try:
             self._replay(self._log, header)
         except StructError:
             raise Unsupported("transaction log has a broken record") from None
+
+    def _extensions(self, index: MainIndex | None) -> Extensions | None:
+        if not self._wanted:
+            return None
+        from dovecot_urlauth.store.native.index.extensions import Extensions
+
+        return Extensions(self._wanted, () if index is None else index.extensions())
 
     def _replay(self, log: FileSource, header: LogHeader) -> None:
         index = self._index
@@ -129,7 +156,7 @@ class IndexView:
             raise Unsupported("mailbox has no main index file")
         if index.index_id != header.index_id:
             raise RotatedMeanwhile("index and transaction log do not belong together")
-        self._changes = Changes(index.uid_validity, index.next_uid)
+        self._changes = Changes(index.uid_validity, index.next_uid, self._extensions(index))
         if index.log_sequence == header.sequence:
             self._play(log, max(index.log_offset, header.size))
         elif (header.previous_sequence, header.previous_offset) == (index.log_sequence, index.log_offset):
@@ -140,7 +167,7 @@ class IndexView:
 
     def _play_old_log(self, index: MainIndex, newer: LogHeader) -> None:
         try:
-            old = self._directory.file(OLD_LOG_NAME)
+            old = self._directory.file(self._name + OLD_LOG_SUFFIX)
         except FileNotFoundError:
             raise RotatedMeanwhile("transaction log is missing") from None
         with old:

@@ -38,8 +38,8 @@ def in_record(index: MainIndex, record: bytes) -> set[bytes]:
     extension = index.extension(EXTENSION_NAME)
     if extension is None:
         return set()
-    header, offset, size = extension
-    bits = int.from_bytes(record[offset : offset + size], "little")
+    header, offset = extension.header, extension.record_offset
+    bits = int.from_bytes(record[offset : offset + extension.record_size], "little")
     found = set()
     try:
         (count,) = COUNT.unpack_from(header)

@@ -10,10 +10,13 @@ from __future__ import annotations
 from struct import Struct
 from struct import error as StructError
 
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dovecot_urlauth.store.native.file_source import FileSource
 
 MAJOR_VERSION = 7
@@ -32,6 +35,18 @@ EXTENSION = Struct("<IIHHHH")
 
 LIMIT_HEADER = 1024 * 1024
 """Bytes of header and extension headers; Dovecot's own are some hundred."""
+
+
+@frozen
+class MainExtension:
+    """What a mail format keeps in the file beside UIDs and flags."""
+
+    name: bytes
+    reset_id: int
+    header: bytes
+    record_offset: int
+    """Where its piece of each record starts; it has ``record_size`` bytes."""
+    record_size: int
 
 
 class MainIndex:
@@ -94,16 +109,22 @@ class MainIndex:
                 high, high_uid = middle, found
         return None
 
-    def extension(self, name: bytes) -> tuple[bytes, int, int] | None:
-        """Header data, record offset and record size of the extension ``name``; None when there is none."""
+    def extensions(self) -> Iterator[MainExtension]:
+        """All extensions, in the order of the file, up to the first that leaves the header."""
         headers = self._file.read(0, self._header_size)
         at = _aligned(self._base_size)
         while at + EXTENSION.size <= len(headers):
-            data_size, _, record_offset, record_size, _, name_size = EXTENSION.unpack_from(headers, at)
+            data_size, reset_id, record_offset, record_size, _, name_size = EXTENSION.unpack_from(headers, at)
             data_at = _aligned(at + EXTENSION.size + name_size)
-            if headers[at + EXTENSION.size : at + EXTENSION.size + name_size] == name:
-                return headers[data_at : data_at + data_size], record_offset, record_size
+            name = headers[at + EXTENSION.size : at + EXTENSION.size + name_size]
             at = _aligned(data_at + data_size)
+            yield MainExtension(name, reset_id, headers[data_at : data_at + data_size], record_offset, record_size)
+
+    def extension(self, name: bytes) -> MainExtension | None:
+        """The extension ``name``; None when there is none."""
+        for extension in self.extensions():
+            if extension.name == name:
+                return extension
         return None
 
 
