@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 from dovecot_urlauth.message.errors import TooLarge
-from dovecot_urlauth.message.parameters import NUL_SHOWN, Parameters, parameters
+from dovecot_urlauth.message.parameters import NUL_SHOWN, Parameters, field_tokens, parameters
 from dovecot_urlauth.message.part import Place
-from dovecot_urlauth.message.tokens import BROKEN, END, Tokenizer
+from dovecot_urlauth.message.steps import OFTEN
+from dovecot_urlauth.message.tokens import BROKEN, END
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dovecot_urlauth.message.parameters import ContentType
     from dovecot_urlauth.message.part import Part
     from dovecot_urlauth.message.rules import MessageRules
+    from dovecot_urlauth.message.steps import Steps
 
 _COMMA = 0x2C
 _MAX_LANGUAGES = 10_000
+_LONG = 1024
+"""Bytes of a field that is a step by itself."""
+
+
+def content_fields(part: Part, rules: MessageRules) -> Steps[ContentFields]:
+    """Read the fields of one part, in steps.  Raises TooLarge."""
+    content = ContentFields(part.content_type, rules)
+    if part.is_mime:
+        for number, (name, value) in enumerate(part.fields, 1):
+            if name in _FIELDS:
+                _FIELDS[name](content, value)
+            if len(value) > _LONG or not number & OFTEN:
+                yield
+    if part.place is Place.ROOT and part.text:
+        content.forget_if_plain()
+    return content
 
 
 class ContentFields:
@@ -22,9 +41,9 @@ class ContentFields:
     Of fields that come twice the first sound one counts; a disposition can be replaced until it has parameters.
     """
 
-    def __init__(self, part: Part, rules: MessageRules) -> None:
+    def __init__(self, content_type: ContentType | None, rules: MessageRules) -> None:
         self._rules = rules
-        self._content_type = part.content_type
+        self._content_type = content_type
         self.type: bytes | None = None
         self.subtype: bytes | None = None
         self.parameters: Parameters = []
@@ -36,15 +55,13 @@ class ContentFields:
         self.description: bytes | None = None
         self.md5: bytes | None = None
         self.location: bytes | None = None
-        if part.is_mime:
-            for name, value in part.fields:
-                if name in _FIELDS:
-                    _FIELDS[name](self, value)
-        if part.place is Place.ROOT and part.text and self._is_plain():
+
+    def forget_if_plain(self) -> None:
+        """Of a message that is nothing but us-ascii text Dovecot notes just that, and not how it was spelled."""
+        if self._is_plain():
             self.type, self.subtype, self.parameters, self.encoding = None, None, [], None
 
     def _is_plain(self) -> bool:
-        """A message that is nothing but us-ascii text; Dovecot only notes that, and forgets how it was spelled."""
         parameters = [(name.lower(), value.lower()) for name, value in self.parameters]
         return (
             (self.subtype is None or self.subtype.lower() == b"plain")
@@ -62,7 +79,7 @@ class ContentFields:
     def _take_encoding(self, value: bytes) -> None:
         if self.encoding is not None:
             return
-        tokens = _tokens(value)
+        tokens = field_tokens(value)
         text = bytearray()
         if tokens.token(text) != BROKEN and tokens.skip() == END and text:
             self.encoding = bytes(text)
@@ -70,7 +87,7 @@ class ContentFields:
     def _take_disposition(self, value: bytes) -> None:
         if self.disposition_parameters:
             return
-        tokens = _tokens(value)
+        tokens = field_tokens(value)
         text = bytearray()
         if tokens.token(text) != BROKEN:
             self.disposition = bytes(text)
@@ -79,7 +96,7 @@ class ContentFields:
     def _take_languages(self, value: bytes) -> None:
         if self.languages:
             return
-        tokens = _tokens(value)
+        tokens = field_tokens(value)
         while True:
             text = bytearray()
             if tokens.atom(text) == BROKEN:
@@ -115,12 +132,6 @@ _FIELDS = {
     b"content-md5": ContentFields._take_md5,
     b"content-location": ContentFields._take_location,
 }
-
-
-def _tokens(value: bytes) -> Tokenizer:
-    tokens = Tokenizer(value)
-    tokens.skip()
-    return tokens
 
 
 def _first(known: bytes | None, value: bytes) -> bytes:

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from dovecot_urlauth.message.rules import MessageRules
     from dovecot_urlauth.message.steps import Steps
 
-#: Addresses are slow to read, so there is a limit for all the envelopes of one structure, before and after.
-ADDRESS_LIMIT = 2 * 1024 * 1024
-WRITTEN_LIMIT = 4 * ADDRESS_LIMIT
+#: Addresses are slow to read, so there is a limit for all the envelopes of one structure, before and after.  One
+#: address may fill it, and is a single step of 45 ns a byte.
+ADDRESS_LIMIT = 1024 * 1024
+WRITTEN_LIMIT = 8 * ADDRESS_LIMIT
 
 _LISTS = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc")
 

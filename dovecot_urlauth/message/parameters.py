@@ -5,6 +5,7 @@ What is read, kept and dropped of broken fields is that of lib-mail/rfc822-parse
 
 from __future__ import annotations
 
+from dovecot_urlauth.message.errors import TooLarge
 from dovecot_urlauth.message.tokens import BROKEN, END, MORE, Tokenizer
 
 TYPE_CHECKING = False
@@ -16,20 +17,31 @@ Parameters = list[tuple[bytes, bytes]]
 #: U+FFFD in UTF-8; stands for a NUL, which neither C nor IMAP can show.
 NUL_SHOWN = b"\xef\xbf\xbd"
 
+#: Bytes of one MIME field.  Reading it is a single step, and takes 0.2 us a byte of comments or quoted pairs.
+FIELD_LIMIT = 64 * 1024
+
 _SLASH, _SEMICOLON, _EQUALS, _QUOTE = b'/;="'
 _HACK_ENDS = b"; \t\r\n"
 _DIGITS = b"0123456789"
 
 
+def field_tokens(value: bytes) -> Tokenizer:
+    """The tokens of a MIME field's value, at the first of them.  Raises TooLarge."""
+    if len(value) > FIELD_LIMIT:
+        raise TooLarge("Message header is too large")
+    tokens = Tokenizer(value)
+    tokens.skip()
+    return tokens
+
+
 class ContentType:
-    """A Content-Type field, whose parameters are read when they are asked for."""
+    """A Content-Type field, whose parameters are read when they are asked for.  Raises TooLarge."""
 
     __slots__ = ("_parameters", "_rules", "_sound", "_tokens", "text")
 
     def __init__(self, value: bytes, rules: MessageRules) -> None:
         self._rules = rules
-        self._tokens = Tokenizer(value)
-        self._tokens.skip()
+        self._tokens = field_tokens(value)
         #: ``type/subtype``, or what is known of it.
         self.text, self._sound = content_type(self._tokens, rules)
         self._parameters: Parameters | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dovecot_urlauth.message.contentfields import ContentFields
+from dovecot_urlauth.message.contentfields import content_fields
 from dovecot_urlauth.message.envelope import EnvelopeWriter
 from dovecot_urlauth.message.errors import TooLarge
 from dovecot_urlauth.message.part import Place
@@ -10,6 +10,7 @@ from dovecot_urlauth.message.quote import string, unfolded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dovecot_urlauth.message.contentfields import ContentFields
     from dovecot_urlauth.message.decodedsizes import DecodedSizes
     from dovecot_urlauth.message.parameters import Parameters
     from dovecot_urlauth.message.part import Part
@@ -37,7 +38,7 @@ class StructureWriter:
         """The structure of a part without its outer parentheses, in steps; raises TooLarge."""
         yield
         self._first = self._first or part
-        content = ContentFields(part, self._rules)
+        content = yield from content_fields(part, self._rules)
         text = yield from (self._multipart if part.multipart else self._single)(part, content)
         self._written += len(text)
         if self._written > STRUCTURE_LIMIT:

@@ -50,8 +50,7 @@ class Sum:
 
 source = Repeated({pieces})
 first = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-slowest = 0
-gaps = {{}}
+slowest = largest = 0
 
 def take(steps, widest):
     last = time.process_time()
@@ -64,24 +63,32 @@ def take(steps, widest):
         widest[0] = max(widest[0], time.process_time() - last)
         return end.value
 
+def answer(wishes, rules, widest):
+    global found
+    try:
+        found = Sum()
+        content = take(fetching(source, Request(*wishes), rules), widest)
+        found = Sum()
+        take(iter(content.chunks), widest)
+        assert found.size == content.size
+    except MessageError as error:
+        return error.text
+    return f"OK {{content.size}} {{len(content.structure or b'')}}"
+
 for rules in (RULES_2_3_13, RULES_2_4_5):
     for wishes in {requests}:
         started = time.process_time()
-        widest = [0]
-        try:
-            found = Sum()
-            content = take(fetching(source, Request(*wishes), rules), widest)
-            found = Sum()
-            take(iter(content.chunks), widest)
-            assert found.size == content.size
-        except MessageError as error:
-            print(error.text)
-        else:
-            print("OK", content.size, len(content.structure or b""))
+        gap = 9
+        for _ in range(3):  # the machine may be busy
+            widest = [0]
+            said = answer(wishes, rules, widest)
+            gap = min(gap, widest[0])
+            if gap < {allowed}:
+                break
+        print(said)
         slowest = max(slowest, time.process_time() - started)
-        # the better of the two: the machine may have been busy
-        gaps[wishes] = min(widest[0], gaps.get(wishes, 9))
-print(slowest, max(gaps.values()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - first)
+        largest = max(largest, gap)
+print(slowest, largest, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - first)
 """
 
 #: CPU time for one answer, and from one of its steps to the next.
@@ -119,8 +126,16 @@ HOSTILE = {
     "parameters": [(b"Content-Type: a/b", 1), (b";a=b", 2_000_000), (b"\n\nx\n", 1)],
     "languages": [(b"Content-Type: a/b\nContent-Language: ", 1), (b"a,", 2_000_000), (b"\n\nx\n", 1)],
     "addresses": [(FORWARDED + b"To: ", 1), (b"a,", 100_000), (b"\n\nx\n", 1)],
-    "words": [(FORWARDED + b"To: ", 1), (b"a ", 300_000), (b"\n\nx\n", 1)],
+    "words": [(FORWARDED + b"To: ", 1), (b"a ", 500_000), (b"\n\nx\n", 1)],
     "comments": [(FORWARDED + b"To: ", 1), (b"(", 1_000_000), (b"\n\nx\n", 1)],
+    "comments in a type": [(b"Content-Type: a/b; ", 1), (b"(a) ", 1_000_000), (b"\n\nx\n", 1)],
+    "pairs in a type": [(b'Content-Type: a/b; a="', 1), (b"\\a", 1_000_000), (b'"\n\nx\n', 1)],
+    "short types": [(b"MIME-Version: 1\n", 1), (b"Content-Type: " + b"(a) " * 15_000 + b"\n", 160), (b"\nx\n", 1)],
+    "dispositions": [
+        (b"MIME-Version: 1\n", 1),
+        (b"Content-Disposition: a" + b"(a) " * 15_000 + b"\n", 160),
+        (b"\nx\n", 1),
+    ],
     "address fields": [(FORWARDED, 1), (b"To: a\n", 100_000), (b"\nx\n", 1)],
     "content fields": [(b"MIME-Version: 1\n", 1), (b"Content-ID: a\n", 100_000), (b"\nx\n", 1)],
     "blanks": [(b"Content-Transfer-Encoding: quoted-printable\n\n", 1), (b" " * 1000, 20_000)],
@@ -131,7 +146,7 @@ HOSTILE = {
 
 def run(pieces: Any, *requests: Any) -> tuple[list[str], int]:
     """The answers, each within the seconds allowed, and by how many bytes the process grew."""
-    program = PROGRAM.format(root=str(ROOT), pieces=pieces, requests=list(requests))
+    program = PROGRAM.format(root=str(ROOT), pieces=pieces, requests=list(requests), allowed=GAP)
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
     *answers, used = done.stdout.splitlines()
     seconds, gap, kibibytes = used.split()

@@ -108,7 +108,9 @@ def test_a_step_is_taken_for_every_part_and_every_few_fields() -> None:
     many_parts = PARTS + b"\nx\n--b\n" * 1000
     many_fields = b"Content-Type: message/rfc822\n\n" + b"To: a@b\n" * 10_000
     many_addresses = b"Content-Type: message/rfc822\n\nTo: " + b"a@b," * 10_000 + b"\n\n"
-    for message, least in ((many_parts, 2000), (many_fields, 300), (many_addresses, 150)):
+    long_fields = b"MIME-Version: 1\n" + (b"Content-Disposition: a " + b"(b) " * 1000 + b"\n") * 200 + b"\n"
+    cases = (many_parts, 2000), (many_fields, 300), (many_addresses, 150), (long_fields, 250)
+    for message, least in cases:
         source = CountingSource(message, b"x", b"")
         request = Request(b"", body=False, structure=True)
         assert len(list(fetching(source, request, RULES_2_4_5))) > least

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from dovecot_urlauth.message import envelope
 from dovecot_urlauth.message.errors import PartMissing, TooLarge
+from dovecot_urlauth.message.parameters import FIELD_LIMIT
 from dovecot_urlauth.message.quote import human, nstring, string, unfolded
 from dovecot_urlauth.message.rules import RULES_2_3_19_DEBIAN, RULES_2_4_1
 from tests.message.asking import ask, structure_of
@@ -143,6 +146,16 @@ def test_decoded_sizes() -> None:
 
 def test_sizes_are_stored_ones_without_binary() -> None:
     assert b'"quoted-printable" 5 1 ' in structure_of(DECODABLE)
+
+
+@pytest.mark.parametrize(
+    "name", [b"Content-Type", b"Content-Disposition", b"Content-Language", b"Content-Transfer-Encoding"]
+)
+def test_a_field_that_is_read_in_one_step_has_a_limit(name: bytes) -> None:
+    for size, refused in ((FIELD_LIMIT, False), (FIELD_LIMIT + 1, True)):
+        message = b"MIME-Version: 1\n%s: %s\n\nx\n" % (name, b"(a)".ljust(size - 1) + b"b")
+        with pytest.raises(TooLarge) if refused else nullcontext():
+            ask(message, structure=True)
 
 
 def test_a_structure_has_limits(monkeypatch: pytest.MonkeyPatch) -> None:
