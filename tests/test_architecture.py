@@ -14,13 +14,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("start",),
     ("wire", "url", "message"),
     ("dialect",),
-    ("service", "config"),
+    ("service",),
+    ("config",),
     ("store",),
     ("login", "broker", "worker", "admin"),
 )
-
-#: rooms that may use one another although they are on one floor
-NEIGHBOURS = {("service", "config"), ("config", "service")}
 
 
 def floor_of(room: str) -> int:
@@ -43,8 +41,7 @@ def test_imports_run_downwards(room: str) -> None:
     assert sources
     for source in sources:
         for used in rooms_used(source) - {room}:
-            allowed = floor_of(used) < floor_of(room) or (room, used) in NEIGHBOURS
-            assert allowed, f"{source.relative_to(CHECKOUT)} uses {used}"
+            assert floor_of(used) < floor_of(room), f"{source.relative_to(CHECKOUT)} uses {used}"
 
 
 def test_every_room_has_a_floor_and_a_line_in_the_document() -> None:

@@ -11,6 +11,8 @@ Only what the administrator or a userdb set explicitly is present; each reader k
 
 from __future__ import annotations
 
+from dovecot_urlauth.dialect.dialect import SettingsError as SettingsError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,14 +42,6 @@ LISTS = frozenset(
 
 NAMED_VALUES = frozenset(("import_environment",))
 """Those whose words have any text as their value; the others' values say whether the word counts."""
-
-
-class SettingsError(Exception):
-    """Settings could not be read; ``text`` is what Dovecot would write to the log."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
 
 
 class Settings:

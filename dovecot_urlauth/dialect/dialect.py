@@ -17,6 +17,14 @@ STATUS_NEVER_AGAIN = 0xFFFFFFFF
 """Status "no free slot, and there will never be one" of Dovecot 2.4.2 and newer."""
 
 
+class SettingsError(Exception):
+    """Settings could not be read; ``text`` says why, for ``Dialect.settings_error_format``."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
 class ConfigSource(Enum):
     """Where a service process reads its settings."""
 

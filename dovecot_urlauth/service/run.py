@@ -8,8 +8,8 @@ from __future__ import annotations
 import gc
 import os
 
-from dovecot_urlauth.config.settings import SettingsError
 from dovecot_urlauth.dialect.choose import choose_dialect
+from dovecot_urlauth.dialect.dialect import SettingsError
 from dovecot_urlauth.service.environment import Environment, EnvironmentInvalid, read_environment
 from dovecot_urlauth.service.log import Log, LogPipe
 from dovecot_urlauth.service.privileges import PrivilegesKept

@@ -10,9 +10,16 @@ from dovecot_urlauth.wire.readable import readable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
-    from dovecot_urlauth.config.settings import Settings
     from dovecot_urlauth.service.run import Start
+
+    class TitleSettings(Protocol):
+        """Of the settings, what a title asks for."""
+
+        def get(self, name: str, default: str = "") -> str: ...
+
+        def flag(self, name: str) -> bool: ...
 
 
 class ProcessTitle:
@@ -38,7 +45,7 @@ class ProcessTitle:
             self._set(title)
 
 
-def start_title(start: Start, settings: Settings) -> ProcessTitle:
+def start_title(start: Start, settings: TitleSettings) -> ProcessTitle:
     """The title object of a stage; 2.4 says in the environment what 2.3 says in the settings.
 
     A service whose title cannot be set serves all the same, after one warning.
