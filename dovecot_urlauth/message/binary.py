@@ -15,7 +15,7 @@ from dovecot_urlauth.message.errors import TooLarge, Undecodable
 from dovecot_urlauth.message.fields import FieldFilter
 from dovecot_urlauth.message.header import HeaderReader
 from dovecot_urlauth.message.lineends import completed, count_lines
-from dovecot_urlauth.message.source import CHUNK
+from dovecot_urlauth.message.source import CHUNK, reaching
 from dovecot_urlauth.message.steps import FEW, OFTEN
 from dovecot_urlauth.message.tokens import MORE, Tokenizer
 from dovecot_urlauth.message.transfer import Encoding, decoded
@@ -211,10 +211,14 @@ class Conversion:
         size = header.end - start
         if header.encodings != 1 or size > CHUNK:
             return _REWRITTEN.read(self._source, start, self._rules)
-        # the usual one: its one field is cut out, and no other needs to be looked at again
-        text = self._source.read(start, size)
+        return self._with_field_cut_out(header, start)
+
+    def _with_field_cut_out(self, header: _Header, start: int) -> Iterator[bytes]:
+        """The usual header: it has the field once, and no other needs to be looked at again."""
+        text = b"".join(raw(self._source, start, header.end))
         text = text[: header.encoding_at - start] + text[header.encoding_end - start :]
-        return iter((completed(text), _REPLACEMENT + b"\r\n" if header.complete else b""))
+        yield completed(text)
+        yield _REPLACEMENT + b"\r\n" if header.complete else b""
 
     def _copy(self, end: int) -> None:
         if end != self._copied:
@@ -223,6 +227,7 @@ class Conversion:
     def _header(self, start: int) -> Steps[_Header]:
         """The header block at ``start``, which may be the rest of one that was read already."""
         header = self._last_header
+        yield from reaching(self._source, max(start - 1, 0))
         if header is None or not header.start <= start < header.end or not self._begins_line(start):
             header = self._last_header = yield from _read_header(self._source, self._rules, start)
         return header

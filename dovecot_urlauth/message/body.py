@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dovecot_urlauth.message.errors import ReadError
 from dovecot_urlauth.message.lineends import completed, count
-from dovecot_urlauth.message.source import CHUNK
+from dovecot_urlauth.message.source import CHUNK, reaching
 from dovecot_urlauth.message.steps import FEW
 from dovecot_urlauth.start.frozen import frozen
 
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 
 def raw(source: Source, start: int, end: int) -> Iterator[bytes]:
-    """Yield the stored bytes from ``start`` up to ``end``, or up to the end of the message."""
+    """Yield the stored bytes from ``start`` up to ``end``, or up to the end of the message.
+
+    Empty chunks, which are steps, come first.
+    """
+    for _ in reaching(source, start):
+        yield b""
     while start < end:
         chunk = source.read(start, min(CHUNK, end - start))
         if not chunk:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dovecot_urlauth.message.body import crlf, raw
 from dovecot_urlauth.message.header import HeaderReader
+from dovecot_urlauth.message.source import reaching
 from dovecot_urlauth.message.window import Window
 
 TYPE_CHECKING = False
@@ -48,6 +49,8 @@ class FieldFilter:
 
         Long ones come in chunks; an empty chunk is a step.
         """
+        for _ in reaching(source, start):
+            yield b""
         window = Window(source, start)
         reader = HeaderReader(window, rules)
         position = start

@@ -6,6 +6,7 @@ begins with a blank continues the field before it, blanks around the colon do no
 
 from __future__ import annotations
 
+from dovecot_urlauth.message.source import reaching
 from dovecot_urlauth.message.steps import OFTEN
 from dovecot_urlauth.message.window import Mark, Window
 
@@ -167,6 +168,7 @@ def _split(line: bytes, newline: int, rules: MessageRules) -> tuple[bytes, bytes
 
 def header_end(source: Source, rules: MessageRules) -> Steps[Mark]:
     """The place behind the message's header block and its empty line."""
+    yield from reaching(source, 0)
     window = Window(source)
     reader = HeaderReader(window, rules)
     position = 0

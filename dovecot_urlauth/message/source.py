@@ -5,6 +5,8 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
+
+    from dovecot_urlauth.message.steps import Steps
 else:
     Protocol = object
 
@@ -22,6 +24,20 @@ class Source(Protocol):
 
     def read(self, offset: int, length: int) -> bytes:
         """Return ``length`` bytes from ``offset``; fewer only at the end of the message."""
+
+
+class SteppedSource(Source, Protocol):
+    """A source that may have to go a long way to an offset: one that is decompressed on the way, for example."""
+
+    def reach(self, offset: int) -> Steps[None]:
+        """Go there, in steps, so that the next ``read`` from ``offset`` is as quick as any."""
+
+
+def reaching(source: Source, offset: int) -> Steps[None]:
+    """The steps to ``offset``, if this source takes any; to be taken before the first of some reads in a row."""
+    reach = getattr(source, "reach", None)
+    if reach is not None:
+        yield from reach(offset)
 
 
 class BytesSource:

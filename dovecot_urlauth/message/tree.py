@@ -15,6 +15,7 @@ from dovecot_urlauth.message.errors import TooLarge
 from dovecot_urlauth.message.header import Field, HeaderReader
 from dovecot_urlauth.message.parameters import ContentType
 from dovecot_urlauth.message.part import Part, Place
+from dovecot_urlauth.message.source import reaching
 from dovecot_urlauth.message.steps import OFTEN
 from dovecot_urlauth.message.window import Mark, Window
 
@@ -71,7 +72,8 @@ def parse(
     ``fields`` keeps the header fields that a structure shows.  ``until`` is asked after each part, with the
     unfinished tree, whether that is enough of it.  Raises TooLarge if the fields would take too much memory.
     """
-    return _TreeParser(Window(source), rules, fields).parse(until)
+    yield from reaching(source, 0)
+    return (yield from _TreeParser(Window(source), rules, fields).parse(until))
 
 
 class _TreeParser:
