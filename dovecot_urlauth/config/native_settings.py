@@ -57,6 +57,8 @@ class NativeSettings:
     """2.4.4 and newer: names are composed before they are looked up."""
     trusts_sizes_in_names: bool
     """Not with maildir_broken_filename_sizes."""
+    compressions: tuple[str, ...] = ()
+    """Formats of compressed mail that are looked for; none without the plugin."""
 
     def folders(self) -> tuple[bytes, ...]:
         """Every folder below which something may have to be read."""
@@ -91,7 +93,8 @@ class _Resolver:
             raise UnsupportedSetting("user has a chroot")
         if self._user.not_understood:
             raise UnsupportedSetting(self._user.not_understood)
-        plugin = plugins.not_native(plugins.words(self._settings.get("mail_plugins")))
+        loaded = plugins.words(self._settings.get("mail_plugins"))
+        plugin = plugins.not_native(loaded)
         if plugin is not None:
             raise UnsupportedSetting(f"mail_plugins has {plugin}")
         known.check_outside(self._settings)
@@ -102,6 +105,7 @@ class _Resolver:
             normalizes_names_to_nfc=self._dialect.normalizes_names_to_nfc
             and self._settings.flag("mailbox_list_normalize_names_to_nfc", True),
             trusts_sizes_in_names=not self._settings.flag("maildir_broken_filename_sizes"),
+            compressions=self._dialect.compressions if set(loaded) & set(plugins.COMPRESSING) else (),
         )
 
     def _namespaces(self) -> tuple[Namespace, ...]:

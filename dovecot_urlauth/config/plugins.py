@@ -20,6 +20,7 @@ class Effect(Enum):
 
     NONE = "commands, changes, logins or searches are what it is for; the engine starts without it"
     CONFINES = "it takes rights from the process; the engine keeps it"
+    STORES = "it decides how mail is stored; what is compressed or encrypted is read natively"
     CHANGES = "it decides which mailbox or which bytes are found"
     RIGHTS = "it decides whether they may be read"
 
@@ -34,18 +35,23 @@ PLUGINS = {
     ),
     "apparmor": Effect.CONFINES,
     **dict.fromkeys(
-        """fs_compress fs_crypt listescape mail_compress mail_crypt mail_filter mailbox_alias var_expand_crypt
-        virtual zlib""".split(),
+        """fs_compress fs_crypt listescape mail_crypt mail_filter mailbox_alias var_expand_crypt
+        virtual""".split(),
         Effect.CHANGES,
     ),
+    "mail_compress": Effect.STORES,
+    "zlib": Effect.STORES,
     "acl": Effect.RIGHTS,
 }
 
 RIGHTS_SETTINGS = ("acl_", "plugin/acl")
 """What the settings of a plugin that decides rights begin with: 2.4's and 2.3's."""
 
-READ_BY_US = (Effect.NONE, Effect.CONFINES)
-"""Plugins that the native store can do without."""
+COMPRESSING = ("zlib", "mail_compress")
+"""2.3's and 2.4's name of the plugin that compresses mail, and finds what is compressed."""
+
+READ_BY_US = (Effect.NONE, Effect.CONFINES, Effect.STORES)
+"""Plugins that the native store can do without, or does the work of."""
 
 
 def words(mail_plugins: str) -> list[str]:

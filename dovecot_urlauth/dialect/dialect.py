@@ -123,5 +123,8 @@ class Dialect:
     index_path_lacks_directory_name: bool
     """The default of mailbox_directory_name_legacy."""
 
+    compressions: tuple[str, ...]
+    """Formats of compressed mail that the zlib or mail_compress plugin finds."""
+
     load_url_rules: Callable[[], URLRules]
     load_message_rules: Callable[[], MessageRules]

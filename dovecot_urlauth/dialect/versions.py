@@ -126,6 +126,7 @@ DOVECOT_2_3_13 = Dialect(
     explicit_override_prefix=False,
     normalizes_names_to_nfc=False,
     index_path_lacks_directory_name=True,
+    compressions=("gz", "bz2", "xz", "lz4", "zstd"),
     load_url_rules=_url_rules_2_3,
     load_message_rules=_message_rules_2_3_13,
 )
@@ -168,6 +169,7 @@ DOVECOT_2_4_1 = _changed(
     worker_message_prefix="user {user}: worker: ",
     worker_send_error="write({path}) failed: {error}",
     appends_request_to_errors=True,
+    compressions=("gz", "bz2", "lz4", "zstd"),
     load_url_rules=_url_rules_2_4,
     load_message_rules=_message_rules_2_4_1,
 )

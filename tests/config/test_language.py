@@ -87,7 +87,7 @@ def test_folders_that_are_read() -> None:
 def test_what_a_user_may_not_have() -> None:
     for changes, reason in (
         ({"mail_location": ""}, "mail_location is not set"),
-        ({"mail_plugins": "quota zlib"}, "mail_plugins has zlib"),
+        ({"mail_plugins": "quota virtual"}, "mail_plugins has virtual"),
         ({"namespace/inbox/inbox": "no"}, "there is not one namespace with inbox=yes"),
         ({"mail_attribute_dict": ""}, "no mail_attribute_dict"),
     ):

@@ -41,6 +41,12 @@ def test_both_languages_say_the_same() -> None:
     assert not old(maildir_broken_filename_sizes="yes").trusts_sizes_in_names
 
 
+def test_compressed_mail_is_looked_for_if_the_plugin_is_loaded() -> None:
+    assert old().compressions == new().compressions == old(plugin__zlib_save="gz").compressions == ()
+    assert old(mail_plugins="quota, zlib").compressions == ("gz", "bz2", "xz", "lz4", "zstd")
+    assert new({"mail_plugins": "quota mail_compress"}).compressions == ("gz", "bz2", "lz4", "zstd")
+
+
 def test_a_blank_inbox_path() -> None:
     for changes in ({"mail_inbox_path": ""}, {"mail_inbox_path": ".", "namespace/inbox/mail_inbox_path": ""}):
         (inbox,) = new(changes).namespaces

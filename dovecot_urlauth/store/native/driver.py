@@ -31,7 +31,7 @@ class Located:
     file: FileSource
     """What to close when nobody reads ``source`` any more."""
     stored_size: int | None = None
-    """Bytes that ``source`` had when it was stored, as far as anybody noted."""
+    """Bytes of the message (decoded, if it is encoded) when it was stored, as far as anybody noted."""
     virtual_size: int | None = None
     """Bytes with every line end CRLF, as somebody noted; it may be wrong."""
 

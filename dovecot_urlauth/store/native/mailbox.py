@@ -13,7 +13,7 @@ from dovecot_urlauth.message.fetch import fetching
 from dovecot_urlauth.message.steps import Pace
 from dovecot_urlauth.store.errors import MailboxMissing, StoreFailure, Unsupported
 from dovecot_urlauth.store.native.attributes.attributes import open_attributes
-from dovecot_urlauth.store.native.decode import decoded
+from dovecot_urlauth.store.native.decode import Decoding
 from dovecot_urlauth.store.native.driver import open_driver
 from dovecot_urlauth.store.native.layout import name_rules
 from dovecot_urlauth.store.native.names import check_utf8, normalize, storage_name
@@ -48,6 +48,7 @@ class NativeStore:
         self._settings = settings
         self._loop = loop
         self._attributes = open_attributes(settings.attributes, loop)
+        self._decoding = Decoding(settings.compressions)
         self._opened: dict[bytes, Driver] = {}
         """By the mailbox's name in URLs, the one used last at the end."""
 
@@ -66,7 +67,8 @@ class NativeStore:
             driver.close()
             raise
         self._keep(mailbox, driver)
-        return NativeMailbox(self._settings.message_rules, self._loop, self._attributes, driver, mailbox)
+        rules = self._settings.message_rules
+        return NativeMailbox(rules, self._loop, self._attributes, self._decoding, driver, mailbox)
 
     def close(self) -> None:
         """End all sessions."""
@@ -96,11 +98,18 @@ class NativeMailbox:
     """One mailbox, to be used before another one is opened."""
 
     def __init__(
-        self, rules: MessageRules, loop: Loop, attributes: Attributes, driver: Driver, name: bytes
+        self,
+        rules: MessageRules,
+        loop: Loop,
+        attributes: Attributes,
+        decoding: Decoding,
+        driver: Driver,
+        name: bytes,
     ) -> None:
         self._rules = rules
         self._pace = Pace(loop.turn, loop.now)
         self._attributes = attributes
+        self._decoding = decoding
         self._driver = driver
         self._name = name
         self._is_fresh = True
@@ -127,8 +136,9 @@ class NativeMailbox:
             self._driver.refresh()
         self._is_fresh = False
         self._mail = self._driver.locate(uid)
-        source = decoded(self._mail.source)
-        steps = fetching(source, request, self._rules, believable_size(self._mail, source))
+        mail = self._mail
+        source = await self._decoding.decoded(mail.source, self._pace)
+        steps = fetching(source, request, self._rules, believable_size(mail, source))
         content = await self._pace.run(steps)
         return Delivery(content.size, content.has_nuls, content.structure, self._pace.chunks(content.chunks))
 

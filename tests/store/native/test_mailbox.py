@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,10 +12,11 @@ from dovecot_urlauth.message import steps
 from dovecot_urlauth.message.fetch import Request
 from dovecot_urlauth.message.source import BytesSource
 from dovecot_urlauth.service.loop import Loop
-from dovecot_urlauth.store.native.decode import decoded
+from dovecot_urlauth.store.errors import StoreFailure
 from dovecot_urlauth.store.native.driver import Located
 from dovecot_urlauth.store.native.mailbox import QUICKLY_COUNTED, NativeStore, believable_size
 from tests.store import ondisk
+from tests.store.native.compressing import COMPRESS
 from tests.store.user import GUID, make_maildir, user
 from tests.store.waiting import LOOP, gather, open_mailbox, wait, whole
 
@@ -84,14 +84,36 @@ def test_which_sizes_are_believed(
     assert believable_size(mail, source) == believed
 
 
-def test_decoders_unwrap_one_after_the_other() -> None:
-    def without(mark: bytes) -> Callable[..., Any]:
-        return lambda source: BytesSource(source.read(0, source.size).removeprefix(mark))
+def compressing(home: Path) -> NativeStore:
+    """The same mail with the zlib plugin loaded."""
+    return NativeStore(native_settings(user(home, {"mail_plugins": "zlib"}), DOVECOT_2_3_19), LOOP)
 
-    stored = BytesSource(b"outer inner mail")
-    assert decoded(stored) is stored
-    message = decoded(stored, (without(b"outer "), without(b"inner ")))
-    assert message.read(0, 99) == b"mail"
+
+def fetched(store: NativeStore, request: Request = WHOLE) -> bytes:
+    return wait(whole(wait(open_mailbox(store, b"INBOX").fetch(1, request))))
+
+
+@pytest.mark.parametrize("form", COMPRESS)
+@pytest.mark.parametrize("sizes", ["", ",S=100000,W=110000", ",S=3,W=999999"])
+def test_compressed_mail(tmp_path: Path, maildir: Path, store: NativeStore, form: str, sizes: str) -> None:
+    """Of either size that was noted, none but the right one is believed."""
+    mail = b"long line\n" * 10_000
+    put(maildir, COMPRESS[form](mail), sizes)
+    opened = compressing(tmp_path)
+    assert fetched(opened) == mail.replace(b"\n", b"\r\n")
+    assert fetched(opened, Request(section=b"", partial_offset=99_999, partial_size=7)) == b"\r\nlong "
+    assert fetched(store).startswith(COMPRESS[form](mail)[:3])  # without the plugin the bytes are the mail
+    put(maildir, mail)
+    assert fetched(opened) == mail.replace(b"\n", b"\r\n")
+    opened.close()
+
+
+def test_compressed_mail_that_is_cut(tmp_path: Path, maildir: Path) -> None:
+    put(maildir, COMPRESS["gz"](b"mail\n")[:-1])
+    opened = compressing(tmp_path)
+    with pytest.raises(StoreFailure, match="gz: Unexpected end of data at byte"):
+        fetched(opened)
+    opened.close()
 
 
 def test_others_have_their_turn(maildir: Path, store: NativeStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,27 +1,35 @@
 """From stored bytes to the message: what was compressed or encrypted on its way to the disk.
 
-Each decoder knows its own mark and gives back a source of what is inside, or the source as it is.  They are asked
-in order, so that one finds what another has unwrapped.  Today there is none: zlib and mail_crypt are left to the
-dovecot engine by their settings.
+    compression.py        which format it is, by its first bytes
+    compressed_source.py  any offset of a stream that can only be read forwards
+    inflating.py          gz; whole_streams.py: bz2, xz; zstd.py; lz4.py
+
+A decoder is asked for each mail, knows its own mark, and leaves alone what does not bear it: mailboxes hold plain
+mail beside the rest.  Libraries that are not CPython's own are imported when their mark is first met.
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeAlias
-
     from dovecot_urlauth.message.source import Source
-
-    Decoder: TypeAlias = Callable[[Source], Source]
-    """Raises StoreFailure for what bears its mark and cannot be decoded."""
-
-DECODERS: tuple[Decoder, ...] = ()
+    from dovecot_urlauth.message.steps import Pace
 
 
-def decoded(stored: Source, decoders: tuple[Decoder, ...] = DECODERS) -> Source:
-    """The message that is stored like this."""
-    for decoder in decoders:
-        stored = decoder(stored)
-    return stored
+class Decoding:
+    """How the mails of one user are stored: what his plugins would undo, in their order."""
+
+    def __init__(self, compressions: tuple[str, ...]) -> None:
+        """``compressions``: the formats to look for; none without the plugin."""
+        self._compressions = compressions
+
+    async def decoded(self, stored: Source, pace: Pace) -> Source:
+        """The message that is stored like this.
+
+        Raises StoreFailure for what bears a mark and cannot be decoded, Unsupported when a library is missing.
+        """
+        if self._compressions:
+            from dovecot_urlauth.store.native.decode.compression import decompressed
+
+            return await pace.run(decompressed(stored, self._compressions))
+        return stored
