@@ -28,6 +28,9 @@ dev: .venv/tools compiled
 compiled: .venv/ready
 	@$(PYTHON) -m compileall -q dovecot_urlauth
 
+# what only a test needs: a dictionary behind Dovecot's dict service
+test dovecot: DEBIAN_PACKAGES += dovecot-sqlite
+
 test: dev
 	$(TOX)
 

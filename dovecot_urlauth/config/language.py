@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Protocol
 
+    from dovecot_urlauth.config.attribute_dict import AttributeDict
     from dovecot_urlauth.config.mail_location import Location
     from dovecot_urlauth.config.mail_user import MailUser
     from dovecot_urlauth.config.settings import Settings
@@ -43,8 +44,11 @@ class Language(Protocol):
     def location(self, get: Lookup, expand: Expand, home: bytes | None, *, is_inbox: bool) -> Location:
         """Where the mail of a namespace is.  Raises UnsupportedSetting."""
 
-    def attribute_dict(self, settings: Settings) -> tuple[str, str]:
-        """Driver of the attribute dictionary ("" is none) and the driver's own text, variables unexpanded."""
+    def attribute_dict(self, user: MailUser, expand: Expand, major: int) -> AttributeDict:
+        """Where the attributes of ``user``'s mailboxes are; ``major`` is the dict protocol's version.
+
+        Raises UnsupportedSetting.
+        """
 
     def shared_prefix(self, prefix: str) -> str:
         """The part of a shared namespace's prefix that comes before the name of the other user."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dovecot_urlauth.config.attribute_dict import parse_attribute_dict
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.mail_location import parse_mail_location
 from dovecot_urlauth.config.overrides import override_2_3
@@ -12,8 +13,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dovecot_urlauth.config.attribute_dict import AttributeDict
     from dovecot_urlauth.config.language import Expand, Lookup
     from dovecot_urlauth.config.mail_location import Location
+    from dovecot_urlauth.config.mail_user import MailUser
     from dovecot_urlauth.config.settings import Settings
     from dovecot_urlauth.dialect.dialect import Dialect
 
@@ -46,10 +49,9 @@ def location(get: Lookup, expand: Expand, home: bytes | None, *, is_inbox: bool)
     return parse_mail_location(expand(text), home, is_inbox=is_inbox)
 
 
-def attribute_dict(settings: Settings) -> tuple[str, str]:
+def attribute_dict(user: MailUser, expand: Expand, major: int) -> AttributeDict:
     """See Language.attribute_dict."""
-    driver, _, text = settings.get("mail_attribute_dict").partition(":")
-    return driver, text.partition(":")[0] if driver == "file" else text
+    return parse_attribute_dict(expand(user.settings.get("mail_attribute_dict")), user, major)
 
 
 def shared_prefix(prefix: str) -> str:

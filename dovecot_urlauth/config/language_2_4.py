@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dovecot_urlauth.config.attribute_dict import attribute_dict_of
 from dovecot_urlauth.config.driver_defaults import with_driver_defaults
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.mail_location import from_mail_settings
@@ -13,8 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dovecot_urlauth.config.attribute_dict import AttributeDict
     from dovecot_urlauth.config.language import Expand, Lookup
     from dovecot_urlauth.config.mail_location import Location
+    from dovecot_urlauth.config.mail_user import MailUser
     from dovecot_urlauth.config.settings import Settings
     from dovecot_urlauth.dialect.dialect import Dialect
 
@@ -52,11 +55,9 @@ def location(get: Lookup, expand: Expand, home: bytes | None, *, is_inbox: bool)
     return from_mail_settings(expanded, home)
 
 
-def attribute_dict(settings: Settings) -> tuple[str, str]:
+def attribute_dict(user: MailUser, expand: Expand, major: int) -> AttributeDict:
     """See Language.attribute_dict."""
-    name = settings.get("mail_attribute/dict")
-    path = f"mail_attribute/dict/{name}"
-    return settings.get(f"{path}/driver", name), settings.get(f"{path}/path")
+    return attribute_dict_of(user, expand, major)
 
 
 def shared_prefix(prefix: str) -> str:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 
 from dovecot_urlauth.config import known, plugins
+from dovecot_urlauth.config.attribute_dict import FileDictSettings, FsDictSettings
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.language import language_of
-from dovecot_urlauth.config.mail_location import SEPARATORS, SERVED, to_path
+from dovecot_urlauth.config.mail_location import SEPARATORS, SERVED
 from dovecot_urlauth.config.settings import SettingsError
 from dovecot_urlauth.start.frozen import frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dovecot_urlauth.config.attribute_dict import AttributeDict
     from dovecot_urlauth.config.mail_location import Location
     from dovecot_urlauth.config.mail_user import MailUser
     from dovecot_urlauth.dialect.dialect import Dialect
@@ -36,14 +38,6 @@ class Namespace:
     inbox: bool = False
     why_not: str = ""
     """The reason for having no location."""
-
-
-@frozen
-class AttributeDict:
-    """Where mailbox attributes are: a dictionary of lib-dict."""
-
-    driver: str
-    path: bytes
 
 
 @frozen
@@ -69,7 +63,12 @@ class NativeSettings:
             for path in (location.root, location.inbox, location.index, location.control, location.alt)
             if path
         ]
-        return (*dict.fromkeys(paths), os.path.dirname(self.attributes.path))
+        attributes = self.attributes
+        if isinstance(attributes, FileDictSettings):
+            paths.append(os.path.dirname(attributes.path))
+        elif isinstance(attributes, FsDictSettings):
+            paths.append(os.path.dirname(attributes.prefix))
+        return tuple(dict.fromkeys(paths))
 
 
 def native_settings(user: MailUser, dialect: Dialect) -> NativeSettings:
@@ -100,7 +99,7 @@ class _Resolver:
         known.check_outside(self._settings)
         return NativeSettings(
             namespaces=self._namespaces(),
-            attributes=self._attributes(),
+            attributes=self._language.attribute_dict(self._user, self._expand, self._dialect.dict_major),
             message_rules=self._dialect.load_message_rules(),
             normalizes_names_to_nfc=self._dialect.normalizes_names_to_nfc
             and self._settings.flag("mailbox_list_normalize_names_to_nfc", True),
@@ -160,11 +159,3 @@ class _Resolver:
         if location.driver not in SERVED:
             raise UnsupportedSetting(f"mail driver is {location.driver}")
         return location
-
-    def _attributes(self) -> AttributeDict:
-        driver, text = self._language.attribute_dict(self._settings)
-        if driver != "file":
-            raise UnsupportedSetting(
-                f"mail attributes are in a dictionary {driver}:" if driver else "no mail_attribute_dict"
-            )
-        return AttributeDict(driver, to_path(self._expand(text), self._user.home))

@@ -28,6 +28,7 @@ ESCAPED = {"s": "/", "e": "=", "_": " ", ".": ""}
 
 SHORT_NAMES = {
     "dict": ("dict_file_", "dict_proxy_", "dict_"),
+    "fs": ("fs_posix_", "fs_"),
     "mailbox": ("mailbox_",),
     "namespace": ("namespace_",),
 }

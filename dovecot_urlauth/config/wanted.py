@@ -73,6 +73,8 @@ TARGET_USER = Wanted(
         "dict",
         "dict_file",
         "dict_proxy",
+        "fs",
+        "fs_posix",
         "crypt",
         "crypt_private_key",
         "acl",

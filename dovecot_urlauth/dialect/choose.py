@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from dovecot_urlauth.dialect.versions import DOVECOT_2_3_13, DOVECOT_2_3_19, DOVECOT_2_4_1, DOVECOT_2_4_2
+from dovecot_urlauth.dialect.versions import (
+    DOVECOT_2_3_13,
+    DOVECOT_2_3_17,
+    DOVECOT_2_3_19,
+    DOVECOT_2_4_1,
+    DOVECOT_2_4_2,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +18,7 @@ if TYPE_CHECKING:
 
 SINCE = (
     ((2, 3, 0), DOVECOT_2_3_13),
+    ((2, 3, 17), DOVECOT_2_3_17),
     ((2, 3, 19), DOVECOT_2_3_19),
     ((2, 4, 0), DOVECOT_2_4_1),
     ((2, 4, 2), DOVECOT_2_4_2),

@@ -103,6 +103,8 @@ class Dialect:
     userdb_minor: int
     userdb_parameter: bytes
     """What a USER lookup must say of the asking service."""
+    dict_major: int
+    """Major version of the dict protocol, without which dict hangs up."""
 
     control_order: ControlOrder
 

@@ -1,4 +1,4 @@
-"""The four dialects, each as the changes it brought to the one before."""
+"""The five dialects, each as the changes it brought to the one before."""
 
 from __future__ import annotations
 
@@ -117,6 +117,7 @@ DOVECOT_2_3_13 = Dialect(
     auth_master_minor=1,
     userdb_minor=0,
     userdb_parameter=b"service=imap-urlauth-worker",
+    dict_major=2,
     control_order=ControlOrder.FD_FIRST,
     broker_shutting_down="Server shutting down.",
     client_message_prefix="",
@@ -140,8 +141,10 @@ def _changed(dialect: Dialect, **changes: object) -> Dialect:
     return Dialect(**{**fields, **changes})
 
 
+DOVECOT_2_3_17 = _changed(DOVECOT_2_3_13, name="2.3.17", dict_major=3)
+
 DOVECOT_2_3_19 = _changed(
-    DOVECOT_2_3_13,
+    DOVECOT_2_3_17,
     name="2.3.19",
     login_texts=LOGIN_TEXTS_2_3_19,
     client_message_prefix="user {user}: ",
@@ -164,6 +167,7 @@ DOVECOT_2_4_1 = _changed(
     auth_master_minor=3,
     userdb_minor=3,
     userdb_parameter=b"protocol=imap",
+    dict_major=4,
     control_order=ControlOrder.VERSION_FIRST,
     broker_shutting_down="Server shutting down",
     worker_message_prefix="user {user}: worker: ",

@@ -83,7 +83,7 @@ def _configure(start: Start, *, mode: str, boxed: sandbox.Mode, audit: bool) -> 
     base_dir = settings.get("base_dir") or os.getcwd()
     return WorkerConfig(
         dialect=start.dialect,
-        settings=settings,
+        settings=settings.merged({"base_dir": base_dir}),
         engine=prepare_engine(settings, libexec_dir, config_fd, imported),
         store_mode=mode,
         sandbox=boxed,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dovecot_urlauth.config import known, language_2_3, language_2_4
+from dovecot_urlauth.config.attribute_dict import FileDictSettings
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.language import language_of
 from dovecot_urlauth.config.native_settings import native_settings
@@ -72,7 +73,7 @@ def test_the_services_whose_rights_hold() -> None:
 def test_a_plain_maildir(dialect: Dialect) -> None:
     settings = language_of(dialect).maildir_at("/nowhere")
     found = native_settings(user(Path("/h"), {"namespace": ""}, settings), dialect)
-    assert found.attributes.path == b"/nowhere"
+    assert found.attributes == FileDictSettings(b"/nowhere")
     assert found.namespaces[0].location is not None
     assert found.namespaces[0].location.root == b"/nowhere"
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dovecot_urlauth.config.attribute_dict import FileDictSettings
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.mail_location import Location
-from dovecot_urlauth.config.native_settings import AttributeDict, native_settings
+from dovecot_urlauth.config.native_settings import native_settings
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19, DOVECOT_2_4_1, DOVECOT_2_4_2
 from tests.store.user import SETTINGS_2_4, user
 
@@ -31,7 +32,7 @@ def new(changes: dict[str, str] | None = None) -> NativeSettings:
 
 def test_both_languages_say_the_same() -> None:
     for settings in (old(), new()):
-        assert settings.attributes == AttributeDict("file", b"/home/bob/attributes")
+        assert settings.attributes == FileDictSettings(b"/home/bob/attributes")
         (inbox,) = settings.namespaces
         assert inbox.location == Location(b"/home/bob/Maildir", inbox=b"/home/bob/Maildir")
         assert (inbox.prefix, inbox.separator, inbox.inbox) == (b"", b".", True)
@@ -168,5 +169,5 @@ def test_no_namespace_and_no_dictionary() -> None:
     assert only.inbox
     with pytest.raises(UnsupportedSetting, match="no mail_attribute_dict"):
         old(mail_attribute_dict="")
-    with pytest.raises(UnsupportedSetting, match="dictionary proxy:"):
-        new({"mail_attribute/dict": "proxy"})
+    with pytest.raises(UnsupportedSetting, match="dictionary redis:"):
+        new({"mail_attribute/dict": "redis"})

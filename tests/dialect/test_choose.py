@@ -6,13 +6,21 @@ import pytest
 
 from dovecot_urlauth.dialect.choose import choose_dialect, parse_version
 from dovecot_urlauth.dialect.dialect import STATUS_NEVER_AGAIN, Dialect
-from dovecot_urlauth.dialect.versions import DOVECOT_2_3_13, DOVECOT_2_3_19, DOVECOT_2_4_1, DOVECOT_2_4_2
+from dovecot_urlauth.dialect.versions import (
+    DOVECOT_2_3_13,
+    DOVECOT_2_3_17,
+    DOVECOT_2_3_19,
+    DOVECOT_2_4_1,
+    DOVECOT_2_4_2,
+)
 
 
 @pytest.mark.parametrize(
     ("text", "dialect"),
     [
         ("2.3.13", DOVECOT_2_3_13),
+        ("2.3.16", DOVECOT_2_3_13),
+        ("2.3.17.1", DOVECOT_2_3_17),
         ("2.3.19.1", DOVECOT_2_3_19),
         ("2.3.21.1", DOVECOT_2_3_19),
         ("2.4.0", DOVECOT_2_4_1),

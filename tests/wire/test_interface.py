@@ -16,6 +16,7 @@ from dovecot_urlauth.wire.authclient import AuthClient
 from dovecot_urlauth.wire.authmaster import AuthMaster
 from dovecot_urlauth.wire.config_text import ConfigReply
 from dovecot_urlauth.wire.control import Access, ControlClient, ControlOrder, ControlServer
+from dovecot_urlauth.wire.dictclient import DictClient
 from dovecot_urlauth.wire.fetch import CommandReader
 from dovecot_urlauth.wire.fetchreply import ReplyReader
 from dovecot_urlauth.wire.handoff import LAYOUT_2_4, HandoffReader
@@ -40,6 +41,7 @@ MADE: dict[type, Callable[[], Any]] = {
     ControlClient: lambda: ControlClient(ControlOrder.FD_FIRST, Access(b"bob", b"imap"), ""),
     CommandReader: CommandReader,
     ReplyReader: ReplyReader,
+    DictClient: lambda: DictClient(3, b"attributes", b"bob"),
     HandoffReader: lambda: HandoffReader(LAYOUT_2_4),
     ImapDialogue: ImapDialogue,
     LoginProtocol: LoginProtocol,
@@ -63,7 +65,7 @@ def test_a_protocol_begins_in_a_state_with_nothing_to_report(make: Callable[[], 
 def test_lines_are_read_by_the_common_base(cls: type) -> None:
     """What else a class can do is a command that it gives, never another way in or out for bytes."""
     own = {name for name in vars(cls) if not name.startswith("_")} - INTERFACE
-    assert own <= {"request", "cancel", "pending", "user_lookup", "opening", "selected", "expect"}
+    assert own <= {"request", "cancel", "pending", "lookup", "user_lookup", "opening", "selected", "expect"}
     taken = {name for name in ("feed", "read", "take", "rest", "unread", "next_command") if hasattr(cls, name)}
     assert taken == set()
 

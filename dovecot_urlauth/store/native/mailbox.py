@@ -22,6 +22,8 @@ from dovecot_urlauth.store.store import Delivery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dovecot_urlauth.config.native_settings import NativeSettings
     from dovecot_urlauth.message.fetch import Request
     from dovecot_urlauth.message.rules import MessageRules
@@ -54,6 +56,24 @@ class NativeStore:
 
     async def open(self, mailbox: bytes, uidvalidity: int) -> NativeMailbox:
         """Open ``mailbox``.  Raises MailboxRefused, MailboxMissing, StoreFailure or Unsupported."""
+        driver = self._fresh_driver(mailbox, uidvalidity)
+
+        def still_open(driver: Driver) -> Driver:
+            if self._opened.get(mailbox) is driver:
+                return driver
+            return self._fresh_driver(mailbox, uidvalidity)
+
+        rules = self._settings.message_rules
+        return NativeMailbox(rules, self._loop, self._attributes, self._decoding, driver, still_open, mailbox)
+
+    def close(self) -> None:
+        """End all sessions."""
+        while self._opened:
+            self._opened.popitem()[1].close()
+        self._attributes.close()
+
+    def _fresh_driver(self, mailbox: bytes, uidvalidity: int) -> Driver:
+        """The mailbox as it is now.  Raises MailboxRefused, MailboxMissing, StoreFailure or Unsupported."""
         driver = self._opened.pop(mailbox, None)
         if driver is not None and not driver.is_in_place():
             driver.close()
@@ -67,14 +87,7 @@ class NativeStore:
             driver.close()
             raise
         self._keep(mailbox, driver)
-        rules = self._settings.message_rules
-        return NativeMailbox(rules, self._loop, self._attributes, self._decoding, driver, mailbox)
-
-    def close(self) -> None:
-        """End all sessions."""
-        while self._opened:
-            self._opened.popitem()[1].close()
-        self._attributes.close()
+        return driver
 
     def _open_driver(self, mailbox: bytes) -> Driver:
         """Raises MailboxRefused, MailboxMissing, StoreFailure or Unsupported."""
@@ -104,21 +117,29 @@ class NativeMailbox:
         attributes: Attributes,
         decoding: Decoding,
         driver: Driver,
+        still_open: Callable[[Driver], Driver],
         name: bytes,
     ) -> None:
+        """``still_open`` gives the driver back, or another one of the mailbox if somebody had it closed."""
         self._rules = rules
         self._pace = Pace(loop.turn, loop.now)
         self._attributes = attributes
         self._decoding = decoding
         self._driver = driver
+        self._still_open = still_open
         self._name = name
         self._is_fresh = True
         """The driver has looked for this very request: at the first, when the mailbox was opened."""
         self._mail: Located | None = None
 
     async def key(self) -> bytes | None:
-        """The mailbox's 64-byte key.  Raises StoreFailure or Unsupported."""
-        text = await self._attributes.lookup(KEY_PATH % self._driver.guid())
+        """The mailbox's 64-byte key.  Raises MailboxMissing, StoreFailure or Unsupported."""
+        guid = self._driver.guid()
+        text = await self._attributes.lookup(KEY_PATH % guid)
+        driver = self._still_open(self._driver)
+        if driver is not self._driver and driver.guid() != guid:
+            raise MailboxMissing("another mailbox has the name now")
+        self._driver = driver
         if text is None:
             return None
         try:

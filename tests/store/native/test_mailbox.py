@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,12 +12,12 @@ from dovecot_urlauth.message import steps
 from dovecot_urlauth.message.fetch import Request
 from dovecot_urlauth.message.source import BytesSource
 from dovecot_urlauth.service.loop import Loop
-from dovecot_urlauth.store.errors import StoreFailure
+from dovecot_urlauth.store.errors import MailboxMissing, StoreFailure
 from dovecot_urlauth.store.native.driver import Located
 from dovecot_urlauth.store.native.mailbox import QUICKLY_COUNTED, NativeStore, believable_size
 from tests.store import ondisk
 from tests.store.native.compressing import COMPRESS
-from tests.store.user import GUID, make_maildir, user
+from tests.store.user import GUID, KEY, make_maildir, user
 from tests.store.waiting import LOOP, gather, open_mailbox, wait, whole
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ def store(tmp_path: Path) -> Iterator[NativeStore]:
     opened.close()
 
 
-def put(maildir: Path, mail: bytes, sizes: str = "", noted: str = "") -> None:
+def put(maildir: Path, mail: bytes, sizes: str = "", noted: str = "", guid: str = GUID) -> None:
     """The mailbox's only mail, with ``sizes`` in its file's name and keys before that in the uidlist."""
     name = f"mail{sizes}"
     (maildir / "cur" / f"{name}:2,S").write_bytes(mail)
-    (maildir / "dovecot-uidlist").write_bytes(ondisk.uidlist([(1, f"{noted}:{name}")], guid=GUID))
+    (maildir / "dovecot-uidlist").write_bytes(ondisk.uidlist([(1, f"{noted}:{name}")], guid=guid))
     (maildir / "dovecot.index").write_bytes(ondisk.index([(1, 0x08)]))
 
 
@@ -136,3 +136,56 @@ def test_others_have_their_turn(maildir: Path, store: NativeStore, monkeypatch: 
     wait(reader())
     assert seen[: seen.index("begins")].count("other") > 10
     assert seen[seen.index("begins") : seen.index("ends")].count("other") > 10
+
+
+class SlowAttributes:
+    """A dictionary whose answer is for the test to give."""
+
+    def __init__(self) -> None:
+        self.asked = LOOP.promise()
+        self.answer = LOOP.promise()
+
+    async def lookup(self, key: bytes) -> bytes | None:
+        self.asked.set(None)
+        await self.answer.wait(10)
+        return KEY.hex().encode()
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_another_session_has_the_mailbox_closed_meanwhile(
+    maildir: Path, store: NativeStore, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    """While one waits for dict, another may open more mailboxes than are kept, or find this one moved."""
+    put(maildir, b"mail\n")
+    attributes = SlowAttributes()
+    monkeypatch.setattr(store, "_attributes", attributes)
+
+    async def work() -> bytes:
+        mailbox = await store.open(b"INBOX", 0)
+        task = LOOP.spawn(mailbox.key(), "key")
+        await attributes.asked.wait(10)
+        if replaced:
+            maildir.rename(maildir.with_name("gone"))
+            make_maildir(maildir, {})
+            put(maildir, b"other\n", guid="f" * 32)
+        else:
+            store.close()
+        attributes.answer.set(None)
+        assert await task.join(10) == KEY
+        return await whole(await mailbox.fetch(1, WHOLE))
+
+    if replaced:
+        monkeypatch.setattr(store, "_opened", Forgetful())
+        with pytest.raises(MailboxMissing, match="another mailbox"):
+            wait(work())
+    else:
+        assert wait(work()) == b"mail\r\n"
+
+
+class Forgetful(dict[bytes, Any]):
+    """Keeps nothing open."""
+
+    def get(self, key: bytes, default: Any = None) -> Any:
+        return None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dovecot_urlauth.store.native.attributes.file_dict import FileDict
+from dovecot_urlauth.config.attribute_dict import FsDictSettings, ProxyDictSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from dovecot_urlauth.config.native_settings import AttributeDict
+    from dovecot_urlauth.config.attribute_dict import AttributeDict
     from dovecot_urlauth.service.loop import Loop
 else:
     Protocol = object
@@ -33,4 +33,14 @@ class Attributes(Protocol):
 
 def open_attributes(settings: AttributeDict, loop: Loop) -> Attributes:
     """The dictionary that the settings name; nothing is opened before the first lookup."""
+    if isinstance(settings, ProxyDictSettings):
+        from dovecot_urlauth.store.native.attributes.proxy_dict import ProxyDict
+
+        return ProxyDict(settings, loop)
+    if isinstance(settings, FsDictSettings):
+        from dovecot_urlauth.store.native.attributes.fs_dict import FsDict
+
+        return FsDict(settings)
+    from dovecot_urlauth.store.native.attributes.file_dict import FileDict
+
     return FileDict(settings.path)
