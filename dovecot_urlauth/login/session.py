@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.login.logformat import LogFormat
     from dovecot_urlauth.service.connection import Connection
     from dovecot_urlauth.service.log import Log
-    from dovecot_urlauth.service.loop import Loop, Result, Work
+    from dovecot_urlauth.service.loop import Loop, Result, Task, Work
 
     class Surroundings(Protocol):
         """What the clients of a process share."""
@@ -39,6 +39,12 @@ if TYPE_CHECKING:
         log_format: LogFormat
         auth: Auth
         handoffs: Handoffs
+
+        def expect_token(self, uid: int, client: Task[None]) -> None:
+            """A client of this uid is to say who it is."""
+
+        def token_came(self, uid: int, client: Task[None]) -> None:
+            """It has, or will not any more."""
 
         def next_tag(self) -> int:
             """A number for one hand-off."""
@@ -52,6 +58,11 @@ if TYPE_CHECKING:
 
 INACTIVITY_TIMEOUT = 180.0
 AUTH_WAIT_WARNING = 10.0
+NO_UID = -1
+
+
+class TooManyTokenless(Exception):
+    """More clients of this uid have come, and this one has waited longest to say who it is."""
 
 
 class _Refused(Exception):
@@ -92,6 +103,8 @@ class Session:
             self._end(self._describe_loss(loss))
         except TimedOut:
             self._end("Inactivity")
+        except TooManyTokenless:
+            self._end("Too many connections without a token")
         except ProcessFull:
             self._end("Connection queue full", Progress.CROWDED_OUT)
         except ProcessOver:
@@ -102,7 +115,7 @@ class Session:
         self._progress = Progress.NO_ATTEMPT
         if self._stage.dialect.login_greets:
             self._connection.send_now(wire.GREETING)
-        request = await self._read_request()
+        request = await self._await_token()
         self._check_peer(request)
         auth_id, answer = await self._unless_gone(self._authenticate(request))
         self._user = os.fsdecode(answer.reply.user)
@@ -136,6 +149,19 @@ class Session:
                 self._line("Auth process not responding, delayed sending initial response (greeting)")
             )
             await auth.ready(INACTIVITY_TIMEOUT - AUTH_WAIT_WARNING)
+
+    async def _await_token(self) -> wire.AuthRequest:
+        """What the client says it is, beside not too many others of its uid. Raises TooManyTokenless as well."""
+        try:
+            uid = self._connection.peer().uid
+        except OSError:
+            uid = NO_UID  # which is refused as soon as it has said something
+        client = self._loop.current
+        self._stage.expect_token(uid, client)
+        try:
+            return await self._read_request()
+        finally:
+            self._stage.token_came(uid, client)
 
     async def _read_request(self) -> wire.AuthRequest:
         """VERSION and AUTH, each byte of them within the time. Raises LoginRejected, ConnectionLost, TimedOut."""

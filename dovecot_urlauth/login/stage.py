@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dovecot_urlauth.login.auth import Auth
 from dovecot_urlauth.login.handoff import Handoffs
-from dovecot_urlauth.login.session import Session
+from dovecot_urlauth.login.session import Session, TooManyTokenless
 from dovecot_urlauth.service.connection import Connection
 from dovecot_urlauth.start.preconnect import still_there
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.login.logformat import LogFormat
     from dovecot_urlauth.service.log import Log
-    from dovecot_urlauth.service.loop import Loop
+    from dovecot_urlauth.service.loop import Loop, Task
     from dovecot_urlauth.start.cpython import socket
 
     class Process(Protocol):
@@ -36,6 +36,11 @@ HANDOFF_SOCKET = b"imap-urlauth"
 
 PRECONNECT_PATIENCE = 2.0
 """Seconds that imap-urlauth is kept waiting for a client; a mail process sends its token in the first few ms."""
+
+
+MOST_TOKENLESS = 100
+"""Clients of one uid that have not said who they are, in one process.  A mail process has its token ready when it
+connects, so whoever has waited longest among so many will not say any more."""
 
 
 class LoginStage:
@@ -71,6 +76,8 @@ class LoginStage:
         self._handoff_socket = handoff_socket or HANDOFF_SOCKET
         self._preconnected = preconnected
         self._clients = 0
+        self._tokenless: dict[int, list[Task[None]]] = {}
+        """By uid, in the order in which they came."""
         self._last_tag = 0
 
     def start(self) -> None:
@@ -109,6 +116,21 @@ class LoginStage:
             return connection
         connection.close()
         return None
+
+    def expect_token(self, uid: int, client: Task[None]) -> None:
+        """A client's task waits for its token; too many of its uid, and the oldest of them has to go."""
+        waiting = self._tokenless.setdefault(uid, [])
+        waiting.append(client)
+        if len(waiting) > MOST_TOKENLESS:
+            waiting.pop(0).cancel(TooManyTokenless())
+
+    def token_came(self, uid: int, client: Task[None]) -> None:
+        """It has said who it is, or will not any more."""
+        waiting = self._tokenless.get(uid, [])
+        if client in waiting:
+            waiting.remove(client)
+        if not waiting:
+            self._tokenless.pop(uid, None)
 
     async def _give_up_preconnected(self) -> None:
         await self.loop.sleep(PRECONNECT_PATIENCE)

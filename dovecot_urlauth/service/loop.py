@@ -170,6 +170,10 @@ class Loop:
         self.now = clock
         self.on_crash: Callable[[str, BaseException], None] = _raise
         """Gets a task's name and the exception that it did not handle."""
+        self.turns = 0
+        """Looks at the descriptors so far."""
+        self.is_resting = False
+        """Whether it waits because nobody has anything to do."""
         self._epoll = select.epoll()
         self._registered: dict[int, int] = {}
         self._waiting: dict[int, dict[Task[Any], int]] = {}
@@ -302,7 +306,11 @@ class Loop:
 
     def _poll(self, seconds: float | None) -> None:
         """Wake those whose descriptors are ready and those whose time is up; None waits for ever."""
-        for fd, events in self._epoll.poll(seconds):
+        self.turns += 1
+        self.is_resting = True
+        reported = self._epoll.poll(seconds)
+        self.is_resting = False
+        for fd, events in reported:
             waiting = self._waiting.get(fd)
             if waiting is None:
                 del self._registered[fd]

@@ -19,6 +19,7 @@ from dovecot_urlauth.service.run import describe
 from dovecot_urlauth.service.signals import SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, Signal, SignalReader
 from dovecot_urlauth.service.slots import ClientSlots
 from dovecot_urlauth.service.sockets import accept, from_fd
+from dovecot_urlauth.service.watchdog import Watchdog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ class ServiceProcess:
     def serve(self, stage: Stage, first: socket | None = None) -> None:
         """Report readiness, then take clients, ``first`` if it is here, until there is nothing left to do."""
         self._stage = stage
-        self.loop.run(self._live(first))
+        with Watchdog(self.loop, self.log):
+            self.loop.run(self._live(first))
 
     def retire(self) -> None:
         """Take no more clients, serve those that are here, then end (auth is gone, for one)."""

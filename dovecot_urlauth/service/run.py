@@ -18,6 +18,7 @@ from dovecot_urlauth.start.frozen import frozen
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from dovecot_urlauth.dialect.dialect import Dialect
 
@@ -86,10 +87,14 @@ def describe(error: BaseException) -> str:
     places = []
     frame = error.__traceback__
     while frame is not None:
-        code = frame.tb_frame.f_code
-        places.append(f"{_short_name(code.co_filename)}:{frame.tb_lineno} ({code.co_name})")
+        places.append(place(frame.tb_frame, frame.tb_lineno))
         frame = frame.tb_next
     return f"{type(error).__name__}: {error} at {' < '.join(reversed(places[-PLACES_SHOWN:]))}"
+
+
+def place(frame: FrameType, line: int) -> str:
+    """Where a frame is, as log lines have it."""
+    return f"{_short_name(frame.f_code.co_filename)}:{line} ({frame.f_code.co_name})"
 
 
 def _short_name(path: str) -> str:

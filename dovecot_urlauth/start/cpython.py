@@ -16,11 +16,14 @@ A private module may be missing from another Python than CPython 3.11 to 3.14; t
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import *
+    from signal import ITIMER_PROF as ITIMER_PROF
+    from signal import ITIMER_REAL as ITIMER_REAL
     from signal import SIG_BLOCK as SIG_BLOCK
     from signal import SIG_DFL as SIG_DFL
     from signal import SIG_IGN as SIG_IGN
     from signal import SIG_UNBLOCK as SIG_UNBLOCK
     from signal import pthread_sigmask as pthread_sigmask
+    from signal import setitimer as setitimer
     from signal import signal as signal
 else:
     try:
@@ -28,9 +31,29 @@ else:
     except ImportError:
         from socket import *
     try:
-        from _signal import SIG_BLOCK, SIG_DFL, SIG_IGN, SIG_UNBLOCK, pthread_sigmask, signal
+        from _signal import (
+            ITIMER_PROF,
+            ITIMER_REAL,
+            SIG_BLOCK,
+            SIG_DFL,
+            SIG_IGN,
+            SIG_UNBLOCK,
+            pthread_sigmask,
+            setitimer,
+            signal,
+        )
     except ImportError:
-        from signal import SIG_BLOCK, SIG_DFL, SIG_IGN, SIG_UNBLOCK, pthread_sigmask, signal
+        from signal import (
+            ITIMER_PROF,
+            ITIMER_REAL,
+            SIG_BLOCK,
+            SIG_DFL,
+            SIG_IGN,
+            SIG_UNBLOCK,
+            pthread_sigmask,
+            setitimer,
+            signal,
+        )
 
 
 def call_library(name: str, *arguments: int | bytes | None) -> int:

@@ -8,6 +8,7 @@ from dovecot_urlauth.service.environment import DEAD_PIPE_FD, STATUS_FD
 from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.service.privileges import PrivilegesKept
 from dovecot_urlauth.service.run import EXIT_FATAL, EXIT_OK, describe
+from dovecot_urlauth.service.watchdog import Watchdog
 from dovecot_urlauth.worker.client import SessionOver
 from dovecot_urlauth.worker.parent.protocol import NOT_SHARED
 from dovecot_urlauth.worker.parentlink import ClientUnusable, GivenAgain
@@ -138,7 +139,8 @@ def live(link_end: socket, config: WorkerConfig, log: Log, show_title: Callable[
     loop = Loop()
     loop.on_crash = lambda name, error: log.error(f"Unexpected {describe(error)}")
     try:
-        loop.run(Child(loop, config, log, show_title).wait_and_serve(ParentLink(loop, link_end)))
+        with Watchdog(loop, log):
+            loop.run(Child(loop, config, log, show_title).wait_and_serve(ParentLink(loop, link_end)))
     except SessionOver:
         return EXIT_OK
     except PrivilegesKept as error:

@@ -11,7 +11,7 @@ import pytest
 
 from dovecot_urlauth.dialect.dialect import Dialect
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_13, DOVECOT_2_3_19, DOVECOT_2_4_2
-from dovecot_urlauth.login import auth, handoff, session
+from dovecot_urlauth.login import auth, handoff, session, stage
 from dovecot_urlauth.login.logformat import LogFormat
 from dovecot_urlauth.login.stage import LoginStage
 from dovecot_urlauth.service.process import MasterDied, ProcessFull, Terminated
@@ -107,12 +107,13 @@ class Played:
             "full": lambda: self.transcript.cancel(ProcessFull()),
             "master": lambda: self.transcript.cancel(MasterDied()),
             "another": self.accept,
+            "stranger": lambda: self.accept("stranger", 1001),
             "nameless": lambda: setattr(self.transcript.connections["client"], "credentials", None),
         }
 
-    def accept(self, name: str = "another") -> None:
+    def accept(self, name: str = "another", uid: int = 1000) -> None:
         client = self.transcript.connection(name)
-        client.credentials = PeerCredentials(6216, 1000, 1000)
+        client.credentials = PeerCredentials(6216, uid, 1000)
         self.transcript.loop.spawn(self.stage.serve(cast("Connection", client)), name)
 
     def play(self) -> None:
@@ -659,6 +660,28 @@ def test_the_process_lets_go(play: Callable[..., Any], event: str, opened: str, 
         + f"!{event}\n{cancelled}{ABORTED}{reason} ({details}){user}"
         + (CLOSED if opened.endswith(SENT) else END)
     )
+
+
+ANOTHER = r"""
+    !another
+    another> VERSION\timap-urlauth\t2\t0
+"""
+STRANGER = ANOTHER.replace("another", "stranger")
+DROPPED = f"{ABORTED}Too many connections without a token {NO_ATTEMPT.format(0)}{UNKNOWN}"
+
+
+def test_too_many_of_one_uid_have_no_token(play: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has waited longest goes; another uid's and those who have said theirs do not count."""
+    monkeypatch.setattr(stage, "MOST_TOKENLESS", 1)
+    play(HANDSHAKE + GREETING + STRANGER + ANOTHER + DROPPED + END)
+    play(OPENED + ANOTHER + SENT)
+
+
+def test_who_has_left_or_been_dropped_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "MOST_TOKENLESS", 1)
+    played = Played(monkeypatch, HANDSHAKE + GREETING + STRANGER + ANOTHER + DROPPED + END)
+    played.play()
+    assert {uid: len(clients) for uid, clients in played.stage._tokenless.items()} == {}
 
 
 def test_the_title_counts_clients(play: Callable[..., Any]) -> None:

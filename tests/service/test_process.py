@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
 import struct
 from typing import TYPE_CHECKING, Any, cast
@@ -19,6 +20,7 @@ from dovecot_urlauth.service import master, process
 from dovecot_urlauth.service.environment import Environment, Restrictions
 from dovecot_urlauth.service.process import MasterDied, ProcessFull, ServiceProcess, Terminated
 from dovecot_urlauth.service.signals import SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, Signal
+from dovecot_urlauth.service.watchdog import LIMIT
 from tests.transcript import CountingLoop, Transcript
 
 if TYPE_CHECKING:
@@ -284,6 +286,15 @@ def test_clients_come_and_go(contract: MakeContract) -> None:
     made = contract()
     made.run(story)
     assert made.log == [TERM]
+
+
+def test_a_watchdog_sees_that_it_turns(contract: MakeContract) -> None:
+    async def story(it: Contract) -> None:
+        assert 0 < signal.getitimer(signal.ITIMER_REAL)[1] == LIMIT / 2
+        await end(it)
+
+    contract().run(story)
+    assert signal.getitimer(signal.ITIMER_REAL)[1] == 0
 
 
 def test_the_only_client_of_a_process(contract: MakeContract) -> None:

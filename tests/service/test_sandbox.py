@@ -48,6 +48,10 @@ ALLOWED = {
         "a.sendmsg([b'x'], [(1, 1, array.array('i', [0]))]); b.recvmsg(1, 64)"
     ),
     "our loop": ("from dovecot_urlauth.service.loop import Loop; loop = Loop(); loop.run(loop.sleep(0.01))"),
+    "a watchdog": (
+        "from dovecot_urlauth.service.watchdog import Watchdog; from dovecot_urlauth.service.loop import Loop; "
+        "loop = Loop(); dog = Watchdog(loop, None, 0.6); dog.__enter__(); loop.run(loop.sleep(0.5))"
+    ),
     "a log line": "os.write(2, b'')",
     "random bytes": "os.urandom(16)",
     "the end": "sys.exit(0)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import pytest
 from dovecot_urlauth.service.privileges import PrivilegesKept
 from dovecot_urlauth.service.run import EXIT_FATAL, EXIT_OK
 from dovecot_urlauth.service.sockets import PeerCredentials
+from dovecot_urlauth.service.watchdog import LIMIT
 from dovecot_urlauth.worker import child as child_module
 from dovecot_urlauth.worker import warmup
 from dovecot_urlauth.worker.child import DIE_WITH_MASTER, Child, live
@@ -224,6 +226,7 @@ def test_every_way_out_is_an_exit_status(
     life: Life, monkeypatch: pytest.MonkeyPatch, failure: Exception | None, status: int, lines: list[str]
 ) -> None:
     async def wait_and_serve(self: Child, link: Any) -> None:
+        assert signal.getitimer(signal.ITIMER_REAL)[1] == LIMIT / 2, "nobody watches"
         if failure is not None:
             raise failure
 
