@@ -7,14 +7,14 @@ DEBIAN_PACKAGES = dovecot-core dovecot-imapd dovecot-submissiond python3-venv py
 PIP = .venv/bin/pip install --quiet --disable-pip-version-check
 TOX = .venv/bin/tox run
 
-.PHONY: help install demo dev compiled test style types unit limits dovecot bench differential debian clean
+.PHONY: help install demo dev compiled test style types unit limits dovecot bench differential mutants debian clean
 
 help:
 	@echo 'make demo                   fetch a message across users through a private Dovecot'
 	@echo 'make install PREFIX=/dir    a self-contained installation and its conf.d'
 	@echo 'make test                   the whole suite, against real Dovecots too'
 	@echo 'make dev                    tools in .venv; compat/ then runs in place'
-	@echo 'make style types unit limits dovecot bench differential clean'
+	@echo 'make style types unit limits dovecot bench differential mutants clean'
 
 install:
 	$(PYTHON) -IB install.py --prefix '$(PREFIX)' --destdir '$(DESTDIR)'
@@ -42,6 +42,9 @@ bench: dev
 
 differential: dev
 	.venv/bin/python -m tests.dovecot.differential
+
+mutants: dev
+	.venv/bin/python -m testing.mutants --dovecot $(MUTANTS)
 
 # what the executables need: .venv/run is the one folder that those in compat/ and bin/ import from
 .venv/ready: requirements.txt | debian

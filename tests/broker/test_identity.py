@@ -38,8 +38,9 @@ def test_access(username: bytes, fields: dict[bytes, bytes], access: Access) -> 
     assert identify(username, fields) == access
 
 
-def test_no_user_has_the_applications_of_an_unset_setting() -> None:
-    access = identify(b"bob", users=ServiceUsers(b"", b""))
+@pytest.mark.parametrize("username", [b"bob", b""])
+def test_no_user_has_the_applications_of_an_unset_setting(username: bytes) -> None:
+    access = identify(username, users=ServiceUsers(b"", b""))
     assert access
     assert access.applications == ()
 

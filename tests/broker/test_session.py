@@ -340,6 +340,30 @@ def test_auth_is_silent_for_155_seconds(play: Callable[..., Any]) -> None:
     )
 
 
+def test_a_late_answer_is_nobody_elses(play: Callable[..., Any]) -> None:
+    """The next client waits already when auth says who the last one was."""
+    why = "Auth server request timed out after 155.000 secs"
+    play(
+        HELLO
+        + HANDED
+        + ASKED
+        + "..155s\n"
+        + FAILED.format(why, 155000, 155000, 155000)
+        + REFUSED
+        + "S: NO\nclient !ended"
+        + rf"""
+        !another
+        another< +fd=second {{handoff}}\
+        auth> REQUEST\t2\t6221\t1\t{COOKIE.hex()}\tsession_pid={PID}
+        auth< USER\t1\talice\tclient_service=imap
+        auth< USER\t2\tbob\tclient_service=imap
+        another> {{accepted}}\
+        another !ended
+        """
+        + WORKER.replace("S:", "second>")
+    )
+
+
 def test_auth_does_not_even_greet(play: Callable[..., Any]) -> None:
     play(
         r"auth> VERSION\t1\t4"

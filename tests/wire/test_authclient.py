@@ -132,6 +132,7 @@ REPLIES = [
     (b"FAIL\t1\tuser=bob\tnodelay\tcode=temp_fail\n", _fail(user=b"bob", code=b"temp_fail", nodelay=b"")),
     (b"FAIL\t1\treason=go away\n", _fail(reason=b"go away")),
     (b"CONT\t1\taGk=\n", _fail()),
+    (b"CONT\t1\tuser=bob\n", _fail()),
     (b"CANCELLED\t1\n", Cancelled(1)),
 ]
 

@@ -41,6 +41,7 @@ def config(**settings: str) -> Any:
         extra_groups=(),
         store_mode=settings.get("store", "auto"),
         engine=None,
+        sandbox=target_module.sandbox.Mode.REQUIRE,
     )
 
 
@@ -124,6 +125,27 @@ def test_an_engine_for_all_is_shared_with_nobody() -> None:
     assert find(alice(), store="dovecot")[0].key is None
 
 
+def test_anonymous_is_not_a_user_without_a_name() -> None:
+    keys = {find(alice(), access=Access(user, b"imap"))[0].key for user in (None, b"")}
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize("change", [{"uid": 5001}, {"gid": 5001}, {"groups": (5000, 5100)}])
+def test_what_the_system_makes_of_the_same_answer_is_another_key(change: dict[str, Any]) -> None:
+    """Ids by name come from the system's own files, which may change while a process serves."""
+    same = {"uid": 5000, "gid": 5000, "groups": (5000,)}
+    accounts: list[Any] = [SimpleNamespace(**same), SimpleNamespace(**{**same, **change})]
+    keys = {target_module._key_of(b"alice", BOB, alice(), account, False) for account in accounts}
+    assert len(keys) == 2
+
+
+def test_a_chroot_is_shared_with_nobody() -> None:
+    """What a process has opened behind one cannot be looked up from outside."""
+    found, _ = find(alice(chroot=b"/srv"), valid_chroot_dirs="/srv")
+    assert found.account is not None
+    assert (found.account.chroot, found.key) == (b"/srv", None)
+
+
 @pytest.fixture
 def dropped(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Who the process has become, without becoming it."""
@@ -135,9 +157,9 @@ def dropped(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return became
 
 
-def opened(user: TargetUser, log: Log) -> OpenedTarget:
+def opened(user: TargetUser, log: Log, **settings: str) -> OpenedTarget:
     loop = SteppingLoop()
-    result = loop.run(open_target(loop, user, config(), log, lambda: None))  # type: ignore[arg-type]
+    result = loop.run(open_target(loop, user, config(**settings), log, lambda: None))  # type: ignore[arg-type]
     loop.close()
     return result
 
@@ -153,6 +175,27 @@ def test_root_is_given_up_for_the_user(dropped: list[Any], monkeypatch: pytest.M
     assert target.for_session().store is another
     assert (dropped[0].uid, dropped[0].gid, dropped[1]) == (5000, 5000, "no_new_privs")
     assert dropped[2:] == [b"/home/alice"]
+
+
+def test_a_chroot_is_entered(dropped: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(target_module, "open_store", lambda *others: None)
+    opened(find(alice(chroot=b"/srv"), valid_chroot_dirs="/srv")[0], Log())
+    assert dropped[0].chroot == b"/srv"
+
+
+@pytest.mark.parametrize(("store", "folders"), [("native", [b"/var/mail", b"/home/alice"]), ("auto", None)])
+def test_who_reads_natively_alone_is_shut_in(
+    dropped: list[Any], monkeypatch: pytest.MonkeyPatch, store: str, folders: list[bytes] | None
+) -> None:
+    native: Any = SimpleNamespace(folders=lambda: (b"/var/mail",))
+    monkeypatch.setattr(target_module, "open_store", lambda *others: None)
+    monkeypatch.setattr(target_module, "native_settings", lambda *others: native)
+    monkeypatch.setattr(
+        target_module.sandbox, "enter", lambda mode, log, readable: dropped.append((mode, [*readable]))
+    )
+    opened(find(alice())[0], Log(), store=store)
+    assert dropped[1] == "no_new_privs"
+    assert dropped[3:] == ([] if folders is None else [(target_module.sandbox.Mode.REQUIRE, folders)])
 
 
 def test_a_missing_home_is_no_reason_to_refuse(dropped: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

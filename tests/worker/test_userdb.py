@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import _socket
+import socket
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from dovecot_urlauth.service.connection import Connection
+from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.worker import userdb as userdb_module
 from dovecot_urlauth.worker.userdb import LookupFailed, Userdb
 from tests.transcript import Recorder, Transcript
@@ -146,3 +150,37 @@ def test_auth_that_does_not_take_the_question(play: Callable[..., None]) -> None
     text = "!alice" + CONNECT + asked(1, "alice") + HELLO + "\n" + answered(1, "alice") + "alice: alice\n"
     text += "auth-userdb !stuck\n!carol\nauth-userdb !closed" + CONNECT + asked(3, "carol")
     play(text + HELLO + "\n" + answered(3, "carol") + "carol: carol")
+
+
+def test_the_end_of_an_old_connection_is_not_the_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who received over the old one hears of its end when the next question is on its way already."""
+    loop = Loop()
+    ends: list[socket.socket] = []
+
+    async def connect(*others: Any, **options: Any) -> Connection:
+        ours, theirs = socket.socketpair()
+        theirs.sendall(b"VERSION\t1\t4\nSPID\t7\n")
+        ends.append(theirs)
+        return Connection(loop, _socket.socket(fileno=ours.detach()))
+
+    monkeypatch.setattr(userdb_module, "connect", connect)
+    dialect: Any = SimpleNamespace(userdb_minor=4, userdb_parameter=b"protocol=imap")
+    userdb = Userdb(loop, dialect, b"")
+
+    async def ask_twice() -> bytes | None:
+        await userdb.connect()
+        await loop.turn()
+        userdb.close()
+        asking = loop.spawn(userdb.ask(b"alice", debug=False))
+        for _ in range(10):
+            await loop.turn()
+        ends[1].sendall(b"USER\t1\talice\n")
+        reply = await asking.join(10)
+        return None if reply is None else reply.name
+
+    assert loop.run(ask_twice()) == b"alice"
+    assert len(ends) == 2
+    for end in ends:
+        end.close()
+    userdb.close()
+    loop.close()

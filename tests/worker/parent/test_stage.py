@@ -149,12 +149,15 @@ def test_an_error_status_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nobody_but_imap_urlauth_may_connect() -> None:
+    async def at_once(arena: Arena) -> None:
+        await arena.process.loop.spawn(arena.stage.serve(arena.connection)).join(10)
+
     arena = Arena(uids=(12345,))
-    arena.run(arena.stage.serve(arena.connection))
+    arena.run(at_once(arena))
     assert arena.lines == [f"Connection refused: pid={os.getpid()}, uid={os.getuid()} is not imap-urlauth"]
     arena = Arena()
     arena.connection.close()
-    arena.run(arena.stage.serve(arena.connection))
+    arena.run(at_once(arena))
     assert arena.lines == ["Connection refused: no peer credentials: Bad file descriptor"]
 
 

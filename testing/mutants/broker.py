@@ -1,0 +1,153 @@
+"""imap-urlauth: that the client is whom auth and the kernel say, and that a worker hears just that."""
+
+from __future__ import annotations
+
+from testing.mutants.mutant import Rows
+
+NO = "if False:"
+SESSION = "tests/broker/test_session.py"
+
+ROWS: Rows = [
+    (2, "another socket than login speaks of", "broker/login.py", "if inode != event.handoff.ino:", NO, SESSION),
+    (
+        2,
+        "a client is served that is still login's",
+        "broker/session.py",
+        "await unless(self._loop, self._login.stay, self._stage.auth.redeem(handoff))",
+        "await self._stage.auth.redeem(handoff)",
+    ),
+    (
+        2,
+        "login is told that a refused client is served",
+        "broker/session.py",
+        "self._login.reply(handoff.tag, STATUS_INTERNAL_ERROR)",
+        "self._login.reply(handoff.tag, STATUS_OK)",
+    ),
+    (2, "a client with another uid than the user's", "broker/identity.py", "if peer.uid != uid:", NO),
+    (
+        2,
+        "a client whose credentials are missing",
+        "broker/identity.py",
+        "if peer is None:\n",
+        "if peer is None:\n        return\n    if peer is None:\n",
+    ),
+    (2, "a client of no service", "broker/identity.py", "if not service:", NO),
+    (2, "anonymous is a user", "broker/identity.py", 'if b"anonymous" in fields:', NO),
+    (
+        12,
+        "an unset submit user is whoever has no name",
+        "broker/identity.py",
+        "if users.submit and username == users.submit:",
+        "if username == users.submit:",
+    ),
+    (
+        12,
+        "everybody is the submit user",
+        "broker/identity.py",
+        "if users.submit and username == users.submit:",
+        "if users.submit:",
+    ),
+    (
+        12,
+        "an unset stream user is whoever has no name",
+        "broker/identity.py",
+        "if users.stream and username == users.stream:",
+        "if username == users.stream:",
+    ),
+    (
+        12,
+        "everybody is the stream user",
+        "broker/identity.py",
+        "if users.stream and username == users.stream:",
+        "if users.stream:",
+    ),
+    (7, "a uid out of range", "broker/identity.py", " or int(text) > 0xFFFFFFFE", ""),
+    (2, "a hand-off of an auth that is gone", "broker/auth.py", "if server.pid != handoff.auth_pid:", NO, SESSION),
+    (
+        2,
+        "a late answer is another client's",
+        "broker/auth.py",
+        "elif event.id in self._waiting:  # else it was given up\n                self._waiting[event.id].set",
+        "elif self._waiting:\n                next(iter(self._waiting.values())).set",
+        SESSION,
+    ),
+    (
+        6,
+        "imap-urlauth stays root",
+        "broker/start.py",
+        "drop_to_restrictions(start.environment.restrictions)",
+        "pass",
+    ),
+    (24, "imap-urlauth without its sandbox", "broker/start.py", "sandbox.enter(mode, start.log)", "pass"),
+    (2, "a script that says no is not heard", "broker/postlogin.py", "if not said:\n", "if False:\n", SESSION),
+    (2, "half of a script's answer", "broker/postlogin.py", 'if not said.endswith(b"\\n"):', NO, SESSION),
+    (
+        15,
+        "a script's answer fills the memory",
+        "broker/postlogin.py",
+        "if len(said) > LONGEST_ANSWER:",
+        NO,
+        SESSION,
+    ),
+    (15, "a hand-off fills the memory", "wire/handoff.py", "if data_size > DATA_LIMIT:", NO),
+    (
+        4,
+        "more than one hand-off on a connection",
+        "wire/handoff.py",
+        'if self._bytes:\n            raise ProtocolError("Login client sent more',
+        'if False:\n            raise ProtocolError("Login client sent more',
+    ),
+    (
+        4,
+        "a hand-off without client",
+        "wire/handoff.py",
+        "if not self._fds:\n            raise",
+        "if False:\n            raise",
+    ),
+    (
+        18,
+        "the second descriptor is the client",
+        "wire/handoff.py",
+        "room = 1 if not self._fds and self.state is not State.DONE else 0",
+        "room = len(fds)",
+    ),
+    (4, "a hand-off that breaks off", "wire/handoff.py", "if complaint is not None:", NO),
+    (
+        4,
+        "a worker that says something else",
+        "wire/control.py",
+        "if expected is None:\n",
+        "if expected is None:\n            return None\n        if expected is None:\n",
+    ),
+    (
+        4,
+        "a worker of another version",
+        "wire/control.py",
+        'if fault is not None:\n                raise ProtocolError(\n                    f"{self._peer}',
+        'if False:\n                raise ProtocolError(\n                    f"{self._peer}',
+    ),
+    (
+        4,
+        "a worker that is gone is waited for",
+        "wire/control.py",
+        'if self.state is not ClientState.CLOSED:\n            raise ProtocolError(reason="Worker dis',
+        'if False:\n            raise ProtocolError(reason="Worker dis',
+    ),
+    (4, "an auth-master of another version", "wire/authmaster.py", "if version[0] != MAJOR:", NO),
+    (
+        4,
+        "an auth-master that says no SPID",
+        "wire/authmaster.py",
+        'if rest and word == b"SPID" else',
+        "if rest else",
+    ),
+    (4, "a question that auth cuts", "wire/authmaster.py", "if len(line) > REQUEST_LIMIT:", NO),
+    (2, "a user without a name", "wire/authmaster.py", "if not values or not values[0]:", "if not values:"),
+    (
+        15,
+        "auth-master's answer fills the memory",
+        "wire/authmaster.py",
+        "lines = LineBuffer(LINE_LIMIT,",
+        "lines = LineBuffer(1 << 30,",
+    ),
+]
