@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 
 DOVECONF = "/usr/bin/doveconf"
 
+#: What doveconf reads unless told otherwise.
+DEFAULT_FILE = "/etc/dovecot/dovecot.conf"
+
 #: What is asked as imap sees it, and as the worker does.
 VIEWED = ("imap_urlauth_host", "imap_urlauth_port", "mail_attribute_dict", "mail_attribute", "imap_capability")
 
@@ -64,6 +67,11 @@ class Configuration:
         """A service's block, its defaults included."""
         return self.everything.block(f"service {name}")
 
+    def serves(self, protocol: str) -> bool:
+        """Whether ``protocols`` has it, as a list or, since 2.4, as a block of yes and no."""
+        listed = self.everything.get("protocols").split()
+        return protocol in listed or self.everything.block("protocols").get(protocol) == "yes"
+
     def value_of(self, text: str) -> str:
         """A value, or what the setting holds that it stands for (``$name``, since 2.4 ``$SET:name``)."""
         if text.startswith("$"):
@@ -97,13 +105,20 @@ def parse(text: str) -> Block:
         if line.startswith("#"):
             continue
         if equals:
-            stack[-1].settings[name.strip('"')] = value.strip()
+            stack[-1].settings[name.strip('"')] = _unquote(value.strip())
         elif line.endswith("{"):
             inner = stack[-1].blocks.setdefault(line[:-1].strip(), Block())
             stack.append(inner)
         elif line == "}" and len(stack) > 1:
             stack.pop()
     return stack[0]
+
+
+def _unquote(value: str) -> str:
+    """A value without the quotes that doveconf puts around spaces at its ends: ``" imap submission"``."""
+    if len(value) < 2 or not value.startswith('"') or not value.endswith('"'):
+        return value
+    return value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
 
 
 def _parse_heading(text: str) -> tuple[str, str]:

@@ -35,6 +35,35 @@ mail_attribute {
 """
 
 
+@pytest.mark.parametrize(
+    ("printed", "value"),
+    [
+        ('" imap submission"', " imap submission"),
+        (r'"say \"no\" \\"', 'say "no" \\'),
+        ('"', '"'),
+        ('one "two"', 'one "two"'),
+        ('""', ""),
+    ],
+)
+def test_quotes_are_doveconfs(printed: str, value: str) -> None:
+    assert parse(f"name = {printed}\n").settings == {"name": value}
+
+
+@pytest.mark.parametrize(
+    ("printed", "served"),
+    [
+        ('protocols = " imap"\n', True),
+        ("protocols = imap lmtp\n", True),
+        ("protocols = imaps\n", False),
+        ("protocols {\n  imap = yes\n}\n", True),
+        ("protocols {\n  imap = no\n}\n", False),
+        ("", False),
+    ],
+)
+def test_protocols_in_each_form(printed: str, served: bool) -> None:
+    assert Configuration("2.4.1", "", parse(printed), Block(), Block()).serves("imap") is served
+
+
 def test_parse() -> None:
     assert parse(PRINTED) == Block(
         {"base_dir": "/run/dovecot", "imap_urlauth_host": "", "auth_username_format": "%{user | lower}"},

@@ -51,7 +51,7 @@ class LiveDovecot:
 
     @property
     def serves_submission(self) -> bool:
-        return "submission" in self.configuration.everything.get("protocols").split()
+        return self.configuration.serves("submission")
 
     def imap(self, user: str) -> OwnImap:
         """Dovecot's imap for ``user``. Raises LiveFailure."""
