@@ -113,15 +113,17 @@ def test_executables_that_are_taken_back_behind_it(
     assert not (dovecot.folder / "conf.d/90-urlauth.conf").exists()
 
 
-def test_somebody_elses_file_is_not_removed(
-    dovecot: DovecotInstance, switch: Callable[..., tuple[int, str, str]]
+def test_somebody_elses_file_is_left_alone(
+    dovecot: DovecotInstance, ours: Installation, switch: Callable[..., tuple[int, str, str]]
 ) -> None:
     file = dovecot.folder / "conf.d/90-urlauth.conf"
-    file.write_text("# the administrator's own\n")
-    status, _, complaint = switch("disable")
-    assert status == 1
-    assert "remove it yourself" in complaint
-    assert file.exists()
+    text = f"service imap-urlauth {{\n  executable = {ours.executables}/imap-urlauth\n}}\n"
+    file.write_text(text)
+    for command in ("disable", "enable"):
+        status, _, complaint = switch(command)
+        assert status == 1
+        assert "'enable'" in complaint
+    assert file.read_text() == text
 
 
 def test_missing_settings_are_added_with_a_host(
@@ -137,3 +139,7 @@ def test_missing_settings_are_added_with_a_host(
     assert status == 0
     assert "not set" not in shown
     assert wait_for(lambda: serves(dovecot, "mail.example.test"), 20)
+    for words in ((), ("--host", "other.example.test")):
+        assert switch("enable", *words)[0] == 0  # again, and nothing is lost
+        host = words[-1] if words else "mail.example.test"
+        assert wait_for(lambda host=host: serves(dovecot, host), 20)  # type: ignore[misc]

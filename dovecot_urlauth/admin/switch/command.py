@@ -8,8 +8,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from dovecot_urlauth.admin.check_services import SERVICES
-from dovecot_urlauth.admin.doveconf import DoveconfError, read_configuration
+from dovecot_urlauth.admin.doveconf import DEFAULT_FILE, DoveconfError, read_configuration
 from dovecot_urlauth.admin.live.account import doveadm
+from dovecot_urlauth.admin.switch.naming import who_names
 from dovecot_urlauth.admin.switch.snippet import (
     FILE_NAME,
     HEADING,
@@ -47,12 +48,13 @@ def _run_enable(given: argparse.Namespace) -> int:
     configuration = read_configuration(given.file)
     prefix = installation()
     wish = Wish(given.executables_only, given.host)
-    path = _path(configuration)
-    text = compose(configuration, prefix, wish)
+    path = _path(configuration.file)
+    old = _read(path)
+    _expect_free(path, old)
+    text = compose(configuration, prefix, wish, old)
     if given.dry_run:
         _show_difference(path, text)
         return 0
-    old = _read(path)
     _write(path, text)
     try:
         after = read_configuration(given.file)
@@ -68,28 +70,54 @@ def _run_enable(given: argparse.Namespace) -> int:
 
 
 def _run_disable(given: argparse.Namespace) -> int:
-    path = _path(read_configuration(given.file))
+    """Exit status 0 exactly when nothing that Dovecot reads names this installation any more."""
+    configuration = None
+    try:
+        configuration = read_configuration(given.file)
+    except DoveconfError as error:
+        print(f"{error}\nThis configuration cannot be read; what 'enable' wrote is removed all the same.")
+    file = configuration.file if configuration else given.file or DEFAULT_FILE
+    path = _path(file)
     old = _read(path)
-    if old is None:
-        print(f"{path} is not there: nothing to disable")
+    if old is None or not old.startswith(HEADING):
+        _expect_unnamed(file, configuration)
+        print("nothing to disable: Dovecot runs its own executables")
         return 0
-    if not old.startswith(HEADING):
-        raise SwitchFailure(f"{path} was not written by 'enable': remove it yourself")
     if given.dry_run:
         _show_difference(path, "")
         return 0
     os.unlink(path)
     try:
-        _reload(read_configuration(given.file))
+        after = read_configuration(given.file) if configuration else None
+        if after:
+            _reload(after)
     except (SwitchFailure, DoveconfError) as error:
         _restore(path, old)
         raise SwitchFailure(f"{error}\nnothing has been changed: {path} is as it was") from error
+    _expect_unnamed(file, after, f"{path} is removed, but ")
     print(f"{path} is removed: Dovecot runs its own executables again.")
     return 0
 
 
-def _path(configuration: Configuration) -> str:
-    return os.path.join(os.path.dirname(configuration.file), FOLDER, FILE_NAME)
+def _expect_unnamed(file: str, configuration: Configuration | None, but: str = "") -> None:
+    """Raises SwitchFailure when somebody else's line names this installation."""
+    named = who_names(installation(), file, configuration)
+    if named:
+        lines = "".join(f"\n  {one}" for one in named)
+        raise SwitchFailure(
+            f"{but}lines that 'enable' did not write name these executables: remove them yourself{lines}"
+        )
+
+
+def _path(file: str) -> str:
+    return os.path.join(os.path.dirname(file), FOLDER, FILE_NAME)
+
+
+def _expect_free(path: str, old: str | None) -> None:
+    """A file of the administrator's own is not overwritten, unless there are only comments in it."""
+    said = [line for line in (old or "").splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if old is not None and not old.startswith(HEADING) and said:
+        raise SwitchFailure(f"{path} was not written by 'enable': move it away, or keep it and include it by hand")
 
 
 def _expect_ours(configuration: Configuration, prefix: str) -> None:

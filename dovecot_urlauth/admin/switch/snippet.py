@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ HEADING = "# Written by 'dovecot-urlauth enable'; 'dovecot-urlauth disable' take
 """The first line, by which our file is known."""
 
 HOST = "# the host that URLs name, the same in imap and in the worker\nimap_urlauth_host = {host}\n"
+HOST_LINE = re.compile(r"^imap_urlauth_host = .*$", re.M)
 DICTIONARY = {
     True: "# where each mailbox keeps the key of its URLs\nmail_attribute_dict = file:%h/dovecot-attributes\n",
     False: (
@@ -54,13 +56,29 @@ def installation() -> str:
     return prefix
 
 
-def compose(configuration: Configuration, prefix: str, wish: Wish) -> str:
-    """The file's text. Raises SwitchFailure, OSError."""
+def compose(configuration: Configuration, prefix: str, wish: Wish, old: str | None) -> str:
+    """The file's text; settings that ``old``, the file as it is, holds are kept. Raises SwitchFailure, OSError."""
     language = "2.3" if configuration.is_2_3 else "2.4"
     name = EXECUTABLES_ONLY if wish.executables_only else FILE_NAME
     with open(f"{prefix}/share/dovecot-urlauth/conf.d/{language}/{name}", encoding="utf-8") as file:
         services = "".join(line for line in file if not line.startswith("#"))
-    return HEADING + "\n" + "\n".join([*_missing_settings(configuration, wish), services.strip("\n") + "\n"])
+    return (
+        HEADING
+        + "\n"
+        + "\n".join(
+            [*_kept_settings(old, wish), *_missing_settings(configuration, wish), services.strip("\n") + "\n"]
+        )
+    )
+
+
+def _kept_settings(old: str | None, wish: Wish) -> list[str]:
+    """What stands before the services in a file of ours, word for word, but for the host that is asked for."""
+    if old is None or not old.startswith(HEADING):
+        return []
+    kept = old.removeprefix(HEADING).partition("\nservice ")[0].strip("\n")
+    if wish.host is not None:
+        kept = HOST_LINE.sub(lambda _: f"imap_urlauth_host = {wish.host}", kept)
+    return [f"{kept}\n"] if kept else []
 
 
 def advice(configuration: Configuration) -> list[str]:

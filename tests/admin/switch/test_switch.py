@@ -105,9 +105,41 @@ def test_a_file_that_is_not_included(scene: Scene, capsys: pytest.CaptureFixture
 
 
 def test_another_ones_file_stays(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    scene.file.write_text("# another's\n")
+    text = f"# another's\nservice x {{\n  executable = {scene.prefix}/libexec/dovecot-urlauth/imap-urlauth\n}}\n"
+    scene.file.write_text(text)
     assert run("disable") == 1
-    assert "remove it yourself" in capsys.readouterr().err
+    assert f"remove them yourself\n  {scene.file}:3: executable = " in capsys.readouterr().err
+    assert run("enable") == 1
+    assert "was not written by 'enable'" in capsys.readouterr().err
+    assert scene.file.read_text() == text
+
+
+def test_another_ones_file_that_does_not_name_us_is_no_matter(scene: Scene) -> None:
+    scene.file.write_text("service imap-urlauth {\n  client_limit = 1\n}\n")
+    assert run("disable") == 0
+    assert scene.file.exists()
+
+
+def test_what_others_wrote_is_told_after_our_file_is_gone(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("enable") == 0
+    (scene.file.parent.parent / "local.conf").write_text(
+        f"!include {scene.prefix}/share/dovecot-urlauth/conf.d/x\n"
+    )
+    assert run("disable") == 1
+    assert not scene.file.exists()
+    assert f"{scene.file} is removed, but lines that 'enable' did not write" in capsys.readouterr().err
+
+
+def test_a_configuration_that_cannot_be_read_lets_our_file_go(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("enable") == 0
+    scene.broken = "doveconf: Fatal: Error in configuration file"
+    assert run("disable", "-c", str(scene.file.parent.parent / "dovecot.conf")) == 0
+    assert not scene.file.exists()
+    assert "cannot be read; what 'enable' wrote is removed all the same" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_not_there(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,6 +170,19 @@ def test_missing_settings(scene: Scene, capsys: pytest.CaptureFixture[str], vers
     assert "imap_urlauth_host = mail.example.test\n" in text
     assert "dovecot-attributes" in text
     assert ("imap_capability" in text) == (version == "2.4.1")
+
+
+def test_settings_that_enable_wrote_stay_when_it_is_run_again(scene: Scene) -> None:
+    configured, scene.as_imap = scene.as_imap, Block()
+    assert run("enable", "--host", "mail.example.test") == 0
+    scene.as_imap = replace(configured, blocks=configured.blocks | {"imap_capability": Block({"URLAUTH": "yes"})})
+    text = scene.file.read_text()
+    assert run("enable") == 0
+    assert scene.file.read_text() == text
+    assert run("enable", "--host", "other.example.test", "--executables-only") == 0
+    assert "imap_urlauth_host = other.example.test\n" in scene.file.read_text()
+    assert scene.file.read_text().count("imap_urlauth_host") == 1
+    assert "dovecot-attributes" in scene.file.read_text()
 
 
 def test_settings_that_are_there_stay(scene: Scene) -> None:
