@@ -20,7 +20,6 @@ import os
 import sys
 import time
 
-from dovecot_urlauth.admin import VERSION
 from dovecot_urlauth.admin.check_services import check_services
 from dovecot_urlauth.admin.check_settings import check_settings
 from dovecot_urlauth.admin.doveconf import DoveconfError, read_configuration
@@ -32,6 +31,7 @@ from dovecot_urlauth.admin.monitor.command import MonitorFailure, add_monitor_co
 from dovecot_urlauth.admin.processes import NoMaster, find_processes
 from dovecot_urlauth.admin.switch.command import add_switch_commands
 from dovecot_urlauth.admin.switch.snippet import SwitchFailure
+from dovecot_urlauth.admin.version import full_version
 from dovecot_urlauth.url.uri import InvalidURL
 
 MEGABYTE = 1024 * 1024
@@ -51,11 +51,19 @@ def main(argv: list[str] | None = None) -> int:
         return 1
 
 
+class _ShowVersion(argparse.Action):
+    """argparse's own would ask git at every start."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"dovecot-urlauth {full_version()}")
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dovecot-urlauth", description="Look at URLAUTH (RFC 4467) on this machine's Dovecot."
     )
-    parser.add_argument("--version", action="version", version=f"dovecot-urlauth {VERSION}")
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version, and the commit")
     commands = parser.add_subparsers(required=True, metavar="command")
     check = commands.add_parser("check", help="say whether URLAUTH across users will work, and what hinders it")
     check.add_argument("-c", dest="file", metavar="FILE", help="the configuration file, instead of doveconf's own")

@@ -12,6 +12,7 @@ import pytest
 from dovecot_urlauth.admin import VERSION, main
 from dovecot_urlauth.admin.doveconf import Configuration, DoveconfError, parse
 from dovecot_urlauth.admin.processes import Process
+from dovecot_urlauth.admin.version import full_version
 
 ROOT = Path(__file__).parents[2]
 GOOD_URL = "imap://alice@h/INBOX/;UID=1"
@@ -25,7 +26,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run("--version")
     assert ended.value.code == 0
-    assert capsys.readouterr().out == f"dovecot-urlauth {VERSION}\n"
+    assert capsys.readouterr().out == f"dovecot-urlauth {full_version()}\n"
 
 
 def test_the_version_number_stands_in_one_place() -> None:
