@@ -1,23 +1,33 @@
-# For an administrator: demo, install.  For a developer: dev, test and the targets below it.
+# For an administrator: demo, install, uninstall, deb.  For a developer: dev, test and the targets below it.
 PYTHON = /usr/bin/python3
 PREFIX = /usr/local
 DESTDIR =
 
 DEBIAN_PACKAGES = dovecot-core dovecot-imapd dovecot-submissiond python3-venv python3-setproctitle procps
+BUILDING_PACKAGES = debhelper lintian
 PIP = .venv/bin/pip install --quiet --disable-pip-version-check
 TOX = .venv/bin/tox run
 
-.PHONY: help install demo dev compiled test style types unit limits dovecot bench differential mutants debian clean
+.PHONY: help install uninstall deb demo dev compiled test style types unit limits dovecot bench differential
+.PHONY: mutants debian building clean
 
 help:
 	@echo 'make demo                   fetch a message across users through a private Dovecot'
 	@echo 'make install PREFIX=/dir    a self-contained installation and its conf.d'
+	@echo 'make uninstall PREFIX=/dir  away with it, if Dovecot does not need it'
+	@echo 'make deb                    a package for Debian 12, 13 and testing, in dist/'
 	@echo 'make test                   the whole suite, against real Dovecots too'
 	@echo 'make dev                    tools in .venv; compat/ then runs in place'
 	@echo 'make style types unit limits dovecot bench differential mutants clean'
 
 install:
 	$(PYTHON) -IB install.py --prefix '$(PREFIX)' --destdir '$(DESTDIR)'
+
+uninstall:
+	$(PYTHON) -IB install.py --uninstall --prefix '$(PREFIX)' $(if $(CONFIG),-c '$(CONFIG)')
+
+deb: building
+	$(PYTHON) -B -m testing.packages dist
 
 demo: debian
 	$(PYTHON) -B demo.py
@@ -31,9 +41,10 @@ compiled: .venv/ready
 # what only a test needs: a dictionary behind Dovecot's dict service
 test dovecot: DEBIAN_PACKAGES += dovecot-sqlite
 
-test: dev
+test: dev building
 	$(TOX)
 
+unit dovecot: building
 style types unit limits dovecot: dev
 	$(TOX) -e $@
 
@@ -60,8 +71,10 @@ mutants: dev
 	$(PIP) --group dev
 	touch $@
 
-debian:
-	@missing=; for package in $(DEBIAN_PACKAGES); do \
+debian: WANTED = $(DEBIAN_PACKAGES)
+building: WANTED = $(BUILDING_PACKAGES)
+debian building:
+	@missing=; for package in $(WANTED); do \
 	  dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
 	done; \
 	test -z "$$missing" || { echo "installing$$missing"; \

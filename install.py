@@ -1,11 +1,16 @@
 """Install dovecot-urlauth into one folder, for the Python that runs this: ``make install PREFIX=/some/dir``.
 
-Nothing outside PREFIX is written, in particular nothing of the system's Python (PEP 668):
+``make uninstall PREFIX=/some/dir`` takes it away again, unless Dovecot's configuration still names it.  Nothing
+outside PREFIX is written, in particular nothing of the system's Python (PEP 668):
 
     PREFIX/libexec/dovecot-urlauth/    imap-urlauth-login, imap-urlauth, imap-urlauth-worker
     PREFIX/bin/dovecot-urlauth         the administrator's command
     PREFIX/lib/dovecot-urlauth/        the package, what it needs, and their byte code
     PREFIX/share/dovecot-urlauth/      conf.d/2.3 and conf.d/2.4, with the paths filled in
+    PREFIX/share/man/, bash-completion/  the command's manual pages, and its words for the shell
+
+With ``--packaged`` the libraries of others and the byte code are left out: a distribution's package depends on
+the former and makes the latter where it is unpacked (``dovecot_urlauth/start/bundle.py``).
 """
 
 from __future__ import annotations
@@ -13,7 +18,6 @@ from __future__ import annotations
 import argparse
 import compileall
 import importlib.util
-import marshal
 import os
 import py_compile
 import shutil
@@ -25,22 +29,42 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent
+sys.path.insert(0, str(SOURCE))  # -I leaves it out
+
+from dovecot_urlauth.admin.doveconf import DEFAULT_FILE, DoveconfError, read_configuration  # noqa: E402
+from dovecot_urlauth.admin.switch.naming import who_names  # noqa: E402
+from dovecot_urlauth.admin.version import COMMIT_FILE, commit_of  # noqa: E402
+from dovecot_urlauth.start.bundle import write_bundle  # noqa: E402
+
 STARTERS = {"libexec/dovecot-urlauth": SOURCE / "compat", "bin": SOURCE / "bin"}
 
 #: the two lines of a starter that an installation writes anew
 INTERPRETER = "#!/usr/bin/python3 -IBS\n"
 LIBRARY = 'os.path.realpath(f"{__file__}/../../.venv/run")'
 
+#: whole files: where they go below PREFIX
+COPIED = {
+    "share/man/man8/dovecot-urlauth.8": SOURCE / "docs/dovecot-urlauth.8",
+    "share/man/man5/dovecot-urlauth.5": SOURCE / "docs/dovecot-urlauth.5",
+    "share/bash-completion/completions/dovecot-urlauth": SOURCE / "completion/dovecot-urlauth",
+}
+
+#: whole folders of ours below PREFIX
+FOLDERS = ("libexec/dovecot-urlauth", "lib/dovecot-urlauth", "share/dovecot-urlauth")
+
+#: never removed, however empty
+SYSTEM_FOLDERS = ("/", "/usr", "/usr/local")
+
 
 class InstallError(Exception):
     """Why there is no installation; the text tells the administrator what would help."""
 
 
-def install(prefix: Path, destdir: str) -> None:
+def install(prefix: Path, destdir: str, *, packaged: bool = False) -> None:
     """Write everything below ``prefix``; a packager's ``destdir`` is put in front, and no file knows it."""
     root = Path(destdir + str(prefix)) if destdir else prefix
     library = prefix / "lib/dovecot-urlauth"
-    _install_library(root / "lib/dovecot-urlauth", library)
+    _install_library(root / "lib/dovecot-urlauth", library, packaged)
     for folder, source in STARTERS.items():
         for starter in sorted(source.iterdir()):
             text = starter.read_text(encoding="utf-8")
@@ -52,9 +76,54 @@ def install(prefix: Path, destdir: str) -> None:
     for snippet in sorted(SOURCE.glob("conf.d/*/*.conf")):
         text = snippet.read_text(encoding="utf-8").replace("@PREFIX@", str(prefix))
         _write(root / "share/dovecot-urlauth" / snippet.relative_to(SOURCE), text, 0o644)
+    for name, copied in COPIED.items():
+        _write(root / name, copied.read_text(encoding="utf-8"), 0o644)
 
 
-def _install_library(target: Path, final: Path) -> None:
+def uninstall(prefix: Path, configuration_file: str | None) -> None:
+    """Remove what ``install`` wrote, and the folders that are then empty.
+
+    Raises InstallError while the configuration names it.
+    """
+    if not any((prefix / folder).exists() for folder in FOLDERS):
+        raise InstallError(f"there is no installation in {prefix}")
+    try:
+        configuration = read_configuration(configuration_file)
+    except DoveconfError:
+        configuration = None  # no Dovecot, or one that cannot start: the files themselves are still looked at
+    file = configuration.file if configuration else configuration_file or DEFAULT_FILE
+    named = who_names(str(prefix), file, configuration)
+    if named:
+        raise InstallError(
+            f"Dovecot's configuration still names {prefix}, and without it Dovecot would not start:\n"
+            + "".join(f"  {one}\n" for one in named)
+            + f"Run\n  {prefix}/bin/dovecot-urlauth disable\nor take those lines out, and then this again."
+        )
+    for folder in FOLDERS:
+        shutil.rmtree(prefix / folder, ignore_errors=True)
+    files = [
+        *(prefix / "bin" / starter.name for starter in STARTERS["bin"].iterdir()),
+        *map(prefix.joinpath, COPIED),
+    ]
+    for path in files:
+        path.unlink(missing_ok=True)
+    for path in (*(prefix / folder for folder in FOLDERS), *files):
+        _remove_empty_folders(path.parent, prefix)
+
+
+def _remove_empty_folders(folder: Path, prefix: Path) -> None:
+    """From ``folder`` up to PREFIX; a system's own folders stay."""
+    while str(prefix) not in SYSTEM_FOLDERS and folder.is_relative_to(prefix):
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return  # not empty
+        folder = folder.parent
+
+
+def _install_library(target: Path, final: Path, packaged: bool) -> None:
     """Build the library beside its place and move it in, so that an update leaves no file of the old one."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".dovecot-urlauth-", dir=target.parent) as building:
@@ -62,41 +131,31 @@ def _install_library(target: Path, final: Path) -> None:
         fresh.mkdir()
         stale = shutil.ignore_patterns("__pycache__")
         shutil.copytree(SOURCE / "dovecot_urlauth", fresh / "dovecot_urlauth", ignore=stale)
-        for requirement in (SOURCE / "requirements.txt").read_text(encoding="utf-8").split():
-            _add_requirement(requirement, fresh)
-        # the services write no byte code (umask 077, read-only /usr); unchecked, it outlives any copying
-        compiled = compileall.compile_dir(
-            fresh,
-            quiet=1,
-            stripdir=str(fresh),
-            prependdir=str(final),
-            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-        )
-        if not compiled:
-            raise InstallError(f"{sys.executable} could not compile the package")
-        _write_bundle(fresh / "dovecot_urlauth", final / "dovecot_urlauth")
+        commit = commit_of(SOURCE)
+        if commit:
+            (fresh / COMMIT_FILE).write_text(commit + "\n", encoding="utf-8")
+        if not packaged:
+            _complete_library(fresh, final)
         if target.exists():
             target.rename(Path(building) / "old")
         fresh.rename(target)
 
 
-def _write_bundle(package: Path, final: Path) -> None:
-    """Write all byte code into one file, as the package's ``__init__`` describes it."""
-    content = bytearray(importlib.util.MAGIC_NUMBER + bytes(4))
-    index = {}
-    for source in sorted(package.rglob("*.py")):
-        file = source.relative_to(package)
-        name = ".".join((package.name, *file.with_suffix("").parts)).removesuffix(".__init__")
-        if name == package.name:
-            continue  # it finds the bundle
-        # without docstrings, a tenth of it
-        code = compile(source.read_bytes(), str(final / file), "exec", dont_inherit=True, optimize=2)
-        marshalled = marshal.dumps(code)
-        index[name] = (str(file), len(content), len(marshalled))
-        content += marshalled
-    content[4:8] = len(content).to_bytes(4, "little")
-    content += marshal.dumps(index)
-    (package / f"__pycache__/bundle.{sys.implementation.cache_tag}").write_bytes(content)
+def _complete_library(fresh: Path, final: Path) -> None:
+    """Add what the package needs, and everything's byte code."""
+    for requirement in (SOURCE / "requirements.txt").read_text(encoding="utf-8").split():
+        _add_requirement(requirement, fresh)
+    # the services write no byte code (umask 077, read-only /usr); unchecked, it outlives any copying
+    compiled = compileall.compile_dir(
+        fresh,
+        quiet=1,
+        stripdir=str(fresh),
+        prependdir=str(final),
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
+    if not compiled:
+        raise InstallError(f"{sys.executable} could not compile the package")
+    write_bundle(fresh / "dovecot_urlauth", final / "dovecot_urlauth")
 
 
 def _add_requirement(requirement: str, library: Path) -> None:
@@ -107,7 +166,7 @@ def _add_requirement(requirement: str, library: Path) -> None:
         _copy_package(Path(found.submodule_search_locations[0]), library / name)
         return
     try:
-        _pip_install(requirement, library)
+        _pip_install(library)
     except subprocess.CalledProcessError as error:
         said = os.fsdecode(error.stderr or error.stdout or b"")
         raise InstallError(
@@ -125,7 +184,8 @@ def _copy_package(source: Path, target: Path) -> None:
             shutil.copyfile(file, target / file.name)
 
 
-def _pip_install(requirement: str, library: Path) -> None:
+def _pip_install(library: Path) -> None:
+    """Only the very files whose hashes stand in requirements.lock."""
     with tempfile.TemporaryDirectory(prefix="dovecot-urlauth-pip-") as folder:
         python = sys.executable
         if importlib.util.find_spec("pip") is None:
@@ -133,7 +193,8 @@ def _pip_install(requirement: str, library: Path) -> None:
             venv.create(folder, with_pip=True)
             python = f"{folder}/bin/python"
         command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-        command += ["--root-user-action=ignore", "--target", str(library), requirement]
+        command += ["--root-user-action=ignore", "--target", str(library), "--require-hashes"]
+        command += ["--requirement", str(SOURCE / "requirements.lock")]
         subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)  # noqa: S603
 
 
@@ -159,22 +220,30 @@ def _check(prefix: Path, destdir: str) -> None:
 
 
 def main() -> int:
-    """Install, and say what comes next."""
+    """Install, and say what comes next; or uninstall."""
     parser = argparse.ArgumentParser(description="Install dovecot-urlauth into one folder.")
     parser.add_argument("--prefix", required=True, type=Path, help="the folder, as Dovecot will see it")
     parser.add_argument("--destdir", default="", help="put in front of every path written, for packagers")
+    parser.add_argument("--packaged", action="store_true", help="without byte code and the libraries of others")
+    parser.add_argument(
+        "--uninstall", action="store_true", help="remove the installation, if Dovecot does without"
+    )
+    parser.add_argument("-c", dest="file", metavar="FILE", help="with --uninstall: Dovecot's configuration file")
     given = parser.parse_args()
     prefix = Path(os.path.normpath(given.prefix))
     os.umask(0o022)
     try:
+        if given.uninstall:
+            uninstall(prefix, given.file)
+            print(f"dovecot-urlauth is removed from {prefix}.")
+            return 0
         _check(prefix, given.destdir)
-        install(prefix, given.destdir)
+        install(prefix, given.destdir, packaged=given.packaged)
     except InstallError as error:
-        print(f"dovecot-urlauth is not installed: {error}", file=sys.stderr)
+        print(f"dovecot-urlauth is not {'un' if given.uninstall else ''}installed: {error}", file=sys.stderr)
         return 1
-    print(f"dovecot-urlauth is in {given.destdir}{prefix}.  Let dovecot.conf end with your Dovecot's line:")
-    for generation in ("2.3", "2.4"):
-        print(f"  !include {prefix}/share/dovecot-urlauth/conf.d/{generation}/90-urlauth.conf")
+    print(f"dovecot-urlauth is in {given.destdir}{prefix}.  Next:")
+    print(f"  {prefix}/bin/dovecot-urlauth enable --host imap.example.com\n  {prefix}/bin/dovecot-urlauth test")
     return 0
 
 

@@ -13,12 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from testing.versions import Version
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 #: What an installation needs of the checkout.
-SOURCES = ("install.py", "requirements.txt", "dovecot_urlauth", "compat", "bin", "conf.d")
+SOURCES = (
+    "install.py",
+    "requirements.txt",
+    "requirements.lock",
+    "dovecot_urlauth",
+    "compat",
+    "bin",
+    "conf.d",
+    "docs",
+    "completion",
+)
 
 
 @dataclass(frozen=True)
@@ -37,16 +49,21 @@ class Installation:
         return (self.outside / "share/dovecot-urlauth/conf.d" / language / name).read_text()
 
 
+def copy_sources(target: Path, names: Iterable[str]) -> None:
+    """Copy these files and folders of the checkout into the folder `target`."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in names:
+        if (CHECKOUT / name).is_dir():
+            shutil.copytree(CHECKOUT / name, target / name, ignore=ignore)
+        else:
+            shutil.copy(CHECKOUT / name, target / name)
+
+
 def install(version: Version, folder: Path) -> Installation:
     """Install below `folder`, a path outside, with the python3 that lives beside this Dovecot."""
     source = folder / "source"
     source.mkdir()
-    ignore = shutil.ignore_patterns("__pycache__")
-    for name in SOURCES:
-        if (CHECKOUT / name).is_dir():
-            shutil.copytree(CHECKOUT / name, source / name, ignore=ignore)
-        else:
-            shutil.copy(CHECKOUT / name, source / name)
+    copy_sources(source, SOURCES)
     inside = Path("/") / folder.relative_to(version.root)
     command = version.command(
         "/usr/bin/python3", "-IB", inside / "source/install.py", "--prefix", inside / "prefix"

@@ -120,3 +120,27 @@ def test_starting_opens_no_file_of_the_package_but_the_bundle(prefix: Path, name
     ours = [line for line in read if PACKAGE in line]
     assert len(ours) == 1
     assert "__init__.cpython" in ours[0]
+
+
+def test_a_package_brings_its_byte_code_up_to_date(copy: Path) -> None:
+    """As where it was unpacked, and as after an upgrade of it, and of python3."""
+    package = copy / PACKAGE
+    tag = sys.implementation.cache_tag
+    (package / "__pycache__/bundle.cpython-210").touch()
+    (package / "gone/__pycache__").mkdir(parents=True)
+    (package / "gone/__pycache__/module.cpython-210.pyc").touch()
+    source = package / "__init__.py"
+    source.write_text(source.read_text() + "NEW = True\n")
+    command = [sys.executable, "-IB", str(package / "start/bundle.py")]
+    subprocess.run(command, check=True, umask=0o077)
+    assert {str(path.relative_to(package)) for path in package.rglob("__pycache__/*")} == {
+        f"__pycache__/__init__.{tag}.pyc",
+        f"__pycache__/bundle.{tag}",
+    }
+    assert not (package / "gone").exists()
+    assert all(path.stat().st_mode & 0o044 == 0o044 for path in (package / "__pycache__").iterdir())
+    seen = look(copy, ["dovecot_urlauth", "dovecot_urlauth.worker.main"])
+    assert seen["dovecot_urlauth.worker.main"][0] == "Bundle"
+    ask = "import sys; sys.path.insert(0, sys.argv[1]); import dovecot_urlauth; print(dovecot_urlauth.NEW)"
+    command = [sys.executable, "-IBS", "-c", ask, str(copy / "lib/dovecot-urlauth")]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "True\n"

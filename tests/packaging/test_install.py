@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import install
+from dovecot_urlauth.admin.version import full_version
 from tests.packaging.conftest import CHECKOUT, run_install
 
 STARTERS = {
@@ -25,6 +26,12 @@ SNIPPETS = {
     for name in ("90-urlauth.conf", "90-urlauth-executables.conf")
 }
 
+DOCUMENTS = {
+    "share/man/man5/dovecot-urlauth.5",
+    "share/man/man8/dovecot-urlauth.8",
+    "share/bash-completion/completions/dovecot-urlauth",
+}
+
 
 def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
@@ -32,9 +39,9 @@ def files(folder: Path) -> set[str]:
 
 def test_holds_the_executables_the_library_and_the_snippets(prefix: Path) -> None:
     outside_the_library = {name for name in files(prefix) if not name.startswith("lib/dovecot-urlauth/")}
-    assert outside_the_library == STARTERS | SNIPPETS
-    packages = {path.name for path in (prefix / "lib/dovecot-urlauth").iterdir() if path.suffix == ""}
-    assert packages == {"dovecot_urlauth", "setproctitle"}
+    assert outside_the_library == STARTERS | SNIPPETS | DOCUMENTS
+    library = {path.name for path in (prefix / "lib/dovecot-urlauth").iterdir() if path.suffix == ""}
+    assert library - {"COMMIT"} == {"dovecot_urlauth", "setproctitle"}
 
 
 def test_every_user_may_read_it_and_only_the_owner_write(prefix: Path) -> None:
@@ -92,6 +99,27 @@ def test_refuses_a_prefix_that_dovecot_could_not_use(given: str, reason: str) ->
     done = run_install("--prefix", given)
     assert done.returncode == 1
     assert reason in done.stderr
+
+
+def test_the_commit_is_written_down(prefix: Path) -> None:
+    done = subprocess.run([prefix / "bin/dovecot-urlauth", "--version"], capture_output=True, text=True)
+    assert done.stdout == f"dovecot-urlauth {full_version()}\n"
+
+
+def test_pypi_may_give_only_files_whose_hash_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: commands.append(command))
+    install._pip_install(tmp_path)
+    [command] = commands
+    assert command[-3:] == ["--require-hashes", "--requirement", str(CHECKOUT / "requirements.lock")]
+    locked = (CHECKOUT / "requirements.lock").read_text().replace("\\\n", "").splitlines()
+    lines = [line.split() for line in locked if not line.startswith("#")]
+    named = {line[0].partition("==")[0] for line in lines}
+    wanted = {line.partition(">")[0] for line in (CHECKOUT / "requirements.txt").read_text().split()}
+    assert named == wanted
+    for _, *hashes in lines:
+        assert len(hashes) > 1
+        assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one) for one in hashes)
 
 
 def test_refuses_a_prefix_in_a_folder_closed_to_others(tmp_path: Path) -> None:

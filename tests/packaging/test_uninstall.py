@@ -1,0 +1,87 @@
+"""make uninstall: everything goes, nothing else does, and not while Dovecot's configuration names it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import install
+from dovecot_urlauth.admin.doveconf import DoveconfError
+from tests.packaging.conftest import CHECKOUT
+
+
+@pytest.fixture
+def installed(prefix: Path, tmp_path: Path) -> Path:
+    """A copy of the installation, as its files are, in a PREFIX of its own."""
+    shutil.copytree(prefix, tmp_path / "opt/urlauth")
+    return tmp_path / "opt/urlauth"
+
+
+@pytest.fixture
+def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A dovecot.conf that doveconf cannot read, so that its lines alone are looked at."""
+    (tmp_path / "etc/conf.d").mkdir(parents=True)
+    file = tmp_path / "etc/dovecot.conf"
+    file.write_text("!include conf.d/*.conf\n")
+
+    def unreadable(_: str | None) -> None:
+        raise DoveconfError("no doveconf here")
+
+    monkeypatch.setattr(install, "read_configuration", unreadable)
+    return file
+
+
+def test_all_goes_and_the_prefix_too(installed: Path, configuration: Path) -> None:
+    install.uninstall(installed, str(configuration))
+    assert not installed.exists()
+    assert installed.parent.parent.exists()
+
+
+def test_what_others_put_there_stays(installed: Path, configuration: Path) -> None:
+    (installed / "bin/another").touch()
+    install.uninstall(installed, str(configuration))
+    assert [path for path in installed.rglob("*") if path.is_file()] == [installed / "bin/another"]
+
+
+def test_a_systems_own_folders_stay(installed: Path, configuration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(install, "SYSTEM_FOLDERS", (str(installed),))
+    install.uninstall(installed, str(configuration))
+    assert (installed / "bin").is_dir()
+    assert not [path for path in installed.rglob("*") if path.is_file()]
+
+
+def test_not_while_the_configuration_names_it(installed: Path, configuration: Path) -> None:
+    snippet = configuration.parent / "conf.d/90-urlauth.conf"
+    snippet.write_text(f"  executable = {installed}/libexec/dovecot-urlauth/imap-urlauth\n")
+    before = sorted(installed.rglob("*"))
+    with pytest.raises(install.InstallError) as refused:
+        install.uninstall(installed, str(configuration))
+    assert str(refused.value).splitlines() == [
+        f"Dovecot's configuration still names {installed}, and without it Dovecot would not start:",
+        f"  {snippet}:1: executable = {installed}/libexec/dovecot-urlauth/imap-urlauth",
+        "Run",
+        f"  {installed}/bin/dovecot-urlauth disable",
+        "or take those lines out, and then this again.",
+    ]
+    assert sorted(installed.rglob("*")) == before
+
+
+def test_there_must_be_one(tmp_path: Path) -> None:
+    with pytest.raises(install.InstallError, match="there is no installation in"):
+        install.uninstall(tmp_path, None)
+
+
+def test_by_make(installed: Path, configuration: Path) -> None:
+    command = ["make", "-s", "uninstall", f"PREFIX={installed}", f"CONFIG={configuration}"]
+    include = configuration.parent / "local.conf"
+    include.write_text(f"!include {installed}/share/dovecot-urlauth/conf.d/2.4/90-urlauth.conf\n")
+    refused = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("dovecot-urlauth is not uninstalled: Dovecot's configuration still names")
+    include.unlink()
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"dovecot-urlauth is removed from {installed}.\n")
+    assert not installed.exists()
