@@ -65,7 +65,7 @@ class DovecotInstance:
         self.inside = Path("/") / self.folder.relative_to(self.version.root)
         self.log = Log(self.folder / "dovecot.log")
         self.relay = RelaySink()
-        self.imap_port, self.submission_port = _free_ports(2)
+        self.imap_port, self.submission_port = free_ports(2)
         self._master: subprocess.Popen[bytes] | None = None
 
     # -- life
@@ -263,7 +263,8 @@ def executable_name(title: str) -> str:
     return title
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
+    """Ports of loopback that are free now."""
     held = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
     ports = [listener.getsockname()[1] for listener in held]
     for listener in held:
