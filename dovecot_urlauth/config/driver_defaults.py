@@ -11,7 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dovecot_urlauth.config.settings import Settings
 
-DEFAULT_LAYOUT = "fs"
+DEFAULTS = {"mailbox_list_layout": "fs", "mailbox_subscriptions_filename": "subscriptions"}
+"""Of the settings that drivers bring, those whose own default is not blank (mail-storage-settings.c)."""
 
 
 def with_driver_defaults(settings: Settings) -> Settings:
@@ -24,7 +25,7 @@ def with_driver_defaults(settings: Settings) -> Settings:
         for key in {**outside, **inside}:
             differs = inside.get(key) != outside.get(key)
             if differs and key not in settings and prefix + key not in settings:
-                added[prefix + key] = inside.get(key, "")
+                added[prefix + key] = inside.get(key, DEFAULTS.get(key, ""))
     return settings.merged(added)
 
 
@@ -33,7 +34,7 @@ def _defaults(settings: Settings, prefix: str) -> dict[str, str]:
     driver = settings.get(prefix + "mail_driver", settings.get("mail_driver"))
     if not driver:
         return {}
-    brought = settings.get(f"{driver}/mailbox_list_layout", DEFAULT_LAYOUT)
+    brought = settings.get(f"{driver}/mailbox_list_layout", DEFAULTS["mailbox_list_layout"])
     outside = settings.get("mailbox_list_layout", brought)
     layout = settings.get(prefix + "mailbox_list_layout", outside)
     found: dict[str, str] = {}

@@ -193,6 +193,18 @@ DEFAULTS = {
             },
         ),
         (
+            {"mail_driver": "maildir", "namespace": "a", "namespace/a/mail_driver": "sdbox"},
+            {
+                "mail_path": "%{home}/Maildir",
+                "mailbox_list_layout": "maildir++",
+                "mail_inbox_path": ".",
+                "namespace/a/mail_path": "%{home}/sdbox",
+                "namespace/a/mailbox_directory_name": "dbox-Mails",
+                "namespace/a/mailbox_list_layout": "fs",
+                "namespace/a/mail_inbox_path": "",
+            },
+        ),
+        (
             {
                 "mail_driver": "sdbox",
                 "mail_path": "~/M",
