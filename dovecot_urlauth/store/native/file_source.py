@@ -1,4 +1,4 @@
-"""A regular file, open for reading at any offset."""
+"""A regular file, open for reading at any offset, and a part of one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FileSource:
     the part that was there counts.
     """
 
-    __slots__ = ("fd", "path", "size", "version")
+    __slots__ = ("_identity", "fd", "path", "size", "version")
 
     def __init__(self, fd: int, path: bytes, status: os.stat_result) -> None:
         self.fd = fd
@@ -38,6 +38,7 @@ class FileSource:
         """For log texts only."""
         self.size = status.st_size
         self.version = version(status)
+        self._identity = (status.st_dev, status.st_ino)
 
     def read(self, offset: int, length: int) -> bytes:
         """At most ``length`` bytes from ``offset``; fewer only at the end.  Raises StoreFailure."""
@@ -54,6 +55,19 @@ class FileSource:
             raise StoreFailure(f"read({os.fsdecode(self.path)}) failed: {error}") from None
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def grow(self) -> None:
+        """Take over what was appended since.  Raises StoreFailure."""
+        try:
+            status = os.fstat(self.fd)
+        except OSError as error:
+            raise StoreFailure(f"fstat({os.fsdecode(self.path)}) failed: {error.strerror}") from None
+        self.size = status.st_size
+        self.version = version(status)
+
+    def is_file(self, status: os.stat_result) -> bool:
+        """Whether ``status`` is this file's, whatever was written to it since."""
+        return (status.st_dev, status.st_ino) == self._identity
+
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         if self.fd >= 0:
@@ -65,3 +79,19 @@ class FileSource:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class FileSlice:
+    """``size`` bytes of a file that start at ``start``; fulfils the message room's ``Source``."""
+
+    __slots__ = ("_file", "_start", "size")
+
+    def __init__(self, file: FileSource, start: int, size: int) -> None:
+        self._file = file
+        self._start = start
+        self.size = size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """At most ``length`` bytes from ``offset``; fewer only at the end.  Raises StoreFailure."""
+        length = min(length, self.size - offset)
+        return self._file.read(self._start + offset, length) if length > 0 else b""

@@ -161,6 +161,64 @@ def test_refresh_follows(tmp_path: Path) -> None:
     assert uids(opened) == {2: 0}
 
 
+def test_what_is_appended_is_all_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = ondisk.log_header() + ondisk.uid_validity(1) + ondisk.append((1, 0)) + ondisk.append((2, 0))[:10]
+    write(tmp_path, None, log)
+    opened = view(tmp_path)
+    monkeypatch.setattr(opened, "_load", lambda: pytest.fail("read anew"))
+    with (tmp_path / "dovecot.index.log").open("ab") as file:
+        file.write(ondisk.append((2, 0))[10:] + ondisk.append((3, 0)))
+    opened.refresh()
+    assert uids(opened) == {1: 0, 2: 0, 3: 0}
+    with (tmp_path / "dovecot.index.log").open("ab") as file:
+        file.write(ondisk.expunge((1, 1)) + ondisk.append((4, 0))[:9])
+    opened.refresh()
+    assert uids(opened) == {2: 0, 3: 0}
+
+
+LONGER = ondisk.append((2, 0)) + ondisk.append((3, 0))
+REWRITTEN = {
+    "another file": ondisk.log_header() + ondisk.uid_validity(1) + ondisk.append((1, SEEN)) + LONGER,
+    "a shorter one": ondisk.log_header() + ondisk.uid_validity(1),
+    "another header": ondisk.log_header(4) + ondisk.uid_validity(1) + ondisk.append((1, SEEN)) + LONGER,
+}
+
+
+@pytest.mark.parametrize("case", REWRITTEN)
+def test_a_log_that_did_not_just_grow(tmp_path: Path, case: str) -> None:
+    write(tmp_path, None, ondisk.log_header() + ondisk.uid_validity(1) + ondisk.append((1, 0)))
+    opened = view(tmp_path)
+    if case == "another file":
+        write(tmp_path, None, REWRITTEN[case])
+    else:
+        (tmp_path / "dovecot.index.log").write_bytes(REWRITTEN[case])
+    opened.refresh()
+    assert uids(opened) == ({} if "shorter" in case else {1: SEEN, 2: 0, 3: 0})
+
+
+def test_what_cannot_be_played_is_not_played_twice(tmp_path: Path) -> None:
+    write(tmp_path, None, ondisk.log_header() + ondisk.uid_validity(1) + ondisk.append((1, 0)))
+    opened = view(tmp_path)
+    with (tmp_path / "dovecot.index.log").open("ab") as file:
+        file.write(ondisk.append((2, 0)) + b"\x80\x80\x80\x81" + bytes(8))
+    for _ in range(2):
+        with pytest.raises(Unsupported, match="broken record"):
+            opened.refresh()
+    write(tmp_path, None, ondisk.log_header() + ondisk.uid_validity(1) + ondisk.append((9, 0)))
+    opened.refresh()
+    assert uids(opened) == {9: 0}
+
+
+def test_a_deleted_mailbox_stays_deleted(tmp_path: Path) -> None:
+    write(tmp_path, None, ondisk.log_header() + ondisk.uid_validity(1))
+    opened = view(tmp_path)
+    with (tmp_path / "dovecot.index.log").open("ab") as file:
+        file.write(ondisk.log_record(0x20000 | ondisk.EXTERNAL, b""))
+    for _ in range(2):
+        with pytest.raises(MailboxMissing):
+            opened.refresh()
+
+
 def test_deleted_mailbox(tmp_path: Path) -> None:
     deleted = ondisk.log_record(0x20000 | ondisk.EXTERNAL, b"")
     log = ondisk.log_header() + ondisk.uid_validity(1) + deleted
@@ -264,6 +322,16 @@ def test_any_history_gives_the_model(tmp_path: Path, operations: list[tuple[str,
     messages, following = states[flushed]
     write(tmp_path, ondisk.index(sorted(messages.items()), next_uid=following, log=position), new, old)
     opened = view(tmp_path)
+    assert uids(opened, next_uid + 20) == model
+    opened.close()
+    written = data.draw(st.integers(40, len(new)), "bytes of the newer log that are there at first")
+    write(tmp_path, ondisk.index(sorted(messages.items()), next_uid=following, log=position), new[:written], old)
+    if position[0] == 2 and written < position[1]:
+        return
+    opened = view(tmp_path)
+    with (tmp_path / "dovecot.index.log").open("ab") as file:
+        file.write(new[written:])
+    opened.refresh()
     assert uids(opened, next_uid + 20) == model
     opened.close()
 

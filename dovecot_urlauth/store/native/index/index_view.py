@@ -48,7 +48,10 @@ class IndexView:
         self._name = name
         self._main: FileSource | None = None
         self._log: FileSource | None = None
-        self._version: object = None
+        self._version: tuple[object, object] | None = None
+        self._header: LogHeader | None = None
+        self._end: int | None = None
+        """Where the log is played to, if it can be played on from there."""
         self._index: MainIndex | None = None
         self._changes = Changes()
         self._last: tuple[int, bytes | None] = (0, None)
@@ -87,16 +90,11 @@ class IndexView:
     def refresh(self) -> None:
         """Take over what has been written since; costs two lstat() when nothing has."""
         version = self._stat()
-        if version == self._version:
-            return
-        for attempt in range(ATTEMPTS):
-            try:
-                self._load()
-                break
-            except RotatedMeanwhile:
-                if attempt == ATTEMPTS - 1:
-                    raise
-        self._version = version
+        if version != self._version:
+            is_same_main = self._version is not None and version[0] == self._version[0]
+            if not (is_same_main and self._play_appended()):
+                self._load_anew()
+            self._version = version
         if self._changes.deleted:
             raise MailboxMissing("index is marked deleted")
 
@@ -112,16 +110,42 @@ class IndexView:
             self._last = (uid, self._index.record(uid))
         return self._last[1]
 
-    def _stat(self) -> object:
-        found = [self._directory.status(name) for name in (self._name, self._name + LOG_SUFFIX)]
-        return [item and version(item) for item in found]
+    def _stat(self) -> tuple[object, object]:
+        """The versions of the main file and of the log."""
+        main, log = (self._directory.status(name) for name in (self._name, self._name + LOG_SUFFIX))
+        return main and version(main), log and version(log)
 
     def _close_files(self) -> None:
         close_all((self._main, self._log))
         self._main = self._log = None
 
+    def _play_appended(self) -> bool:
+        """Play what was appended to the log, if nothing else can have happened to it."""
+        log, end, self._end = self._log, self._end, None
+        if log is None or end is None or not self._is_in_place(log):
+            return False
+        log.grow()
+        if log.size < end or read_header(log) != self._header:
+            return False
+        self._play(log, end)
+        return True
+
+    def _is_in_place(self, log: FileSource) -> bool:
+        status = self._directory.status(self._name + LOG_SUFFIX)
+        return status is not None and log.is_file(status)
+
+    def _load_anew(self) -> None:
+        for attempt in range(ATTEMPTS):
+            try:
+                self._load()
+                break
+            except RotatedMeanwhile:
+                if attempt == ATTEMPTS - 1:
+                    raise
+
     def _load(self) -> None:
         self._close_files()
+        self._end = None
         self._last = (0, None)
         try:
             self._log = self._directory.file(self._name + LOG_SUFFIX)
@@ -132,12 +156,9 @@ class IndexView:
         except FileNotFoundError:
             self._main = None
         self._index = None if self._main is None else MainIndex(self._main)
-        header = read_header(self._log)
+        self._header = header = read_header(self._log)
         self._changes = Changes(extensions=self._extensions(None))
-        try:
-            self._replay(self._log, header)
-        except StructError:
-            raise Unsupported("transaction log has a broken record") from None
+        self._replay(self._log, header)
 
     def _extensions(self, index: MainIndex | None) -> Extensions | None:
         if not self._wanted:
@@ -179,8 +200,13 @@ class IndexView:
             self._play(old, max(index.log_offset, header.size))
 
     def _play(self, log: FileSource, offset: int) -> None:
-        for kind, data, _ in read_records(log, offset):
-            self._changes.add(kind, data)
+        try:
+            for kind, data, end in read_records(log, offset):
+                self._changes.add(kind, data)
+                offset = end
+        except StructError:
+            raise Unsupported("transaction log has a broken record") from None
+        self._end = offset
 
 
 class RotatedMeanwhile(Unsupported):
