@@ -50,7 +50,7 @@ DRIVERS = {
     MDBOX: DriverRules(MDBOX, "~/mdbox", mailboxes="mailboxes", directory_name="dbox-Mails", has_alt=True),
 }
 """The mail drivers that we know, by the names that the settings give them."""
-SERVED = frozenset((MAILDIR,))
+SERVED = frozenset((MAILDIR, SDBOX, MDBOX))
 """Those of them that the native store has a reader for (store/native/driver.py)."""
 
 

@@ -12,7 +12,7 @@ from dovecot_urlauth.config import known, plugins
 from dovecot_urlauth.config.attribute_dict import FileDictSettings, FsDictSettings
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.language import language_of
-from dovecot_urlauth.config.mail_location import SEPARATORS, SERVED
+from dovecot_urlauth.config.mail_location import MDBOX, SEPARATORS, SERVED
 from dovecot_urlauth.config.settings import SettingsError
 from dovecot_urlauth.start.frozen import frozen
 
@@ -113,7 +113,8 @@ class _Resolver:
         found = [self._namespace(block) for block in enabled] or [self._own_namespace()]
         if sum(namespace.inbox for namespace in found) != 1:
             raise UnsupportedSetting("there is not one namespace with inbox=yes")
-        return tuple(found)
+        locations = [namespace.location for namespace in found]
+        return tuple(_without_shared_storage(namespace, locations) for namespace in found)
 
     def _own_namespace(self) -> Namespace:
         """The namespace of a configuration without any."""
@@ -159,3 +160,17 @@ class _Resolver:
         if location.driver not in SERVED:
             raise UnsupportedSetting(f"mail driver is {location.driver}")
         return location
+
+
+def _without_shared_storage(namespace: Namespace, all_locations: list[Location | None]) -> Namespace:
+    """Of mdbox there is one storage for each root, with the index of the namespace that Dovecot opened first
+    (mail_storage_match_class in mail-storage.c).
+    """
+    own = namespace.location
+    if own is None or own.driver != MDBOX:
+        return namespace
+    same = [each for each in all_locations if each is not None and (each.driver, each.root) == (MDBOX, own.root)]
+    if all((each.index, each.alt) == (own.index, own.alt) for each in same):
+        return namespace
+    reason = "two namespaces share an mdbox storage"
+    return Namespace(namespace.prefix, namespace.separator, None, namespace.inbox, reason)

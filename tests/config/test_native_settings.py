@@ -16,6 +16,7 @@ from tests.store.user import SETTINGS_2_4, user
 
 if TYPE_CHECKING:
     from dovecot_urlauth.config.native_settings import NativeSettings
+    from dovecot_urlauth.dialect.dialect import Dialect
 
 HOME = Path("/home/bob")
 
@@ -132,6 +133,50 @@ def test_a_tilde_out_of_a_variable_is_a_letter_to_dovecot() -> None:
     bob.fields = {"disk": "~/other"}
     (inbox,) = native_settings(bob, DOVECOT_2_4_2).namespaces
     assert (inbox.location, inbox.why_not) == (None, "mail_path expands to ~/other")
+
+
+def test_every_folder_of_an_mdbox() -> None:
+    """What the sandbox lets through."""
+    settings = old(mail_location="mdbox:~/b:ALT=/alt:INDEX=/index:CONTROL=/control")
+    assert settings.folders() == (b"/home/bob/b", b"/index", b"/control", b"/alt", b"/home/bob")
+
+
+@pytest.mark.parametrize(("dialect", "has_it"), [(DOVECOT_2_4_1, False), (DOVECOT_2_4_2, True)])
+@pytest.mark.parametrize("explicit", [None, "yes", "no"])
+def test_whether_the_index_path_has_the_directory_name(
+    dialect: Dialect, has_it: bool, explicit: str | None
+) -> None:
+    changes = {"mail_driver": "sdbox", "mail_index_path": "/index"}
+    if explicit:
+        changes["mailbox_directory_name_legacy"] = explicit
+        has_it = explicit == "no"
+    (inbox,) = native_settings(user(HOME, changes, SETTINGS_2_4), dialect).namespaces
+    assert inbox.location is not None
+    assert inbox.location.index_has_directory_name == has_it
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_clear"),
+    [
+        ("mdbox:/b", "mdbox:/b", True),
+        ("mdbox:/b", "mdbox:/c:INDEX=/i", True),
+        ("mdbox:/b", "sdbox:/b:INDEX=/i", True),
+        ("sdbox:/b", "sdbox:/b:INDEX=/i", True),
+        ("mdbox:/b", "mdbox:/b:INDEX=/i", False),
+        ("mdbox:/b:ALT=/a", "mdbox:/b", False),
+    ],
+)
+def test_one_mdbox_storage_with_two_indexes(first: str, second: str, is_clear: bool) -> None:
+    found = old(
+        namespace="inbox more",
+        namespace__inbox__location=first,
+        namespace__more__location=second,
+        namespace__more__prefix="more/",
+        namespace__more__separator="/",
+        namespace__inbox__separator="/",
+    ).namespaces
+    assert [each.location is not None for each in found] == [is_clear, is_clear]
+    assert {each.why_not for each in found} == {"" if is_clear else "two namespaces share an mdbox storage"}
 
 
 @pytest.mark.parametrize("prefix", ["shared/$user/", "shared/%{owner_user}/"])

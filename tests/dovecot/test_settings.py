@@ -58,6 +58,9 @@ DENIED = "user=alice l\n"
 ALLOWED = "user=alice lrw\n"
 NAMESPACES = "namespace inbox {{\n  inbox = yes\n  separator = /\n}}\nnamespace {name} {{\n  {text}\n}}\n"
 
+ENGINE = ("mail_plugins = virtual\n", "mail_plugins {{\n  virtual = yes\n}}\n")
+"""What only Dovecot's own imap can do, in both languages."""
+
 DEL = "a mailbox with DEL in its name"
 MAY_HAVE_DEL = ("2.3.19.1", "2.4.1")
 
@@ -110,17 +113,18 @@ CASES = {
     ),
     "mail elsewhere for imap, through the engine": Case(
         DOVECOT,
-        old="mail_location = sdbox:~/box\nprotocol imap {{\n  mail_location = sdbox:~/Elsewhere\n}}\n",
-        new="mail_driver = sdbox\nmail_path = ~/box\nprotocol imap {{\n  mail_path = ~/Elsewhere\n}}\n",
+        old=ENGINE[0] + "mail_location = sdbox:~/box\nprotocol imap {{\n  mail_location = sdbox:~/Elsewhere\n}}\n",
+        new=ENGINE[1]
+        + "mail_driver = sdbox\nmail_path = ~/box\nprotocol imap {{\n  mail_path = ~/Elsewhere\n}}\n",
         answer=REFUSED,
         stock=REFUSED,
     ),
     "mail as the worker finds it, through the engine": Case(
         DOVECOT,
-        old="mail_location = sdbox:~/Elsewhere\n"
+        old=ENGINE[0] + "mail_location = sdbox:~/Elsewhere\n"
         "protocol imap-urlauth-worker {{\n  mail_location = sdbox:~/box\n}}\n"
         "protocol imap {{\n  mail_location = sdbox:~/box\n}}\n",
-        new="mail_driver = sdbox\nmail_path = ~/Elsewhere\n"
+        new=ENGINE[1] + "mail_driver = sdbox\nmail_path = ~/Elsewhere\n"
         "protocol imap-urlauth-worker {{\n  mail_path = ~/box\n}}\n"
         "protocol imap {{\n  mail_path = ~/box\n}}\n",
     ),
@@ -182,7 +186,40 @@ CASES = {
         mailbox=("Sub", "Alias/Sub"),
     ),
     DEL: Case(
-        DOVECOT, old="mail_location = sdbox:~/box\n", new="mail_driver = sdbox\n", mailbox=("a&AH8-b", "a%7Fb")
+        NATIVE, old="mail_location = sdbox:~/box\n", new="mail_driver = sdbox\n", mailbox=("a&AH8-b", "a%7Fb")
+    ),
+    "sdbox": Case(NATIVE, old="mail_location = sdbox:~/box\n", new="mail_driver = sdbox\n"),
+    "mdbox": Case(NATIVE, old="mail_location = mdbox:~/box\n", new="mail_driver = mdbox\n"),
+    "mdbox in several places": Case(
+        NATIVE,
+        old="mail_location = mdbox:~/box:INDEX=~/index:CONTROL=~/control:ALT=~/alt\n",
+        new="mail_driver = mdbox\nmail_index_path = ~/index\nmail_control_path = ~/control\n"
+        "mail_alt_path = ~/alt\n",
+        mailbox=("Sub/a", "Sub/a"),
+    ),
+    "sdbox with an index elsewhere, named as before": Case(
+        NATIVE,
+        old="mail_location = sdbox:~/box:INDEX=~/index\n",
+        new="mail_driver = sdbox\nmail_index_path = ~/index\nmailbox_directory_name_legacy = yes\n",
+    ),
+    "sdbox with an index elsewhere, named in full": Case(
+        NATIVE,
+        old="mail_location = sdbox:~/box:INDEX=~/index:FULLDIRNAME=mails\n",
+        new="mail_driver = sdbox\nmail_index_path = ~/index\nmailbox_directory_name_legacy = no\n",
+    ),
+    "mdbox with names of its own": Case(
+        NATIVE,
+        old="mail_location = mdbox:~/box:DIRNAME=mails:MAILBOXDIR=boxes:INBOX=~/in\n",
+        new="mail_driver = mdbox\nmailbox_directory_name = mails\nmailbox_root_directory_name = boxes\n"
+        "mail_inbox_path = ~/in\n",
+    ),
+    "an archive in mdbox": Case(
+        NATIVE,
+        old="namespace inbox {{\n  inbox = yes\n  separator = /\n}}\n"
+        "namespace archive {{\n  separator = /\n  prefix = Archive/\n  location = mdbox:~/archive\n}}\n",
+        new="namespace inbox {{\n  inbox = yes\n  separator = /\n}}\nnamespace archive {{\n  separator = /\n"
+        "  prefix = Archive/\n  mail_driver = mdbox\n  mail_path = ~/archive\n}}\n",
+        mailbox=("Archive/old", "Archive/old"),
     ),
     "a volatile directory": Case(
         NATIVE,
@@ -207,7 +244,7 @@ def test_settings(starter: Starter, installations: Installations, version: Versi
         pytest.skip("this version creates no such mailbox")
     dovecot = DovecotInstance(version, ALL_OURS, installations[version])
     dovecot.extra = f"mail_debug = yes\n{extra.format(base=dovecot.inside)}\n"
-    starter(dovecot)
+    starter(dovecot, "mailbox_directory_name_legacy=yes has been deprecated")
     prepare(dovecot, case)
     mark = dovecot.log.mark()
     imap_name, url_name = case.mailbox

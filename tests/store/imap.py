@@ -97,6 +97,16 @@ class Dovecot:
             assert not check or b" OK" in last, (command[:80], last)
         return answers
 
+    def doveadm(self, *arguments: str) -> str:
+        """Run doveadm as bob; what it says."""
+        command = ["doveadm", "-c", str(self.config), *arguments]
+        environment = {"USER": "bob", "HOME": str(self.home), "PATH": os.environ["PATH"]}
+        done = subprocess.run(
+            command, env=environment, cwd=self.home, user=UID, group=UID, extra_groups=[], capture_output=True,
+            check=True, text=True,
+        )  # fmt: skip
+        return done.stdout
+
     def mails(self, mailbox: bytes) -> dict[int, bytes]:
         """Every message of a mailbox: BODY[] by UID, after Dovecot has synchronized it."""
         answer = self.imap(b'EXAMINE "%s"' % mailbox, b"UID FETCH 1:* BODY.PEEK[]")[1]

@@ -2,12 +2,13 @@
 
     namespace.py    which namespace has a mailbox
     names.py        a mailbox's name in the store, and names that are refused
-    layout.py       a mailbox's three directories
+    layout.py       the directories of a mailbox and of a storage
     files.py        opening what lies there without trusting it; file_source.py reads it
     mailbox.py      one mailbox: its key and its messages
     driver.py       what a format has to know: guid() and locate(uid)
-    index/          which messages exist, their flags and keywords
+    index/          which messages exist, their flags and keywords, what a format notes beside them
     maildir/        UID -> file name -> open file
+    dbox/           sdbox: UID -> file; mdbox: UID -> number -> place in a file
     decode/         stored bytes -> the message's bytes
     attributes/     mailbox attributes, the key among them
 

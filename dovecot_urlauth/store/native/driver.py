@@ -70,5 +70,19 @@ def _open_maildir(location: Location, name: bytes, settings: NativeSettings) -> 
     return OpenedMaildir(places(location, name), distrusts_names=not settings.trusts_sizes_in_names)
 
 
-OPENERS: dict[str, Opener] = {"maildir": _open_maildir}
+def _open_sdbox(location: Location, name: bytes, settings: NativeSettings) -> Driver:
+    from dovecot_urlauth.store.native.dbox.opened_sdbox import OpenedSdbox
+    from dovecot_urlauth.store.native.layout import places
+
+    return OpenedSdbox(places(location, name))
+
+
+def _open_mdbox(location: Location, name: bytes, settings: NativeSettings) -> Driver:
+    from dovecot_urlauth.store.native.dbox.opened_mdbox import OpenedMdbox
+    from dovecot_urlauth.store.native.layout import places, storage_places
+
+    return OpenedMdbox(places(location, name), storage_places(location))
+
+
+OPENERS: dict[str, Opener] = {"maildir": _open_maildir, "mdbox": _open_mdbox, "sdbox": _open_sdbox}
 """By the driver's name; each imports its format when it is used."""

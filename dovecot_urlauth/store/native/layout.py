@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dovecot_urlauth.config.mail_location import FS, MAILDIR, MAILDIRPP, SEPARATORS, Location
 from dovecot_urlauth.start.frozen import frozen
+from dovecot_urlauth.store.native.files import Directory
 from dovecot_urlauth.store.native.names import NameRules
 
 INBOX = b"INBOX"
@@ -21,6 +22,11 @@ class Place:
 
     root: bytes
     steps: tuple[bytes, ...]
+
+    def open(self) -> Directory:
+        """Open it.  Raises FileNotFoundError, StoreFailure or Unsupported."""
+        with Directory.root(self.root) as root:
+            return root.directory(*self.steps)
 
 
 @frozen

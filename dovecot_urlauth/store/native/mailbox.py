@@ -38,7 +38,7 @@ KEY_DIGITS = 128
 
 
 KEPT_MAILBOXES = 8
-"""Mailboxes that stay open between URLs; seven descriptors each."""
+"""Mailboxes that stay open between URLs; seven or eight descriptors each."""
 QUICKLY_COUNTED = 256 * 1024
 """Bytes of a message whose line ends are counted in 0.1 ms."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -15,25 +13,37 @@ from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, Unsuppo
 from dovecot_urlauth.store.native.mailbox import NativeStore
 from dovecot_urlauth.store.native.names import to_mutf7
 from tests.store.imap import Dovecot, append, needs_dovecot
-from tests.store.native.test_native_dovecot import LAYOUTS, bob_of
+from tests.store.native.compared import bob_of
+from tests.store.native.test_native_dovecot import LAYOUTS
 from tests.store.waiting import LOOP, open_mailbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = needs_dovecot
 
-PIECES = ["INBOX", "inbox", "Sub", "a", "b c", ".", "/", "..", "~", "cur", "&", "ü", "*", "%", "\\", '"', ".mails"]
+PIECES = [
+    "INBOX",
+    "inbox",
+    "Sub",
+    "a",
+    "b c",
+    ".",
+    "/",
+    "..",
+    "~",
+    "cur",
+    "&",
+    "ü",
+    "*",
+    "%",
+    "\\",
+    '"',
+    ".mails",
+    "dbox-Mails",
+]
 OPEN = "opened"
 MISSING = "missing"
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="du-store-") as name:
-        made = Path(name)
-        made.chmod(0o755)
-        yield made
 
 
 def names(random: Random) -> set[str]:
@@ -69,9 +79,15 @@ def our_answer(store: NativeStore, name: str) -> str:
     return OPEN
 
 
-@pytest.mark.parametrize("layout", ["maildir++", "maildir++ with /", "prefix", "fs", "fs with names"])
+DBOX: dict[str, tuple[str, str, dict[str, str]]] = {
+    "sdbox": ("sdbox:~/box", "", {}),
+    "mdbox": ("mdbox:~/box:DIRNAME=.mails:ALT=~/alt", "separator = .", {"namespace/inbox/separator": "."}),
+}
+
+
+@pytest.mark.parametrize("layout", ["maildir++", "maildir++ with /", "prefix", "fs", "fs with names", *DBOX])
 def test_names(folder: Path, layout: str) -> None:
-    location, namespace, changes = LAYOUTS[layout]
+    location, namespace, changes = {**LAYOUTS, **DBOX}[layout]
     dovecot = Dovecot(folder, location, namespace)
     prefix = changes.get("namespace/inbox/prefix", "").encode()
     dovecot.imap(b"CREATE %sSub" % prefix, append(b"INBOX", b"a: b\r\n\r\n"), b"SELECT %sSub" % prefix)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, Unsupported
 from dovecot_urlauth.store.native.driver import Located
 from dovecot_urlauth.store.native.file_source import version
-from dovecot_urlauth.store.native.files import Directory, close_all
+from dovecot_urlauth.store.native.files import close_all
 from dovecot_urlauth.store.native.index import keywords
 from dovecot_urlauth.store.native.index.index_view import IndexView
 from dovecot_urlauth.store.native.maildir.mail_files import Maildir, size_in_name
@@ -18,7 +18,8 @@ from dovecot_urlauth.store.native.maildir.uidlist import UIDLIST_NAME, Uidlist
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dovecot_urlauth.store.native.file_source import FileSource
-    from dovecot_urlauth.store.native.layout import MailboxPlaces, Place
+    from dovecot_urlauth.store.native.files import Directory
+    from dovecot_urlauth.store.native.layout import MailboxPlaces
 
 
 class OpenedMaildir:
@@ -35,17 +36,17 @@ class OpenedMaildir:
         self._uidlist_is_current = False
         """Whether the uidlist was looked at since the last :meth:`refresh`."""
         try:
-            with _directory(where.mail) as mail:
+            with where.mail.open() as mail:
                 self.maildir = Maildir(mail)
         except FileNotFoundError:
             raise MailboxMissing("there is no such maildir") from None
         try:
-            index = _directory(where.index)
+            index = where.index.open()
         except BaseException as error:
             self.maildir.close()
             raise _without_index(error) from None
         try:
-            self.control = _directory(where.control)
+            self.control = where.control.open()
         except BaseException as error:
             self.maildir.close()
             index.close()
@@ -124,11 +125,6 @@ class OpenedMaildir:
         close_all((self._uidlist_file, self.control))
         self._index.close()
         self.maildir.close()
-
-
-def _directory(place: Place) -> Directory:
-    with Directory.root(place.root) as root:
-        return root.directory(*place.steps)
 
 
 def _without_index(error: BaseException) -> BaseException:

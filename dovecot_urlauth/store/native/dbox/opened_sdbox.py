@@ -1,0 +1,36 @@
+"""An opened mailbox of sdbox: each message is a file ``u.<UID>``.
+
+Matches index/dbox-single/sdbox-file.c and sdbox-mail.c.
+"""
+
+from __future__ import annotations
+
+from dovecot_urlauth.store.errors import Unsupported
+from dovecot_urlauth.store.native.dbox.opened_dbox import ATTEMPTS, OpenedDbox, located, open_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dovecot_urlauth.store.native.driver import Located
+    from dovecot_urlauth.store.native.layout import MailboxPlaces
+
+HEADER = b"dbox-hdr"
+"""{rebuild count, mailbox GUID, flags}"""
+
+
+class OpenedSdbox(OpenedDbox):
+    """A Driver."""
+
+    def __init__(self, where: MailboxPlaces) -> None:
+        """Raises MailboxMissing, StoreFailure or Unsupported."""
+        super().__init__(where, HEADER)
+        self._alt = where.alt
+
+    def locate(self, uid: int) -> Located:
+        """See Driver.locate; a file that is moved to the second storage, or back, is found the second time."""
+        self.check_is_there(uid)
+        for _ in range(ATTEMPTS):
+            try:
+                return located(open_file(self.mail, self._alt, b"u.%d" % uid), 0)
+            except FileNotFoundError:
+                self.look_again(uid)
+        raise Unsupported(f"u.{uid} is lost")
