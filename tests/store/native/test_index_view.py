@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dovecot_urlauth.store.errors import MailboxMissing, StoreError, Unsupported
 from dovecot_urlauth.store.native.files import Directory
-from dovecot_urlauth.store.native.index import changes
+from dovecot_urlauth.store.native.index import changes, index_view
 from dovecot_urlauth.store.native.index.index_view import IndexView
 from dovecot_urlauth.store.native.index.transaction_log import decode_size
 from tests.store import ondisk
@@ -259,6 +259,16 @@ def test_uids_that_do_not_ascend(tmp_path: Path) -> None:
         view(tmp_path).flags(1)
 
 
+def test_very_many_expunged_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_view, "LIMIT_GONE", 3)
+    messages = [(uid, 0) for uid in range(1, 9)]
+    write(tmp_path, ondisk.index(messages), ondisk.log_header() + ondisk.expunge((2, 3)))
+    assert view(tmp_path).uid_after(1) == 4
+    write(tmp_path, ondisk.index(messages), ondisk.log_header() + ondisk.expunge((2, 4)))
+    with pytest.raises(Unsupported, match="very many expunged"):
+        view(tmp_path).uid_after(1)
+
+
 def test_log_of_very_many_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "LIMIT_EVENTS", 5)
     write(tmp_path, None, ondisk.log_header() + b"".join(ondisk.expunge((1, 1)) for _ in range(6)))
@@ -323,6 +333,8 @@ def test_any_history_gives_the_model(tmp_path: Path, operations: list[tuple[str,
     write(tmp_path, ondisk.index(sorted(messages.items()), next_uid=following, log=position), new, old)
     opened = view(tmp_path)
     assert uids(opened, next_uid + 20) == model
+    for uid in range(next_uid + 2):
+        assert opened.uid_after(uid) == min((each for each in model if each > uid), default=None)
     opened.close()
     written = data.draw(st.integers(40, len(new)), "bytes of the newer log that are there at first")
     write(tmp_path, ondisk.index(sorted(messages.items()), next_uid=following, log=position), new[:written], old)
@@ -346,6 +358,8 @@ def total(folder: Path) -> None:
         for uid in (0, 1, 2, 3, 1 << 31):
             opened.flags(uid)
             opened.keywords(uid)
+            after = opened.uid_after(uid)
+            assert after is None or after > uid
     except StoreError:
         pass
     finally:

@@ -10,7 +10,7 @@ from struct import Struct
 
 from dovecot_urlauth.store.errors import Unsupported
 from dovecot_urlauth.store.native.index import keywords
-from dovecot_urlauth.store.native.index.packed import FLAGS, UID_RANGE, last_uid, search
+from dovecot_urlauth.store.native.index.packed import FLAGS, UID_RANGE, first_above, last_uid, search
 from dovecot_urlauth.store.native.index.transaction_log import (
     APPEND,
     EXPUNGE,
@@ -91,6 +91,16 @@ class Changes:
             elif flags is not None:
                 flags = flags & ~found[3] | found[2]
         return flags
+
+    def uid_after(self, uid: int) -> int | None:
+        """The lowest UID above ``uid`` that was given to a new message, which may be gone again."""
+        found = None
+        for what, low, high, layout, data in self._events:
+            if what == APPEND and high > uid and (found is None or low < found):
+                above = first_above(layout, data, max(uid, low - 1))
+                if above is not None and (found is None or above < found):
+                    found = above
+        return found
 
     def play_keywords(self, uid: int, names: set[bytes]) -> set[bytes]:
         """The keywords of ``uid`` after all changes, when it had ``names`` before them."""

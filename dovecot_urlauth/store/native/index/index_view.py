@@ -29,6 +29,8 @@ LOG_SUFFIX = b".log"
 OLD_LOG_SUFFIX = b".log.2"
 
 ATTEMPTS = 3
+LIMIT_GONE = 10_000
+"""Expunged messages that are stepped over on the way to the next one."""
 
 
 class IndexView:
@@ -76,6 +78,21 @@ class IndexView:
     def has(self, uid: int) -> bool:
         """Whether there is a message ``uid``."""
         return self.flags(uid) is not None
+
+    def uid_after(self, uid: int) -> int | None:
+        """The UID of the message that follows ``uid``; None when there is no more.
+
+        Raises Unsupported when too many in between were expunged since the main file was written.
+        """
+        for _ in range(LIMIT_GONE):
+            in_main = None if self._index is None else self._index.uid_after(uid)
+            candidates = [each for each in (in_main, self._changes.uid_after(uid)) if each is not None]
+            if not candidates:
+                return None
+            uid = min(candidates)
+            if self.has(uid):
+                return uid
+        raise Unsupported("index has very many expunged messages")
 
     def extension_header(self, name: bytes) -> bytes:
         """The header of the extension ``name``, which was asked for; empty when the index has none."""

@@ -91,23 +91,43 @@ class MainIndex:
 
     def record(self, uid: int) -> bytes | None:
         """The whole record of ``uid``, None when there is none.  Raises Unsupported when UIDs do not ascend."""
+        return self._bisect(uid)[1]
+
+    def uid_after(self, uid: int) -> int | None:
+        """The UID of the record that follows ``uid``'s place; None behind the last.  Raises Unsupported."""
+        position, record = self._bisect(uid)
+        if record is not None:
+            position += 1
+        if position >= self.messages:
+            return None
+        found: int = RECORD.unpack_from(self._at(position))[0]
+        if found <= uid:
+            raise Unsupported("index file's UIDs do not ascend")
+        return found
+
+    def _bisect(self, uid: int) -> tuple[int, bytes | None]:
+        """Where the record of ``uid`` is or would be, and the record."""
         low, high = 0, self.messages
         low_uid, high_uid = 0, 1 << 32
         while low < high:
             middle = (low + high) // 2
-            record = self._file.read(self._header_size + middle * self._record_size, self._record_size)
-            if len(record) < self._record_size:
-                raise Unsupported("index file was truncated")
+            record = self._at(middle)
             found: int = RECORD.unpack_from(record)[0]
             if not low_uid < found < high_uid:
                 raise Unsupported("index file's UIDs do not ascend")
             if found == uid:
-                return record
+                return middle, record
             if found < uid:
                 low, low_uid = middle + 1, found
             else:
                 high, high_uid = middle, found
-        return None
+        return low, None
+
+    def _at(self, position: int) -> bytes:
+        record = self._file.read(self._header_size + position * self._record_size, self._record_size)
+        if len(record) < self._record_size:
+            raise Unsupported("index file was truncated")
+        return record
 
     def extensions(self) -> Iterator[MainExtension]:
         """All extensions, in the order of the file, up to the first that leaves the header."""

@@ -35,3 +35,18 @@ def search(layout: Struct, data: bytes, uid: int) -> tuple[Any, ...] | None:
         else:
             return item
     return None
+
+
+def first_above(layout: Struct, data: bytes, uid: int) -> int | None:
+    """The lowest UID above ``uid`` that an item of ``data`` starts with; None when there is none."""
+    low, high = 0, len(data) // layout.size
+    if not high or layout.unpack_from(data, (high - 1) * layout.size)[0] <= uid:
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        if layout.unpack_from(data, middle * layout.size)[0] <= uid:
+            low = middle + 1
+        else:
+            high = middle
+    found: int = layout.unpack_from(data, low * layout.size)[0]
+    return found
