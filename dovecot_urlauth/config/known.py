@@ -19,7 +19,8 @@ UNDERSTOOD = frozenset(
     mail_home mail_inbox_path mail_index_path mail_location mail_path mail_plugins mail_uid
     mailbox_directory_name mailbox_directory_name_legacy mailbox_list_layout
     mailbox_list_normalize_names_to_nfc mailbox_list_utf8 mailbox_root_directory_name
-    maildir_broken_filename_sizes namespace valid_chroot_dirs""".split()
+    maildir_broken_filename_sizes mail_max_lock_timeout mbox_lock_timeout mbox_min_index_size mbox_read_locks
+    namespace valid_chroot_dirs""".split()
 )
 """Settings whose every value is obeyed, or is found to be unsupported where it is used."""
 
@@ -33,7 +34,7 @@ IRRELEVANT = frozenset(
     mail_cache_unaccessed_field_drop mail_ext_attachment mail_ext_attachment_hash mail_ext_attachment_min_size
     mail_ext_attachment_path mail_fsync mail_index_log2_max_age mail_index_log_rotate_max_size
     mail_index_log_rotate_min_age mail_index_log_rotate_min_size mail_index_rewrite_max_log_bytes
-    mail_index_rewrite_min_log_bytes mail_log_prefix mail_max_keyword_length mail_max_lock_timeout
+    mail_index_rewrite_min_log_bytes mail_log_prefix mail_max_keyword_length
     mail_max_userip_connections mail_never_cache_fields mail_plugin_dir mail_prefetch_count
     mail_privileged_group mail_save_crlf mail_server_admin mail_server_comment mail_shared_explicit_inbox
     mail_sort_max_read_count mail_temp_dir mail_temp_scan_interval mail_utf8_extensions
@@ -42,8 +43,8 @@ IRRELEVANT = frozenset(
     mailbox_list_index_include_inbox mailbox_list_index_prefix mailbox_list_index_very_dirty_syncs
     mailbox_list_iter_from_index_dir mailbox_list_lost_mailbox_prefix mailbox_subscriptions_filename
     maildir maildir_copy_with_hardlinks maildir_empty_new maildir_stat_dirs maildir_very_dirty_syncs mbox
-    mbox_dirty_syncs mbox_dotlock_change_timeout mbox_lazy_writes mbox_lock_timeout mbox_md5 mbox_min_index_size
-    mbox_read_locks mbox_very_dirty_syncs mbox_write_locks mdbox mdbox_preallocate_space mdbox_rotate_interval
+    mbox_dirty_syncs mbox_dotlock_change_timeout mbox_lazy_writes mbox_md5
+    mbox_very_dirty_syncs mbox_write_locks mdbox mdbox_preallocate_space mdbox_rotate_interval
     mdbox_rotate_size mmap_disable pop3_uidl_format postmaster_address recipient_delimiter sdbox""".split()
 )
 """Settings about writing, locking, caching, listing, logging and other drivers."""

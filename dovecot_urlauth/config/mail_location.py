@@ -1,11 +1,13 @@
 """Where a namespace's mail lies: ``mail_location`` of Dovecot 2.3, ``mail_path`` and its companions of 2.4.
 
 Matches mailbox_list_settings_parse_full in lib-storage/mailbox-list.c and the drivers' defaults
-(maildir_storage_get_list_settings and dbox_storage_get_list_settings, in 2.4 maildir-settings.c and
-sdbox-settings.c).  A driver or a key that we do not know is unsupported.
+(maildir_storage_get_list_settings, dbox_storage_get_list_settings and mbox_storage_get_list_settings, in 2.4
+maildir-settings.c, sdbox-settings.c and mbox-settings.c).  A driver or a key that we do not know is unsupported.
 """
 
 from __future__ import annotations
+
+import os
 
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.settings import is_yes
@@ -32,15 +34,20 @@ class DriverRules:
     layout: str = FS
     inbox_is_root: bool = False
     """INBOX is the mail root itself."""
+    inbox_name: str = ""
+    """What INBOX is called in the mail root, if not INBOX."""
     mailboxes: str = ""
     directory_name: str = ""
     has_alt: bool = False
     """Old mail may be in a second storage."""
+    mailbox_is_file: bool = False
+    """A mailbox is no directory, and nothing is put before or behind its name."""
 
 
 MAILDIR = "maildir"
 SDBOX = "sdbox"
 MDBOX = "mdbox"
+MBOX = "mbox"
 
 _SDBOX_RULES = DriverRules(SDBOX, "~/sdbox", mailboxes="mailboxes", directory_name="dbox-Mails", has_alt=True)
 DRIVERS = {
@@ -48,9 +55,10 @@ DRIVERS = {
     SDBOX: _SDBOX_RULES,
     "dbox": _SDBOX_RULES,
     MDBOX: DriverRules(MDBOX, "~/mdbox", mailboxes="mailboxes", directory_name="dbox-Mails", has_alt=True),
+    MBOX: DriverRules(MBOX, "~/mail", inbox_name="inbox", mailbox_is_file=True),
 }
 """The mail drivers that we know, by the names that the settings give them."""
-SERVED = frozenset((MAILDIR, SDBOX, MDBOX))
+SERVED = frozenset((MAILDIR, SDBOX, MDBOX, MBOX))
 """Those of them that the native store has a reader for (store/native/driver.py)."""
 
 
@@ -74,6 +82,13 @@ class Location:
     driver: str = MAILDIR
     alt: bytes | None = None
     """ALT, the root of the second storage."""
+
+    def folders(self) -> tuple[bytes, ...]:
+        """Every folder below which something may have to be read."""
+        inbox = self.inbox
+        if inbox is not None and DRIVERS[self.driver].mailbox_is_file:
+            inbox = os.path.dirname(inbox)
+        return tuple(path for path in (self.root, inbox, self.index, self.control, self.alt) if path)
 
 
 HARMLESS = frozenset(
@@ -113,7 +128,7 @@ def parse_mail_location(text: str, home: bytes | None, *, is_inbox: bool) -> Loc
         rules,
         root=at,
         layout=values.get("LAYOUT", rules.layout),
-        inbox=paths.get("inbox", at if rules.inbox_is_root and is_inbox and not directory_name else None),
+        inbox=paths.get("inbox", _default_inbox(rules, at, directory_name) if is_inbox else None),
         index=paths.get("index"),
         control=paths.get("control"),
         alt=paths.get("alt"),
@@ -122,6 +137,12 @@ def parse_mail_location(text: str, home: bytes | None, *, is_inbox: bool) -> Loc
         directory_name=directory_name,
         index_has_directory_name="FULLDIRNAME" in values,
     )
+
+
+def _default_inbox(rules: DriverRules, root: bytes, directory_name: str) -> bytes | None:
+    if rules.inbox_name:
+        return root + b"/" + rules.inbox_name.encode()
+    return root if rules.inbox_is_root and not directory_name else None
 
 
 def split_words(text: str) -> list[str]:
@@ -157,11 +178,13 @@ def from_mail_settings(get: Callable[[str], str | None], home: bytes | None) -> 
     if text("mail_index_path", "") == "MEMORY":
         raise UnsupportedSetting("mail_index_path is MEMORY")
     root = to_path(text("mail_path", rules.path), home)
-    inbox = text("mail_inbox_path", "." if rules.inbox_is_root else "")
+    inbox = text("mail_inbox_path", "." if rules.inbox_is_root else rules.inbox_name)
     index, control, alt = (
         to_path(path, home) if path else None
         for path in (text("mail_index_path", ""), text("mail_control_path", ""), text("mail_alt_path", ""))
     )
+    if rules.mailbox_is_file and not inbox:
+        raise UnsupportedSetting("mail_inbox_path is blank")
     if root in (index, control):
         raise UnsupportedSetting("mail_index_path or mail_control_path is mail_path")
     directory_name = text("mailbox_directory_name", rules.directory_name)
@@ -218,6 +241,8 @@ def _complete(
         raise UnsupportedSetting("mailbox directory name with Maildir++")
     if rules.directory_name and not directory_name:
         raise UnsupportedSetting(f"mailbox directory name of {rules.driver} is blank")
+    if rules.mailbox_is_file and (layout != FS or directory_name or mailboxes.strip("/")):
+        raise UnsupportedSetting(f"mailbox names of {rules.driver} are not those of files")
     if rules.driver == MDBOX and not mailboxes.strip("/"):
         raise UnsupportedSetting("mailbox root directory name of mdbox is blank")  # Dovecot refuses it
     return Location(

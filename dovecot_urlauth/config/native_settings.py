@@ -12,7 +12,7 @@ from dovecot_urlauth.config import known, plugins
 from dovecot_urlauth.config.attribute_dict import FileDictSettings, FsDictSettings
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.language import language_of
-from dovecot_urlauth.config.mail_location import MDBOX, SEPARATORS, SERVED
+from dovecot_urlauth.config.mail_location import MBOX, MDBOX, SEPARATORS, SERVED
 from dovecot_urlauth.config.settings import SettingsError
 from dovecot_urlauth.start.frozen import frozen
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.config.attribute_dict import AttributeDict
     from dovecot_urlauth.config.mail_location import Location
     from dovecot_urlauth.config.mail_user import MailUser
+    from dovecot_urlauth.config.mbox_rules import MboxRules
     from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.message.rules import MessageRules
 
@@ -53,16 +54,13 @@ class NativeSettings:
     """Not with maildir_broken_filename_sizes."""
     compressions: tuple[str, ...] = ()
     """Formats of compressed mail that are looked for; none without the plugin."""
+    mbox: MboxRules | None = None
+    """None without an mbox storage."""
 
     def folders(self) -> tuple[bytes, ...]:
         """Every folder below which something may have to be read."""
         locations = [namespace.location for namespace in self.namespaces if namespace.location is not None]
-        paths = [
-            path
-            for location in locations
-            for path in (location.root, location.inbox, location.index, location.control, location.alt)
-            if path
-        ]
+        paths = [path for location in locations for path in location.folders()]
         attributes = self.attributes
         if isinstance(attributes, FileDictSettings):
             paths.append(os.path.dirname(attributes.path))
@@ -97,15 +95,25 @@ class _Resolver:
         if plugin is not None:
             raise UnsupportedSetting(f"mail_plugins has {plugin}")
         known.check_outside(self._settings)
+        namespaces = self._namespaces()
+        rules = self._dialect.load_message_rules()
         return NativeSettings(
-            namespaces=self._namespaces(),
+            namespaces=namespaces,
             attributes=self._language.attribute_dict(self._user, self._expand, self._dialect.dict_major),
-            message_rules=self._dialect.load_message_rules(),
+            message_rules=rules,
             normalizes_names_to_nfc=self._dialect.normalizes_names_to_nfc
             and self._settings.flag("mailbox_list_normalize_names_to_nfc", True),
             trusts_sizes_in_names=not self._settings.flag("maildir_broken_filename_sizes"),
             compressions=self._dialect.compressions if set(loaded) & set(plugins.COMPRESSING) else (),
+            mbox=self._mbox(namespaces, rules),
         )
+
+    def _mbox(self, namespaces: tuple[Namespace, ...], rules: MessageRules) -> MboxRules | None:
+        if not any(each.location is not None and each.location.driver == MBOX for each in namespaces):
+            return None
+        from dovecot_urlauth.config.mbox_rules import mbox_rules
+
+        return mbox_rules(self._settings, colonless_line_is_name=rules.colonless_line_is_name)
 
     def _namespaces(self) -> tuple[Namespace, ...]:
         blocks = self._settings.blocks("namespace")
@@ -133,12 +141,22 @@ class _Resolver:
             if f"namespace/{block}/alias_for" in self._settings:  # blank is the namespace without a prefix
                 raise UnsupportedSetting("namespace has alias_for")
             location = self._location(block, is_inbox=inbox)
+            self._check_outside(block, location)
         except UnsupportedSetting as error:
             return Namespace(prefix, separator or prefix[-1:] or b"/", None, inbox, error.reason)
         own = separator or SEPARATORS[location.layout]
         if len(own) != 1 or (prefix and not prefix.endswith(own)):
             raise UnsupportedSetting(f"namespace prefix {prefix!r} does not end with the separator")
         return Namespace(prefix, own, location, inbox)
+
+    def _check_outside(self, block: str, location: Location) -> None:
+        """What is looked for outside of namespaces must not be said in one."""
+        if location.driver == MBOX:
+            from dovecot_urlauth.config.mbox_rules import SETTINGS
+
+            inside = [name for name in SETTINGS if f"namespace/{block}/{name}" in self._settings]
+            if inside:
+                raise UnsupportedSetting(f"namespace has {inside[0]}")
 
     def _of(self, block: str, name: str) -> str:
         """A namespace's own setting."""

@@ -59,6 +59,11 @@ OLD = [
         ),
     ),
     ("mdbox:/b:DIRNAME=:MAILBOXDIR=", dbox("mdbox", b"/b")),
+    ("mbox:~/mail", Location(b"/home/bob/mail", FS, inbox=b"/home/bob/mail/inbox", driver="mbox")),
+    (
+        "mbox:~/mail:INBOX=/var/mail/bob:INDEX=~/i",
+        Location(b"/home/bob/mail", FS, inbox=b"/var/mail/bob", index=b"/home/bob/i", driver="mbox"),
+    ),
     ("maildir:/m:VOLATILEDIR=/v:SUBSCRIPTIONS=s:NO-NOSELECT:LISTINDEX=l", Location(b"/m", inbox=b"/m")),
 ]
 
@@ -68,14 +73,22 @@ def test_mail_location(text: str, location: Location) -> None:
     assert parse(text) == location
 
 
+def test_folders() -> None:
+    """INBOX of mbox is a file, which others may replace."""
+    assert parse("mbox:/m:INBOX=/var/mail/bob:CONTROL=/c").folders() == (b"/m", b"/var/mail", b"/c")
+    assert parse("maildir:/m:INBOX=/in:INDEX=/i").folders() == (b"/m", b"/in", b"/i")
+
+
 def test_root_is_inbox_in_its_own_namespace_only() -> None:
+    assert parse("mbox:/m", is_inbox=False).inbox is None
     assert parse("maildir:/m", is_inbox=False) == Location(b"/m")
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "~/Maildir", "/m", "obox:~/m", "sdbox:", "sdbox:/m:LAYOUT=maildir++", "mdbox:/m:LAYOUT=index",
-     "mbox:~/mail:INBOX=/var/mail/bob", "imapc:", "maildir:",
+     "mbox:~/mail:LAYOUT=maildir++", "mbox:~/mail:DIRNAME=x", "mbox:~/mail:MAILBOXDIR=x", "mbox:~/mail:ALT=/a",
+     "mbox:~/mail:INDEX=MEMORY", "mbox:", "imapc:", "maildir:",
      "maildir:Maildir", "maildir:~root/Maildir", "maildir:/m:INDEX=MEMORY", "maildir:/m:ALT=/a",
      "maildir:/m:LAYOUT=index", "maildir:/m:LAYOUT=Maildir++", "maildir:/m:DIRNAME=x", "maildir:/m:BROKENCHAR=&",
      "maildir:/m:NO-FS-VALIDATION", "maildir:/m:INDEXPVT=/p", "maildir:/m:NEWKEY", "maildir:/m:INBOX=x"],
@@ -123,6 +136,16 @@ def test_dbox_settings() -> None:
         inbox=b"/b/in",
         index_has_directory_name=True,
     )
+
+
+def test_mbox_settings() -> None:
+    assert new(mail_driver="mbox") == Location(b"/home/bob/mail", FS, inbox=b"/home/bob/mail/inbox", driver="mbox")
+    assert new(mail_driver="mbox", mail_path="/m", mail_inbox_path="/var/mail/bob") == Location(
+        b"/m", FS, inbox=b"/var/mail/bob", driver="mbox"
+    )
+    for name, value in (("mail_inbox_path", ""), ("mailbox_list_layout", "maildir++"), ("mail_alt_path", "/a")):
+        with pytest.raises(UnsupportedSetting):
+            new(**{"mail_driver": "mbox", name: value})
 
 
 @pytest.mark.parametrize("name", ["mailbox_directory_name", "mailbox_root_directory_name"])

@@ -9,8 +9,10 @@
     index/          which messages exist, their flags and keywords, what a format notes beside them
     maildir/        UID -> file name -> open file
     dbox/           sdbox: UID -> file; mdbox: UID -> number -> place in a file
+    mbox/           UID -> place in the mailbox's one file
     decode/         stored bytes -> the message's bytes
     attributes/     mailbox attributes, the key among them
 
-A read changes nothing: no file is opened for writing, no lock is taken, no index is synchronized.
+A read changes nothing: no file is opened for writing, no index is synchronized, and no lock is taken but on an
+mbox file, and nobody is waited for while it is held.
 """

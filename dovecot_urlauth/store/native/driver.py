@@ -6,7 +6,7 @@ Everything else is the same for all formats: names and namespaces, the index, th
 from __future__ import annotations
 
 from dovecot_urlauth.start.frozen import frozen
-from dovecot_urlauth.store.errors import Unsupported
+from dovecot_urlauth.store.errors import StoreFailure, Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +34,28 @@ class Located:
     """Bytes of the message (decoded, if it is encoded) when it was stored, as far as anybody noted."""
     virtual_size: int | None = None
     """Bytes with every line end CRLF, as somebody noted; it may be wrong."""
+    is_encoded: bool = True
+    """Whether plugins that decode messages look at those of this format."""
+    lock: Lock | None = None
+    """What has to be held, and is, while ``source`` is read."""
+
+
+class Lock(Protocol):
+    """A lock on what others write to, for somebody who does not keep them waiting."""
+
+    def release(self) -> None:
+        """Let others write."""
+
+    def take(self) -> None:
+        """Have it again, and the same message under it.  Raises Busy or StoreFailure."""
+
+
+class Busy(StoreFailure):
+    """Somebody else is writing; worth asking again for so many ``seconds``."""
+
+    def __init__(self, text: str, seconds: float) -> None:
+        super().__init__(text)
+        self.seconds = seconds
 
 
 class Driver(Protocol):
@@ -49,7 +71,7 @@ class Driver(Protocol):
         """The mailbox GUID in hexadecimal digits.  Raises StoreFailure or Unsupported."""
 
     def locate(self, uid: int) -> Located:
-        """The message ``uid``.  Raises ReadFailed when there is none, StoreFailure or Unsupported."""
+        """The message ``uid``.  Raises ReadFailed when there is none, Busy, StoreFailure or Unsupported."""
 
     def close(self) -> None:
         """Close every file."""
@@ -84,5 +106,19 @@ def _open_mdbox(location: Location, name: bytes, settings: NativeSettings) -> Dr
     return OpenedMdbox(places(location, name), storage_places(location))
 
 
-OPENERS: dict[str, Opener] = {"maildir": _open_maildir, "mdbox": _open_mdbox, "sdbox": _open_sdbox}
+def _open_mbox(location: Location, name: bytes, settings: NativeSettings) -> Driver:
+    from dovecot_urlauth.store.native.mbox.opened_mbox import OpenedMbox
+    from dovecot_urlauth.store.native.mbox.places import mbox_places
+
+    if settings.mbox is None or not settings.mbox.keeps_index:
+        raise Unsupported("mbox_min_index_size is set")
+    return OpenedMbox(mbox_places(location, name), settings.mbox)
+
+
+OPENERS: dict[str, Opener] = {
+    "maildir": _open_maildir,
+    "mbox": _open_mbox,
+    "mdbox": _open_mdbox,
+    "sdbox": _open_sdbox,
+}
 """By the driver's name; each imports its format when it is used."""

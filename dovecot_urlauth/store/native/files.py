@@ -39,13 +39,13 @@ class Directory:
         self._identity = (status.st_dev, status.st_ino)
 
     @classmethod
-    def root(cls, path: bytes) -> Directory:
+    def root(cls, path: bytes, *, is_listed: bool = True) -> Directory:
         """Open a directory that the settings name; links on the way are followed.
 
-        Raises FileNotFoundError or StoreFailure.
+        One that is not to be listed needs no right to read it.  Raises FileNotFoundError or StoreFailure.
         """
         try:
-            fd = os.open(path, OPEN_DIRECTORY)
+            fd = os.open(path, OPEN_DIRECTORY if is_listed else OPEN_DIRECTORY | os.O_PATH)
         except (OSError, ValueError) as error:
             raise _failure("open", path, error) from None
         return cls(fd, path)

@@ -23,9 +23,12 @@ class Place:
     root: bytes
     steps: tuple[bytes, ...]
 
-    def open(self) -> Directory:
-        """Open it.  Raises FileNotFoundError, StoreFailure or Unsupported."""
-        with Directory.root(self.root) as root:
+    def open(self, *, is_listed: bool = True) -> Directory:
+        """Open it; the root needs not be readable if it is not to be listed.
+
+        Raises FileNotFoundError, StoreFailure or Unsupported.
+        """
+        with Directory.root(self.root, is_listed=is_listed) as root:
             return root.directory(*self.steps)
 
 

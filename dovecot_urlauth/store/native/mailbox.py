@@ -1,7 +1,8 @@
 """The native store: mail read by ourselves, as the index on disk says at this moment.
 
 Matches what imap_msgpart_url_open_mailbox makes lib-storage do: a mailbox is opened but not synchronized, so a
-mail that no Dovecot session has seen yet does not exist.  Nothing is written and no lock is taken.
+mail that no Dovecot session has seen yet does not exist.  Nothing is written; a format that has to lock says so
+(driver.py), and this is where its locks are waited for.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dovecot_urlauth.message.steps import Pace
 from dovecot_urlauth.store.errors import MailboxMissing, StoreFailure, Unsupported
 from dovecot_urlauth.store.native.attributes.attributes import open_attributes
 from dovecot_urlauth.store.native.decode import Decoding
-from dovecot_urlauth.store.native.driver import open_driver
+from dovecot_urlauth.store.native.driver import Busy, open_driver
 from dovecot_urlauth.store.native.layout import name_rules
 from dovecot_urlauth.store.native.names import check_utf8, normalize, storage_name
 from dovecot_urlauth.store.native.namespace import find
@@ -22,7 +23,8 @@ from dovecot_urlauth.store.store import Delivery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
+    from typing import TypeVar
 
     from dovecot_urlauth.config.native_settings import NativeSettings
     from dovecot_urlauth.message.fetch import Request
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from dovecot_urlauth.message.source import Source
     from dovecot_urlauth.service.loop import Loop
     from dovecot_urlauth.store.native.attributes.attributes import Attributes
-    from dovecot_urlauth.store.native.driver import Driver, Located
+    from dovecot_urlauth.store.native.driver import Driver, Located, Lock
+
+    Result = TypeVar("Result")
 
 KEY_PATH = b"priv/%s/vendor/vendor.dovecot/imap-urlauth"
 """The key's place in the attribute dictionary, by mailbox GUID (lib-storage/index/index-attribute.c)."""
@@ -39,6 +43,8 @@ KEY_DIGITS = 128
 
 KEPT_MAILBOXES = 8
 """Mailboxes that stay open between URLs; seven or eight descriptors each."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.25
+"""Seconds until a lock is tried again; each pause is twice the last one."""
 QUICKLY_COUNTED = 256 * 1024
 """Bytes of a message whose line ends are counted in 0.1 ms."""
 
@@ -122,6 +128,7 @@ class NativeMailbox:
     ) -> None:
         """``still_open`` gives the driver back, or another one of the mailbox if somebody had it closed."""
         self._rules = rules
+        self._loop = loop
         self._pace = Pace(loop.turn, loop.now)
         self._attributes = attributes
         self._decoding = decoding
@@ -156,12 +163,49 @@ class NativeMailbox:
         if not self._is_fresh:
             self._driver.refresh()
         self._is_fresh = False
-        self._mail = self._driver.locate(uid)
-        mail = self._mail
-        source = await self._decoding.decoded(mail.source, self._pace)
-        steps = fetching(source, request, self._rules, believable_size(mail, source))
-        content = await self._pace.run(steps)
-        return Delivery(content.size, content.has_nuls, content.structure, self._pace.chunks(content.chunks))
+        mail = self._mail = await self._when_not_busy(lambda: self._locate(uid))
+        try:
+            source = mail.source
+            if mail.is_encoded:
+                source = await self._decoding.decoded(source, self._pace)
+            steps = fetching(source, request, self._rules, believable_size(mail, source))
+            content = await self._pace.run(steps)
+        finally:
+            if mail.lock is not None:
+                mail.lock.release()
+        chunks = self._pace.chunks(content.chunks)
+        if mail.lock is not None:
+            chunks = self._under_lock(chunks, mail.lock)
+        return Delivery(content.size, content.has_nuls, content.structure, chunks)
+
+    def _locate(self, uid: int) -> Located:
+        self._driver = self._still_open(self._driver)
+        return self._driver.locate(uid)
+
+    async def _under_lock(self, chunks: AsyncIterator[bytes], lock: Lock) -> AsyncIterator[bytes]:
+        """The chunks, each read under the lock and handed on without it: who takes it may take its time."""
+        while True:
+            await self._when_not_busy(lock.take)
+            try:
+                chunk = await anext(chunks, None)
+            finally:
+                lock.release()
+            if chunk is None:
+                return
+            yield chunk
+
+    async def _when_not_busy(self, act: Callable[[], Result]) -> Result:
+        """What ``act`` returns, once no writer is in the way.  Raises Busy when it takes too long."""
+        began = self._loop.now()
+        pause = SHORTEST_PAUSE
+        while True:
+            try:
+                return act()
+            except Busy as busy:
+                if self._loop.now() - began >= busy.seconds:
+                    raise
+            await self._loop.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     def close(self) -> None:
         """Close the mail; the store keeps the mailbox itself for the next URL."""

@@ -1,0 +1,169 @@
+"""One mailbox of an mbox storage, held open from one URL to the next.
+
+index/mbox/mbox-mail.c (mbox_mail_seek): lock the file, read the index anew, and if the file's size and time are
+those that the index knows, believe its offsets.
+"""
+
+from __future__ import annotations
+
+from stat import S_ISDIR
+from struct import Struct
+from struct import error as StructError
+
+from dovecot_urlauth.message.source import BytesSource
+from dovecot_urlauth.start.frozen import frozen
+from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, Unsupported
+from dovecot_urlauth.store.native.driver import Busy, Located
+from dovecot_urlauth.store.native.index.index_view import IndexView
+from dovecot_urlauth.store.native.mbox.mbox_mail import Found, MboxMail, Stretch, file_status, find
+from dovecot_urlauth.store.native.mbox.read_lock import ReadLock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dovecot_urlauth.config.mbox_rules import MboxRules
+    from dovecot_urlauth.store.native.file_source import FileSource
+    from dovecot_urlauth.store.native.mbox.places import MboxPlaces
+
+EXTENSION = b"mbox"
+"""The index extension (struct mbox_index_header in index/mbox/mbox-storage.h); of a message it has the offset."""
+HEADER = Struct("<QIB3x16s")
+OFFSET = Struct("<Q")
+NO_GUID = bytes(16)
+
+IN_MEMORY = 256 * 1024
+"""Bytes of a message that is read at once, with the lock held for that long."""
+
+
+@frozen
+class Synced:
+    """What the index knows of the file."""
+
+    size: int
+    mtime: int
+    """Seconds."""
+    is_dirty: bool
+    """Not every message was looked at when the file had this size and time: offsets are to be checked."""
+    guid: bytes
+
+
+class OpenedMbox:
+    """An opened mailbox of an mbox storage; a Driver."""
+
+    def __init__(self, where: MboxPlaces, rules: MboxRules) -> None:
+        """Open both directories.  Raises MailboxMissing, StoreFailure or Unsupported."""
+        self._rules = rules
+        self._is_closed = False
+        self._name = where.file
+        try:
+            self._directory = where.directory.open(is_listed=False)  # others may have their mail there too
+        except FileNotFoundError:
+            raise MailboxMissing("there is no such mbox file") from None
+        try:
+            status = self._directory.status(self._name)
+            if status is None or S_ISDIR(status.st_mode):
+                raise MailboxMissing("there is no such mbox file")
+            self._folder = where.index.open()
+            self._index = IndexView(self._folder, (EXTENSION,))
+        except FileNotFoundError:
+            self._directory.close()
+            raise Unsupported("mailbox has no index yet") from None
+        except BaseException:
+            self._directory.close()
+            raise
+
+    def is_in_place(self) -> bool:
+        """See Driver.is_in_place; the file itself is opened for each message."""
+        return self._directory.is_in_place() and self._folder.is_in_place()
+
+    def refresh(self) -> int:
+        """See Driver.refresh."""
+        self._index.refresh()
+        if not self._index.uid_validity:
+            raise Unsupported("mailbox was never opened")
+        return self._index.uid_validity
+
+    def guid(self) -> bytes:
+        """See Driver.guid."""
+        return self._synced().guid.hex().encode()
+
+    def locate(self, uid: int) -> Located:
+        """See Driver.locate.  Raises Busy as well."""
+        if not self._index.has(uid):
+            raise ReadFailed("Message not found")
+        try:
+            file = self._directory.file(self._name)
+        except FileNotFoundError:
+            raise MailboxMissing("there is no such mbox file") from None
+        lock = ReadLock(file, self._rules)
+        try:
+            lock.take()
+            found = self._find(file, uid)
+            mail = MboxMail(file, lock, found, lambda: self._find_again(file, uid, found))
+            if mail.size > IN_MEMORY:
+                return Located(mail, file, is_encoded=False, lock=mail)
+            content = mail.read(0, mail.size)
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+        return Located(BytesSource(content), file, is_encoded=False)
+
+    def close(self) -> None:
+        """Close both directories; a message that is being read stays open."""
+        self._is_closed = True
+        self._directory.close()
+        self._index.close()
+
+    def _synced(self) -> Synced:
+        try:
+            size, mtime, dirty, guid = HEADER.unpack_from(self._index.extension_header(EXTENSION))
+        except StructError:
+            raise Unsupported("index has nothing about the mbox file") from None
+        if guid == NO_GUID:
+            raise Unsupported("mailbox has no GUID yet")
+        return Synced(size, mtime, bool(dirty), guid)
+
+    def _find(self, file: FileSource, uid: int) -> Found:
+        """The message, while ``file`` is locked.  Raises Busy, Unsupported, ReadFailed or StoreFailure."""
+        if not self._is_named(file):
+            raise Busy("mbox file was replaced", self._rules.lock_seconds)
+        self._index.refresh()
+        if not self._index.has(uid):
+            raise ReadFailed("Message not found")
+        if not self._is_in_sync(file):
+            raise Unsupported("mbox file is not the one that the index knows")
+        return self._find_in_sync(file, uid)
+
+    def _find_again(self, file: FileSource, uid: int, before: Found) -> Found | None:
+        """The same for a message that was at ``before``, after a change; None when it is not there any more."""
+        if not self._is_closed:
+            self._index.refresh()
+        if not self._is_closed and self._is_named(file) and self._is_in_sync(file):
+            return self._find_in_sync(file, uid) if self._index.has(uid) else None
+        # Mail was added that the index does not know yet, or a new file has taken the name, or nobody else has
+        # asked for this mailbox for long.
+        found = find(file, before.where_it_was(file_status(file).st_size), self._rules)
+        return found if found.stored == before.stored else None
+
+    def _find_in_sync(self, file: FileSource, uid: int) -> Found:
+        synced = self._synced()
+        after = self._index.uid_after(uid)
+        end = synced.size if after is None else self._offset(after)
+        stretch = Stretch(self._offset(uid), end, uid, after is None, synced.is_dirty)
+        return find(file, stretch, self._rules)
+
+    def _is_named(self, file: FileSource) -> bool:
+        """Whether the mailbox's name leads to ``file``."""
+        status = self._directory.status(self._name)
+        return status is not None and file.is_file(status)
+
+    def _is_in_sync(self, file: FileSource) -> bool:
+        status, synced = file_status(file), self._synced()
+        return (synced.size, synced.mtime) == (status.st_size, int(status.st_mtime))
+
+    def _offset(self, uid: int) -> int:
+        try:
+            offset: int = OFFSET.unpack_from(self._index.extension_record(EXTENSION, uid))[0]
+        except StructError:
+            raise Unsupported("index has no offset of the message") from None
+        return offset

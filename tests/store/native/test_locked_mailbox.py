@@ -1,0 +1,127 @@
+"""A mailbox that others write to: the native store waits for them without stopping, and never lets them wait."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
+from dovecot_urlauth.message.errors import PartMissing
+from dovecot_urlauth.message.fetch import Request
+from dovecot_urlauth.store.errors import StoreFailure
+from dovecot_urlauth.store.fallback import open_store
+from tests.store.mboxes import LONG, MAILS, Mbox, is_free, lock_of_another
+from tests.store.user import user
+from tests.store.waiting import LOOP, open_mailbox, wait, whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dovecot_urlauth.store.store import Mailbox
+
+WHOLE = Request(section=b"", partial_offset=0, partial_size=None, body=True, binary=False, structure=False)
+STRUCTURE = Request(section=b"7", partial_offset=0, partial_size=None, body=False, binary=False, structure=True)
+SHOWN = LONG.replace(b"X-UID: 4\n", b"").replace(b"\n", b"\r\n")
+
+
+def mailbox(home: Path, mails: dict[int, bytes], seconds: int = 60) -> tuple[Mbox, Mailbox]:
+    """The file and the opened mailbox of a user whose mail is in mbox files."""
+    (home / "mail").mkdir()
+    mbox = Mbox(home / "mail", mails)
+    settings = {"mail_location": "mbox:~/mail", "mbox_lock_timeout": f"{seconds} secs"}
+    store = open_store(user(home, settings), DOVECOT_2_3_19, "native", None, LOOP, lambda text: None)  # type: ignore[arg-type]
+    return mbox, open_mailbox(store, b"box")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin
+    process.stdin.close()
+    process.wait()
+
+
+def test_a_writer_is_waited_for(tmp_path: Path) -> None:
+    mbox, opened = mailbox(tmp_path, MAILS)
+
+    async def fetch() -> bytes:
+        with lock_of_another(mbox.path) as process:
+            task = LOOP.spawn(opened.fetch(1, WHOLE))
+            await LOOP.sleep(0.1)
+            assert not task.ended
+            end(process)
+        return await whole(await task.join(60))
+
+    assert wait(fetch()) == b"A: first\r\n\r\none\r\n"
+
+
+def test_a_writer_that_does_not_end(tmp_path: Path) -> None:
+    mbox, opened = mailbox(tmp_path, MAILS, seconds=1)
+    with lock_of_another(mbox.path) as process:
+        with pytest.raises(StoreFailure, match="Timeout while waiting for lock"):
+            wait(opened.fetch(1, WHOLE))
+        end(process)
+    opened.close()
+    assert wait(whole(wait(opened.fetch(1, WHOLE)))) == b"A: first\r\n\r\none\r\n"
+
+
+def test_a_client_that_takes_its_time(tmp_path: Path) -> None:
+    """Between two chunks of a long message the file is free, and what is written then changes nothing."""
+    mbox, opened = mailbox(tmp_path, {1: MAILS[1], 4: LONG})
+
+    async def fetch() -> bytes:
+        delivery = await opened.fetch(4, WHOLE)
+        data = b""
+        chunks = 0
+        assert is_free(mbox.path)
+        async for chunk in delivery.chunks:
+            data += chunk
+            chunks += 1
+            assert is_free(mbox.path)
+            mbox.add(b"A: new\n\nmail\n")
+        assert chunks > 3
+        assert len(data) == delivery.size
+        return data
+
+    assert wait(fetch()) == SHOWN
+
+
+def test_a_writer_in_the_middle(tmp_path: Path) -> None:
+    mbox, opened = mailbox(tmp_path, {4: LONG})
+
+    async def fetch() -> bytes:
+        delivery = await opened.fetch(4, WHOLE)
+        data = await anext(delivery.chunks)
+        with lock_of_another(mbox.path) as process:
+            task = LOOP.spawn(whole_rest(delivery.chunks))
+            await LOOP.sleep(0.1)
+            assert not task.ended
+            end(process)
+        return data + await task.join(60)
+
+    async def whole_rest(chunks: object) -> bytes:
+        return b"".join([chunk async for chunk in chunks])  # type: ignore[attr-defined]
+
+    assert wait(fetch()) == SHOWN
+
+
+def test_a_message_that_goes_away(tmp_path: Path) -> None:
+    mbox, opened = mailbox(tmp_path, {4: LONG, 9: MAILS[9]})
+
+    async def fetch() -> None:
+        delivery = await opened.fetch(4, WHOLE)
+        await anext(delivery.chunks)
+        mbox.write({9: MAILS[9]})
+        with pytest.raises(StoreFailure, match="expunged"):
+            await anext(delivery.chunks)
+
+    wait(fetch())
+    assert is_free(mbox.path)
+
+
+def test_a_part_that_is_missing(tmp_path: Path) -> None:
+    """Whatever ends a fetch, nothing stays locked."""
+    mbox, opened = mailbox(tmp_path, {4: LONG})
+    with pytest.raises(PartMissing):
+        wait(opened.fetch(4, STRUCTURE))
+    assert is_free(mbox.path)
