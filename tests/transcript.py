@@ -110,6 +110,7 @@ class FakeConnection:
         self.broken: OSError | None = None
         self.stuck = False
         self.closed = False
+        self.received = self.sent = 0
 
     def fileno(self) -> int:
         return -1 if self.closed else self._number

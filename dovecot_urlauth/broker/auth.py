@@ -7,10 +7,12 @@ When it is lost, the process takes no more clients, serves those it has and ends
 from __future__ import annotations
 
 import os
+from time import time
 
 from dovecot_urlauth.service.connection import Connection, ConnectionLost
 from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.service.sender import Sender
+from dovecot_urlauth.service.stats import SILENT, ConnectionEvents, Stats
 from dovecot_urlauth.wire.authmaster import AuthMaster, NotFound, ServerHello, UserReply
 from dovecot_urlauth.wire.lines import ProtocolError
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 LOOKUP_TIMEOUT = 155.0
 
+CATEGORIES = ("auth-client",)
+LOGIN_STARTED, LOGIN_FINISHED = "auth_master_client_login_started", "auth_master_client_login_finished"
+
 
 class LookupFailed(Exception):
     """auth did not name a user; the log knows why."""
@@ -39,8 +44,19 @@ class _AuthLost(Exception):
 class Auth:
     """Says which user stands behind a hand-off."""
 
-    def __init__(self, loop: Loop, log: Log, dialect: Dialect, connected: socket | Connection) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        log: Log,
+        dialect: Dialect,
+        connected: socket | Connection,
+        stats: Stats = SILENT,
+        path: bytes = b"",
+    ) -> None:
+        """``path`` is the socket's, for stats."""
         self._loop = loop
+        self._stats = stats
+        self._path = path
         self._log = log
         self._connection = connected if isinstance(connected, Connection) else Connection(loop, connected)
         self._protocol = AuthMaster(dialect.auth_master_minor)
@@ -53,6 +69,7 @@ class Auth:
 
     async def keep(self) -> None:
         """Read what auth says until it is lost."""
+        events = ConnectionEvents(self._stats, self._connection, CATEGORIES, path=self._path)
         self._sender.send(self._protocol.data_to_send())
         try:
             while data := await self._connection.read():
@@ -60,6 +77,7 @@ class Auth:
         except (ProtocolError, ConnectionLost) as lost:
             self._log.error(f"auth-master: login: {lost.text}")
         finally:
+            events.ended()
             self._connection.close()
             self._greeted = self._loop.promise()
             self._greeted.fail(_AuthLost())
@@ -70,9 +88,12 @@ class Auth:
         """Ask which user stands behind ``handoff``. Raises LookupFailed."""
         self._last_id = self._last_id % 0xFFFFFFFF + 1
         request_id = self._last_id
-        started = self._loop.now()
+        started, began = self._loop.now(), time()
         answer: Promise[Answer] = self._loop.promise()
         self._waiting[request_id] = answer
+        self._stats.report(LOGIN_STARTED, CATEGORIES, {"id": request_id}, began)
+        told: dict[str, str | int] = {"id": request_id}
+        why = "Aborted"
         try:
             server = await self._greeted.wait(LOOKUP_TIMEOUT)
             if server.pid != handoff.auth_pid:
@@ -80,6 +101,7 @@ class Auth:
                     f"auth-master: login: Auth server restarted (pid {handoff.auth_pid} -> {server.pid}), "
                     "aborting auth"
                 )
+                why = "Auth server restarted"
                 raise LookupFailed
             self._protocol.request(
                 request_id, handoff.client_pid, handoff.auth_id, handoff.cookie, session_pid=os.getpid()
@@ -87,6 +109,7 @@ class Auth:
             self._sender.send(self._protocol.data_to_send())
             reply = await answer.wait(started + LOOKUP_TIMEOUT - self._loop.now())
             if isinstance(reply, UserReply):
+                told["user"], why = os.fsdecode(reply.name), ""
                 return reply
             why = _describe(reply)
         except TimedOut:
@@ -95,6 +118,7 @@ class Auth:
             why = "Disconnected from auth server, aborting"
         finally:
             del self._waiting[request_id]
+            self._stats.report(LOGIN_FINISHED, CATEGORIES, told | ({"error": why} if why else {}), began)
         self._log.error(
             f"auth-master: login: request [{request_id}]: Login auth request failed: {why} "
             f"({self._times(started)}, client-pid={handoff.client_pid} client-id={handoff.auth_id})"

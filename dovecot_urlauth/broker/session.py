@@ -12,6 +12,7 @@ from dovecot_urlauth.broker.control import SessionOver, Worker
 from dovecot_urlauth.broker.identity import IdentityRefused, check_identity
 from dovecot_urlauth.broker.login import LoginConnection, LoginLost
 from dovecot_urlauth.service.process import ProcessOver
+from dovecot_urlauth.service.stats import ConnectionEvents
 from dovecot_urlauth.service.watch import unless
 from dovecot_urlauth.wire.control import OK
 from dovecot_urlauth.wire.handoff import STATUS_INTERNAL_ERROR, STATUS_OK
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.loop import Loop
     from dovecot_urlauth.service.sockets import PeerCredentials
+    from dovecot_urlauth.service.stats import Stats
     from dovecot_urlauth.wire.authmaster import UserReply
     from dovecot_urlauth.wire.control import Access
     from dovecot_urlauth.wire.handoff import Handoff
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
         auth: Auth
         users: ServiceUsers
         worker_path: bytes
+        stats: Stats
 
         def take_preconnected(self) -> Connection | None:
             """The connection to a worker that was made at start, once."""
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
 
 
 NO = b"NO\n"
+CATEGORIES = ("imap-urlauth",)
 
 TITLE_WAITING = "[waiting on client]"
 TITLE_LOOKUP = "[auth lookup]"
@@ -71,6 +75,7 @@ class Session:
         self._requested = 0.0
         self._handoff: Handoff | None = None
         self._client: Connection | None = None
+        self._events: ConnectionEvents | None = None
         self._username: str | None = None
         self.title = TITLE_WAITING
 
@@ -95,6 +100,8 @@ class Session:
                 self._disconnected(self._stage.dialect.broker_shutting_down)
         finally:
             self._login.end()
+            if self._events is not None:
+                self._events.ended()
             if self._client is not None:
                 self._client.end()
 
@@ -111,6 +118,7 @@ class Session:
             reply, client = await self._run_post_login(script, reply, client)
         access = self._check(reply, client)
         self._show(f"[{self._username}]")
+        self._events = ConnectionEvents(self._stage.stats, client, CATEGORIES)
         while True:
             await self._give_to_worker(access, client)
 
@@ -149,6 +157,7 @@ class Session:
         stage = self._stage
         worker = Worker(self._loop, self._log, stage.dialect, stage.worker_path, access)
         connection = stage.take_preconnected() or await worker.connect()
+        events = ConnectionEvents(stage.stats, connection, CATEGORIES, path=stage.worker_path)
         try:
             await worker.give(connection, client, client)
             # The answer to AUTH, later to END: the client's next command already belongs to the worker.
@@ -156,6 +165,7 @@ class Session:
                 raise SessionOver("Client disconnected")
             await worker.finish(connection)
         finally:
+            events.ended()
             connection.close()
 
     def _show(self, title: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dovecot_urlauth.broker.session import Session
 from dovecot_urlauth.service.connection import Connection
+from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.start.preconnect import still_there
 
 TYPE_CHECKING = False
@@ -46,6 +47,7 @@ class BrokerStage:
         users: ServiceUsers,
         worker_path: bytes,
         preconnected: socket | None = None,
+        stats: Stats = SILENT,
     ) -> None:
         """``preconnected`` is a connection to a worker that was made at start."""
         self.loop = process.loop
@@ -54,6 +56,7 @@ class BrokerStage:
         self.auth = auth
         self.users = users
         self.worker_path = worker_path
+        self.stats = stats
         self._process = process
         self._preconnected = preconnected
         self._title = title

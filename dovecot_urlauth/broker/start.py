@@ -47,15 +47,17 @@ def serve(start: Start, preconnected: socket | None) -> int:
         connected = connect_unix(os.fsencode(auth_path), patience=CONNECT_PATIENCE)
     except OSError as error:
         raise Fatal(f"net_connect_unix({auth_path}) failed: {error.strerror}") from error
-    auth = Auth(process.loop, start.log, start.dialect, connected)
+    base_dir = os.fsencode(settings.get("base_dir") or os.getcwd())
+    where = os.path.join(base_dir, os.fsencode(auth_path))
+    auth = Auth(process.loop, start.log, start.dialect, connected, process.stats, where)
     drop_to_restrictions(start.environment.restrictions)
     users = ServiceUsers(
         submit=os.fsencode(settings.get("imap_urlauth_submit_user")),
         stream=os.fsencode(settings.get("imap_urlauth_stream_user")),
     )
-    base_dir = os.fsencode(settings.get("base_dir") or os.getcwd())
     worker_path = base_dir + b"/" + WORKER_SOCKET
-    stage = BrokerStage(process, start_title(start, settings), auth, users, worker_path, preconnected)
+    title = start_title(start, settings)
+    stage = BrokerStage(process, title, auth, users, worker_path, preconnected, process.stats)
     stage.start()
     sandbox.enter(mode, start.log)
     process.serve(stage)

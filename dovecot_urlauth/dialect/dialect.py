@@ -66,6 +66,30 @@ class LoginTexts:
 
 
 @frozen
+class StatsNames:
+    """What Dovecot's own services tell stats, and what they call it (taken from the wire)."""
+
+    bytes_fields: tuple[str, str]
+    """Bytes received and sent, of a connection that is over."""
+    has_gid: bool
+    """Whether a peer's group is told."""
+    passes_clients: bool
+    """Whether the connections of imap-urlauth and its worker, and the clients', have events."""
+    service_field: tuple[str, str, str]
+    """How the service is named to auth: the field, its value for a login, its value for a userdb lookup."""
+    secured: str
+    """The transport of a login's question to auth."""
+    dict_fields: tuple[str, ...]
+    """Fields that say which dictionary it is."""
+    dict_setting: str
+    """The setting whose value begins with its name."""
+    mail_reasons: tuple[str, str]
+    """Why a mail was opened: for the whole of it, and for a part."""
+    has_namespace: bool
+    """Whether the namespace is told of an opened mail."""
+
+
+@frozen
 class Dialect:
     """Everything in which one family of Dovecot versions differs from another.
 
@@ -128,5 +152,6 @@ class Dialect:
     compressions: tuple[str, ...]
     """Formats of compressed mail that the zlib or mail_compress plugin finds."""
 
+    stats: StatsNames
     load_url_rules: Callable[[], URLRules]
     load_message_rules: Callable[[], MessageRules]

@@ -9,6 +9,7 @@ from dovecot_urlauth.dialect.dialect import (
     ElementRules,
     LoginDetails,
     LoginTexts,
+    StatsNames,
 )
 from dovecot_urlauth.wire.handoff import LAYOUT_2_3, LAYOUT_2_4
 from dovecot_urlauth.wire.version import ControlOrder
@@ -100,6 +101,29 @@ LOGIN_TEXTS_2_4_2 = LoginTexts(
     }
 )
 
+STATS_2_3 = StatsNames(
+    bytes_fields=("bytes_in", "bytes_out"),
+    has_gid=False,
+    passes_clients=False,
+    service_field=("service", "imap-urlauth", "imap-urlauth-worker"),
+    secured="trusted",
+    dict_fields=("driver",),
+    dict_setting="mail_attribute_dict",
+    mail_reasons=("access", "access"),
+    has_namespace=False,
+)
+STATS_2_4 = StatsNames(
+    bytes_fields=("net_in_bytes", "net_out_bytes"),
+    has_gid=True,
+    passes_clients=True,
+    service_field=("protocol", "imap-urlauth", "imap"),
+    secured="secured",
+    dict_fields=("dict", "dict_driver"),
+    dict_setting="mail_attribute/dict",
+    mail_reasons=("full mail", "MIME part"),
+    has_namespace=True,
+)
+
 DOVECOT_2_3_13 = Dialect(
     name="2.3.13",
     generation="2.3",
@@ -128,6 +152,7 @@ DOVECOT_2_3_13 = Dialect(
     normalizes_names_to_nfc=False,
     index_path_lacks_directory_name=True,
     compressions=("gz", "bz2", "xz", "lz4", "zstd"),
+    stats=STATS_2_3,
     load_url_rules=_url_rules_2_3,
     load_message_rules=_message_rules_2_3_13,
 )
@@ -174,6 +199,7 @@ DOVECOT_2_4_1 = _changed(
     worker_send_error="write({path}) failed: {error}",
     appends_request_to_errors=True,
     compressions=("gz", "bz2", "lz4", "zstd"),
+    stats=STATS_2_4,
     load_url_rules=_url_rules_2_4,
     load_message_rules=_message_rules_2_4_1,
 )

@@ -6,12 +6,14 @@ One task keeps it; whoever has a question awaits the answer.  Times are lib-auth
 from __future__ import annotations
 
 import os
+from time import time
 
 from dovecot_urlauth.service.connection import ConnectionLost, connect
 from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.service.sender import Sender
+from dovecot_urlauth.service.stats import SILENT, ConnectionEvents, Stats
 from dovecot_urlauth.start.frozen import frozen
-from dovecot_urlauth.wire.authclient import AuthClient, AuthFail, AuthOk, Ready
+from dovecot_urlauth.wire.authclient import MECHANISM, AuthClient, AuthFail, AuthOk, Ready
 from dovecot_urlauth.wire.lines import ProtocolError
 
 TYPE_CHECKING = False
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 HANDSHAKE_TIMEOUT = 30.0
 RECONNECT_INTERVAL = 5.0
 ANSWER_TIMEOUT = 150.0
+
+CATEGORIES = ("auth-client",)
+REQUEST_STARTED, REQUEST_FINISHED = "auth_client_request_started", "auth_client_request_finished"
 
 
 class AuthLost(Exception):
@@ -41,11 +46,12 @@ class Answer:
 class Auth:
     """Asks auth for all the clients of the process."""
 
-    def __init__(self, loop: Loop, log: Log, dialect: Dialect, path: bytes) -> None:
+    def __init__(self, loop: Loop, log: Log, dialect: Dialect, path: bytes, stats: Stats = SILENT) -> None:
         self._loop = loop
         self._log = log
         self._dialect = dialect
         self._path = path
+        self._stats = stats
         self._where = os.fsdecode(path)
         self._protocol = self._new_protocol()
         self._sender: Sender | None = None
@@ -92,13 +98,21 @@ class Auth:
         answer: Promise[Answer] = self._loop.promise()
         self._waiting[request_id] = answer
         self._sender.send(self._protocol.data_to_send())
+        began, error, user = time(), "Authentication failed", b""
+        self._report(REQUEST_STARTED, request_id, session, began)
         try:
-            return request_id, await answer.wait(ANSWER_TIMEOUT)
+            given = await answer.wait(ANSWER_TIMEOUT)
+            user, error = given.reply.user, "" if isinstance(given.reply, AuthOk) else error
+            return request_id, given
         except AuthLost:
+            error = "Lost connection to server"
             raise
-        except Exception:
+        except Exception as failure:
+            error = "Timed out" if isinstance(failure, TimedOut) else "Aborted"
             self.cancel(request_id)
             raise
+        finally:
+            self._report(REQUEST_FINISHED, request_id, session, began, user=user, error=error)
 
     def cancel(self, request_id: int) -> None:
         """Withdraw a question, answered or not: auth forgets it."""
@@ -117,6 +131,7 @@ class Auth:
         self._protocol = self._new_protocol()
         self._sender = Sender(self._loop, connection)
         self._sender.send(self._protocol.data_to_send())
+        events = ConnectionEvents(self._stats, connection, CATEGORIES, path=self._path)
         try:
             await self._shake_hands(connection)
             while True:
@@ -133,6 +148,7 @@ class Auth:
                     f"(pid={os.getpid()}, {lost.text})"
                 )
         finally:
+            events.ended()
             connection.close()
             self._lose()
 
@@ -164,6 +180,21 @@ class Auth:
 
     def _new_protocol(self) -> AuthClient:
         return AuthClient(os.getpid(), self._dialect.auth_client_minor, self._dialect.auth_request_parameters)
+
+    def _report(
+        self, name: str, request_id: int, session: bytes, began: float, *, user: bytes = b"", error: str = ""
+    ) -> None:
+        if not self._stats.wants(name):
+            return
+        names = self._stats.names
+        service_key, service, _ = names.service_field
+        fields: dict[str, str | int] = {"id": request_id, "mechanism": MECHANISM.decode(), service_key: service}
+        fields.update(transport=names.secured, session=os.fsdecode(session))
+        if user:
+            fields["user"] = os.fsdecode(user)
+        if error:
+            fields["error"] = error
+        self._stats.report(name, CATEGORIES, fields, began)
 
     def _error(self, text: str) -> None:
         self._log.error(f"auth-client: conn unix:{self._where}: {text}")

@@ -6,6 +6,7 @@ from dovecot_urlauth.login.auth import Auth
 from dovecot_urlauth.login.handoff import Handoffs
 from dovecot_urlauth.login.session import Session, TooManyTokenless
 from dovecot_urlauth.service.connection import Connection
+from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.start.preconnect import still_there
 
 TYPE_CHECKING = False
@@ -59,6 +60,7 @@ class LoginStage:
         auth_socket: bytes = b"",
         handoff_socket: bytes = b"",
         preconnected: socket | None = None,
+        stats: Stats = SILENT,
     ) -> None:
         """``directory`` (with its slash) is where the two sockets are, empty inside the chroot.
 
@@ -70,7 +72,8 @@ class LoginStage:
         self.texts = process.dialect.login_texts
         self.log_format = log_format
         self.handoffs = Handoffs(process.loop, process.log, process.dialect)
-        self.auth = Auth(process.loop, process.log, process.dialect, directory + (auth_socket or AUTH_SOCKET))
+        auth_path = directory + (auth_socket or AUTH_SOCKET)
+        self.auth = Auth(process.loop, process.log, process.dialect, auth_path, stats)
         self._title = title
         self._directory = directory
         self._handoff_socket = handoff_socket or HANDOFF_SOCKET

@@ -56,6 +56,7 @@ def serve(start: Start, client: socket | None, preconnected: socket | None) -> i
         auth_socket=auth_socket.encode(),
         handoff_socket=options.last("l", "").encode(),
         preconnected=preconnected,
+        stats=process.stats,
     )
     stage.start()
     sandbox.enter(mode, start.log)

@@ -57,7 +57,7 @@ class ConnectionLost(Exception):
 class Connection:
     """Owns one connected stream or seqpacket socket, made non-blocking."""
 
-    __slots__ = ("_loop", "_socket")
+    __slots__ = ("_loop", "_socket", "received", "sent")
 
     def __init__(self, loop: Loop, connected: socket | Descriptor) -> None:
         """Take over ``connected``. Raises OSError, and has closed it, when that is no socket."""
@@ -72,6 +72,8 @@ class Connection:
         else:
             self._socket = connected
         self._socket.setblocking(False)
+        self.received = self.sent = 0
+        """Bytes, as Dovecot's events count them."""
 
     @property
     def closed(self) -> bool:
@@ -88,7 +90,9 @@ class Connection:
         while True:
             try:
                 await self._loop.readable(self.fileno(), seconds)
-                return receive(self._socket, size)
+                data = receive(self._socket, size)
+                self.received += len(data)
+                return data
             except BlockingIOError:
                 continue
             except OSError as error:
@@ -101,7 +105,9 @@ class Connection:
         while True:
             try:
                 await self._loop.readable(self.fileno(), seconds)
-                return receive_message(self._socket, size)
+                data, descriptors = receive_message(self._socket, size)
+                self.received += len(data)
+                return data, descriptors
             except BlockingIOError:
                 continue
             except OSError as error:
@@ -119,7 +125,9 @@ class Connection:
                 waiting = receive(self._socket, PEEK_SIZE, MSG_PEEK)
                 if not waiting:
                     return b""
-                return receive(self._socket, waiting.find(b"\n") + 1 or len(waiting))
+                line = receive(self._socket, waiting.find(b"\n") + 1 or len(waiting))
+                self.received += len(line)
+                return line
             except BlockingIOError:
                 continue
             except OSError as error:
@@ -133,16 +141,27 @@ class Connection:
         """
         view = memoryview(data)
         while view:
-            view = view[self._send(view) :]
+            view = view[self.send_part(view) :]
             if view:
                 await self._writable(seconds)
 
     def send_now(self, data: bytes) -> bool:
         """Send a few bytes that always fit where the peer reads; whether they did. Never waits."""
         try:
-            return self._socket.send(data, MSG_NOSIGNAL) == len(data)
-        except OSError:
+            return self.send_part(data) == len(data)
+        except ConnectionLost:
             return False
+
+    def send_part(self, data: bytes | memoryview) -> int:
+        """Send what the peer takes at once; how many bytes that were. Raises ConnectionLost."""
+        try:
+            sent = self._socket.send(data, MSG_NOSIGNAL)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise _lost(error) from error
+        self.sent += sent
+        return sent
 
     async def send_descriptors(
         self, data: bytes, descriptors: Sequence[int], seconds: float | None = None
@@ -154,6 +173,7 @@ class Connection:
         while True:
             try:
                 sent = send_message(self._socket, data, descriptors)
+                self.sent += sent
                 break
             except BlockingIOError:
                 await self._writable(seconds)
@@ -216,14 +236,6 @@ class Connection:
             self._socket.close()
         except OSError:
             return  # the kernel has released the descriptor all the same
-
-    def _send(self, data: bytes | memoryview) -> int:
-        try:
-            return self._socket.send(data, MSG_NOSIGNAL)
-        except BlockingIOError:
-            return 0
-        except OSError as error:
-            raise _lost(error) from error
 
     async def _writable(self, seconds: float | None) -> None:
         try:

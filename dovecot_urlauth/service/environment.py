@@ -53,6 +53,8 @@ class Environment:
     accepted_listener_fd: int | None
     config_socket: bytes | None
     config_file: bytes | None
+    stats_path: bytes | None
+    """Where stats-writer is, from base_dir on for a service with a chroot; None where there is no stats."""
     restrictions: Restrictions
 
 
@@ -84,6 +86,7 @@ def read_environment(variables: Mapping[str, str], default_service: str) -> Envi
         ),
         config_socket=os.fsencode(socket) if socket else None,
         config_file=os.fsencode(file) if file else None,
+        stats_path=os.fsencode(variables.get("STATS_WRITER_SOCKET_PATH", "")) or None,
         restrictions=_restrictions(variables),
     )
 

@@ -19,6 +19,7 @@ from dovecot_urlauth.service.run import describe
 from dovecot_urlauth.service.signals import SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, Signal, SignalReader
 from dovecot_urlauth.service.slots import ClientSlots
 from dovecot_urlauth.service.sockets import accept, from_fd
+from dovecot_urlauth.service.stats import Stats
 from dovecot_urlauth.service.watchdog import Watchdog
 
 TYPE_CHECKING = False
@@ -94,6 +95,7 @@ class ServiceProcess:
         self.slots = ClientSlots(
             environment.client_limit, environment.service_count, dialect.status_when_exhausted
         )
+        self.stats = self.new_stats(self.loop)
         self.dying = False
         self._stage: Stage
         self._over: Promise[None] = self.loop.promise()
@@ -109,6 +111,12 @@ class ServiceProcess:
         self._stage = stage
         with Watchdog(self.loop, self.log):
             self.loop.run(self._live(first))
+
+    def new_stats(self, loop: Loop) -> Stats:
+        """A connection to stats: this process's, or a forked child's own."""
+        environment = self.environment
+        path = environment.stats_path if environment.under_master else None
+        return Stats(loop, environment.service_name, path, self.dialect.stats)
 
     def retire(self) -> None:
         """Take no more clients, serve those that are here, then end (auth is gone, for one)."""
@@ -127,11 +135,13 @@ class ServiceProcess:
         self.loop.close()
         for connection in self._clients.values():
             connection.close()
+        self.stats.leave_to_parent()
         restore(self._signals)
         self.log.forked()
 
     async def _live(self, first: socket | None) -> None:
         self._adopt_listeners()
+        self.stats.listen()
         self.loop.spawn(self._heed_signals(), "signals")
         self.loop.spawn(self._notice_master_death(), "master")
         if self._stage.is_login:
@@ -145,6 +155,7 @@ class ServiceProcess:
         self.dying = True
         self._status.master_gone()  # what changes from here on is the process's end, which master will see
         await self._let_go(Terminated())
+        await self.stats.finish()
 
     def _take(self, connection: Connection) -> None:
         self.slots.take()

@@ -6,7 +6,7 @@ told to him.  The section's syntax, the mailbox and the token are looked at late
 
 from __future__ import annotations
 
-from dovecot_urlauth.start.frozen import frozen
+from dovecot_urlauth.start.frozen import Enum, frozen
 from dovecot_urlauth.url.access import AccessDenied, check_access
 from dovecot_urlauth.url.imapurl import parse
 from dovecot_urlauth.url.uri import InvalidURL, show
@@ -24,12 +24,24 @@ ANY_HOST = "*"
 IMAP_PORT = 143
 
 
+class Rule(Enum):
+    """Which of the checks refuses."""
+
+    SYNTAX = "syntax"
+    MECHANISM = "mechanism"
+    EXPIRED = "expired"
+    ACCESS = "access"
+    SERVER = "server"
+    USER = "user"
+
+
 class URLRefused(Exception):
     """The URL may not be served; ``text`` follows ``Failed to fetch URLAUTH "<url>": `` in the answer."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, rule: Rule = Rule.SYNTAX) -> None:
         super().__init__(text)
         self.text = text
+        self.rule = rule
 
 
 @frozen
@@ -64,7 +76,7 @@ def check(
     try:
         check_access(parsed, accessor)
     except AccessDenied as error:
-        raise URLRefused(error.text) from error
+        raise URLRefused(error.text, Rule.ACCESS) from error
     _check_server(parsed, policy)
     _check_user(parsed, policy, rules, same_user)
     return parsed
@@ -76,24 +88,24 @@ def _check_complete(url: ImapURL) -> None:
     if url.user is None:
         raise URLRefused("Invalid URLAUTH: Missing user name")
     if url.mechanism.lower() != MECHANISM:
-        raise URLRefused(f"Unsupported URLAUTH mechanism: {show(url.mechanism)}")
+        raise URLRefused(f"Unsupported URLAUTH mechanism: {show(url.mechanism)}", Rule.MECHANISM)
 
 
 def _check_expiry(url: ImapURL, now: int) -> None:
     if url.expire is not None and now > url.expire:
-        raise URLRefused("URLAUTH has expired")
+        raise URLRefused("URLAUTH has expired", Rule.EXPIRED)
 
 
 def _check_server(url: ImapURL, policy: Policy) -> None:
     if policy.host not in (ANY_HOST, show(url.host)):
-        raise URLRefused("Invalid URL: Inappropriate host name")
+        raise URLRefused("Invalid URL: Inappropriate host name", Rule.SERVER)
     if (url.port or IMAP_PORT) != policy.port:
-        raise URLRefused("Invalid URL: Inappropriate server port")
+        raise URLRefused("Invalid URL: Inappropriate server port", Rule.SERVER)
 
 
 def _check_user(url: ImapURL, policy: Policy, rules: URLRules, same_user: Callable[[bytes], bool]) -> None:
     user = url.user or b""
     if policy.target_is_anonymous:
-        raise URLRefused(rules.anonymous_target.format(user=show(user)))
+        raise URLRefused(rules.anonymous_target.format(user=show(user)), Rule.USER)
     if user != policy.target and not (rules.asks_userdb and same_user(user)):
-        raise URLRefused(rules.other_user.format(user=show(user)))
+        raise URLRefused(rules.other_user.format(user=show(user)), Rule.USER)

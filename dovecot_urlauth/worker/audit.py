@@ -1,6 +1,6 @@
-"""Whose mail was read by whom: one Info line for each URL, where the executable's ``--audit`` asks for it.
+"""Whose mail was read by whom: an event for stats, and one Info line for each URL where ``--audit`` asks for it.
 
-Off by default, since a drop-in's log lines are Dovecot's.  The fields are always the same and in this order::
+The line is off by default, since a drop-in's log lines are Dovecot's.  Its fields are always these::
 
     URLAUTH: outcome=sent user=<bob> service=imap owner=<alice> mailbox=<INBOX> uid=7 section=<2> bytes=84
         seconds=0.003 reason=<>
@@ -12,6 +12,7 @@ A token is never shown, and in what stands between ``<`` and ``>`` both are writ
 from __future__ import annotations
 
 import os
+from time import time
 
 from dovecot_urlauth.start.frozen import Enum
 from dovecot_urlauth.url.imapurl import parse
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dovecot_urlauth.service.log import Log
+    from dovecot_urlauth.url.imapurl import ImapURL
     from dovecot_urlauth.url.rules import URLRules
     from dovecot_urlauth.wire.control import Access
+    from dovecot_urlauth.wire.fetch import UrlCommand
+    from dovecot_urlauth.worker.events import SessionEvents
     from dovecot_urlauth.worker.urlfetch import Reply
 
 
@@ -38,7 +42,7 @@ class Outcome(Enum):
 
 
 class Audit:
-    """Writes the lines of one client's session with one user's mail; none unless ``wanted``."""
+    """Says what became of each URL in one client's session with one user's mail; no lines unless ``wanted``."""
 
     def __init__(
         self,
@@ -48,6 +52,7 @@ class Audit:
         rules: URLRules,
         log: Log,
         clock: Callable[[], float],
+        events: SessionEvents | None = None,
     ) -> None:
         self._wanted = wanted
         self._access = access
@@ -55,28 +60,37 @@ class Audit:
         self._rules = rules
         self._log = log
         self._clock = clock
+        self._events = events
 
-    async def follow(self, url: bytes, answer: Coroutine[Any, Any, Reply]) -> None:
-        """Await ``answer`` to ``url`` and write what became of it; what it raises goes on its way."""
-        if not self._wanted:
+    async def follow(self, command: UrlCommand, answer: Coroutine[Any, Any, Reply]) -> None:
+        """Await ``answer`` to ``command`` and say what became of it; what it raises goes on its way."""
+        events = self._events if self._events is not None and self._events.wants_fetches else None
+        if not self._wanted and events is None:
             await answer
             return
-        began = self._clock()
-        outcome, size, reason = Outcome.ABORTED, 0, ""
+        began, created = self._clock(), time()
+        outcome, reply = Outcome.ABORTED, None
         try:
             reply = await answer
             outcome = Outcome.REFUSED if reply.refusal else Outcome.SENT
-            size, reason = 0 if reply.refusal else reply.size, reply.refusal
         finally:
-            self._log.info(self._line(url, outcome, size, self._clock() - began, reason))
+            url = self._parse(command.url)
+            if self._wanted:
+                self._log.info(self._line(url, outcome, reply, self._clock() - began))
+            if events is not None:
+                events.fetched(command, url, outcome.value, reply, created)
 
-    def _line(self, text: bytes, outcome: Outcome, size: int, seconds: float, reason: str) -> str:
-        """A URL that cannot be read leaves mailbox, UID and section empty."""
+    def _parse(self, text: bytes) -> ImapURL | None:
         try:
-            url = parse(text, self._rules)
-            mailbox, uid, section = url.mailbox, url.uid, url.section
+            return parse(text, self._rules)
         except InvalidURL:
-            mailbox, uid, section = None, 0, None
+            return None
+
+    def _line(self, url: ImapURL | None, outcome: Outcome, reply: Reply | None, seconds: float) -> str:
+        """A URL that cannot be read leaves mailbox, UID and section empty."""
+        mailbox, uid, section = (None, 0, None) if url is None else (url.mailbox, url.uid, url.section)
+        reason = "" if reply is None else reply.refusal
+        size = 0 if reply is None or reason else reply.size
         service = os.fsdecode(self._access.service) or "-"
         return (
             f"URLAUTH: outcome={outcome.value} user={_shown(readable_user(self._access))} service={service} "

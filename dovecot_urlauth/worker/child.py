@@ -8,6 +8,7 @@ from dovecot_urlauth.service.environment import DEAD_PIPE_FD, STATUS_FD
 from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.service.privileges import PrivilegesKept
 from dovecot_urlauth.service.run import EXIT_FATAL, EXIT_OK, describe
+from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.service.watchdog import Watchdog
 from dovecot_urlauth.worker.client import SessionOver
 from dovecot_urlauth.worker.parent.protocol import NOT_SHARED
@@ -41,12 +42,20 @@ class MasterDied(SessionOver):
 class Child:
     """Serves connections of imap-urlauth; raises PrivilegesKept when the process must end at once."""
 
-    def __init__(self, loop: Loop, config: WorkerConfig, log: Log, show_title: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        config: WorkerConfig,
+        log: Log,
+        show_title: Callable[[str], None],
+        stats: Stats = SILENT,
+    ) -> None:
         self._loop = loop
         self._config = config
         self._log = log
         self._show_title = show_title
-        self._userdb = Userdb(loop, config.dialect, config.userdb_path)
+        self._stats = stats
+        self._userdb = Userdb(loop, config.dialect, config.userdb_path, stats)
         self._is_spare = False
 
     async def serve(self, connection: Connection, peer: PeerCredentials) -> None:
@@ -66,6 +75,7 @@ class Child:
         from dovecot_urlauth.worker.warmup import warm_up
 
         self._loop.spawn(self._heed_master(self._loop.current), "master")
+        self._stats.listen()
         try:
             await self._userdb.connect()
         except LookupFailed:
@@ -74,6 +84,7 @@ class Child:
         debugging = self._log.pipe.debugging
         while await self._serve_next(link):
             self._log.pipe.debugging = debugging
+        await self._stats.finish()
 
     async def _serve_next(self, link: ParentLink) -> bool:
         """Wait for a connection and see to it; whether the process can be a spare again."""
@@ -94,7 +105,7 @@ class Child:
         return True
 
     async def _select(self, connection: Connection, peer: PeerCredentials) -> Selection | None:
-        return await select(self._loop, connection, peer, self._config, self._userdb, self._log)
+        return await select(self._loop, connection, peer, self._config, self._userdb, self._log, self._stats)
 
     async def _select_given(self, link: ParentLink) -> Selection | None:
         """Wait for what the parent gives; None when that is nothing, or came to nothing."""
@@ -107,12 +118,13 @@ class Child:
         finally:
             self._is_spare = False
         if isinstance(given, GivenAgain):
+            given.client.report_to(self._stats, is_new=False)
             return await select_again(self._loop, given.client, given.name, self._config, self._userdb, self._log)
         return None if given is None else await self._select(*given)
 
     async def _become(self, selection: Selection, link: ParentLink | None) -> None:
         self._userdb.close()  # root made it, and it answers more than the target user may know
-        process = TargetUserProcess(self._loop, self._config, self._log, self._show_title, link)
+        process = TargetUserProcess(self._loop, self._config, self._log, self._show_title, link, self._stats)
         await process.serve(selection)
 
     async def _heed_master(self, life: Task[None]) -> None:
@@ -123,7 +135,13 @@ class Child:
         life.cancel(MasterDied())
 
 
-def live(link_end: socket, config: WorkerConfig, log: Log, show_title: Callable[[str], None]) -> int:
+def live(
+    link_end: socket,
+    config: WorkerConfig,
+    log: Log,
+    show_title: Callable[[str], None],
+    new_stats: Callable[[Loop], Stats],
+) -> int:
     """A forked child from its first moment to its exit status.
 
     What belongs to the parent was let go of, but for master's own descriptors, of which only the dead pipe is
@@ -140,7 +158,8 @@ def live(link_end: socket, config: WorkerConfig, log: Log, show_title: Callable[
     loop.on_crash = lambda name, error: log.error(f"Unexpected {describe(error)}")
     try:
         with Watchdog(loop, log):
-            loop.run(Child(loop, config, log, show_title).wait_and_serve(ParentLink(loop, link_end)))
+            child = Child(loop, config, log, show_title, new_stats(loop))
+            loop.run(child.wait_and_serve(ParentLink(loop, link_end)))
     except SessionOver:
         return EXIT_OK
     except PrivilegesKept as error:

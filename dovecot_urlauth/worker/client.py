@@ -6,12 +6,14 @@ import os
 
 from dovecot_urlauth.service.connection import ConnectionLost
 from dovecot_urlauth.service.loop import TimedOut
+from dovecot_urlauth.service.stats import ConnectionEvents
 from dovecot_urlauth.worker.pipes import Pipes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dovecot_urlauth.service.connection import Connection
     from dovecot_urlauth.service.loop import Loop, Task
+    from dovecot_urlauth.service.stats import Stats
     from dovecot_urlauth.wire.control import Access
 
 IDLE_TIMEOUT = 600.0
@@ -35,13 +37,25 @@ class ClientGone(SessionOver):
 class Client:
     """One client with everything that belongs to it, from one child to the next."""
 
-    __slots__ = ("_connection", "access", "control")
+    __slots__ = ("_connection", "_events", "access", "control")
 
     def __init__(self, connection: Connection | Pipes, access: Access, control: Connection | None = None) -> None:
         """``control`` is the connection to imap-urlauth; None in stand-alone use, where there is none."""
         self._connection = connection
         self.access = access
         self.control = control
+        self._events: list[ConnectionEvents] = []
+
+    def report_to(self, stats: Stats, *, is_new: bool = True) -> None:
+        """Tell stats of the two connections; one that another child has had is told of at its end only."""
+        for connection in (self.control, self._connection):
+            if connection is not None and not isinstance(connection, Pipes):
+                self._events.append(ConnectionEvents(stats, connection, is_new=is_new))
+
+    def ended(self) -> None:
+        """The client is over, and not another child's."""
+        for events in reversed(self._events):
+            events.ended()
 
     @property
     def fds(self) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ import os
 
 from dovecot_urlauth.service.connection import ConnectionLost, TimedOut
 from dovecot_urlauth.service.descriptor import Descriptor, close_all
+from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.wire.control import DISCONNECTED, Access, ControlServer, Descriptors
 from dovecot_urlauth.wire.fetch import CommandReader, UserCommand
@@ -56,7 +57,13 @@ class Selection:
 
 
 async def select(
-    loop: Loop, control: Connection, peer: PeerCredentials, config: WorkerConfig, userdb: Userdb, log: Log
+    loop: Loop,
+    control: Connection,
+    peer: PeerCredentials,
+    config: WorkerConfig,
+    userdb: Userdb,
+    log: Log,
+    stats: Stats = SILENT,
 ) -> Selection | None:
     """Go through the handshake and wait for the client's USER; None when it is over before."""
     try:
@@ -67,6 +74,7 @@ async def select(
         return None
     except SessionOver:
         return None
+    client.report_to(stats)
     if client.access.debug:
         log.pipe.debugging = True
     _log_access(client.access, log.with_prefix(client_prefix(client.access)))
@@ -101,6 +109,7 @@ async def _select_target(
             log.error(over.text)
     finally:
         watcher.cancel(SessionOver())
+    client.ended()
     client.close()
     return None
 

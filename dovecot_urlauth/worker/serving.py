@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from dovecot_urlauth.service.loop import TimedOut
+from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.worker.client import SessionOver, readable_user
 from dovecot_urlauth.worker.parent.protocol import ACCEPTED, CLIENT_GONE, NOT_SHARED
 from dovecot_urlauth.worker.parentlink import ClientUnusable
@@ -42,6 +43,7 @@ class TargetUserProcess:
         log: Log,
         show_title: Callable[[str], None],
         link: ParentLink | None,
+        stats: Stats = SILENT,
     ) -> None:
         """Without a ``link`` there is one client in the process's life."""
         self._loop = loop
@@ -50,7 +52,8 @@ class TargetUserProcess:
         self._show_title = show_title
         self._link = link
         self._is_shared = link is not None
-        self._userdb = Userdb(loop, config.dialect, config.userdb_path)
+        self._stats = stats
+        self._userdb = Userdb(loop, config.dialect, config.userdb_path, stats)
         self._clients: dict[Client, Task[None] | None] = {}
         self._over = loop.promise()
         self._target: OpenedTarget
@@ -99,6 +102,7 @@ class TargetUserProcess:
                     if client is None:
                         return
                     link.say(ACCEPTED)
+                    client.report_to(self._stats, is_new=False)
                     self._add(client)
         finally:
             self._link = None
@@ -113,12 +117,15 @@ class TargetUserProcess:
         self._clients.setdefault(client, None)
         self._show_clients()
         try:
-            await serve_client(self._loop, client, self._target, self._config, self._userdb, self._log)
+            await serve_client(
+                self._loop, client, self._target, self._config, self._userdb, self._log, self._stats
+            )
         finally:
             self._remove(client)
 
     def _remove(self, client: Client) -> None:
         del self._clients[client]
+        client.ended()
         client.close()
         self._show_clients()
         if self._link is not None:

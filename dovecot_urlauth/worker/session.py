@@ -7,12 +7,14 @@ import os
 from dovecot_urlauth.message.errors import MessageError
 from dovecot_urlauth.service.process import ProcessOver
 from dovecot_urlauth.service.run import describe
+from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.store.errors import StoreError
 from dovecot_urlauth.wire.control import DISCONNECTED, FINISHED
 from dovecot_urlauth.wire.fetch import OK_LINE, CommandReader, UrlCommand
 from dovecot_urlauth.wire.lines import ProtocolError
 from dovecot_urlauth.worker.audit import Audit
 from dovecot_urlauth.worker.client import ClientGone, SessionOver, client_prefix, readable_user
+from dovecot_urlauth.worker.events import SessionEvents
 from dovecot_urlauth.worker.urlfetch import UrlFetcher
 
 TYPE_CHECKING = False
@@ -32,7 +34,13 @@ FAIR_SHARE = 1 << 20
 
 
 async def serve_client(
-    loop: Loop, client: Client, target: OpenedTarget, config: WorkerConfig, userdb: Userdb, log: Log
+    loop: Loop,
+    client: Client,
+    target: OpenedTarget,
+    config: WorkerConfig,
+    userdb: Userdb,
+    log: Log,
+    stats: Stats = SILENT,
 ) -> None:
     """One client from its OK to its end; the client is closed by the caller.
 
@@ -41,11 +49,12 @@ async def serve_client(
     log = log.with_prefix(client_prefix(client.access, target.name))
     watcher = client.end_with_control(loop)
     fetcher = None
+    events = SessionEvents(stats, client.access, target)
     try:
         target = target.for_session()
         rules = config.dialect.load_url_rules()
-        fetcher = UrlFetcher(loop, target, client.access, rules, userdb, log)
-        audit = Audit(config.audit, client.access, target.name, rules, log, loop.now)
+        fetcher = UrlFetcher(loop, target, client.access, rules, userdb, log, events=events)
+        audit = Audit(config.audit, client.access, target.name, rules, log, loop.now, events)
         if target.store is not None:
             who, name = readable_user(client.access), os.fsdecode(target.name)
             log.debug(f"Found user account `{name}' on behalf of user `{who}'")
@@ -53,7 +62,7 @@ async def serve_client(
         commands = CommandReader()
         commands.selected()
         while isinstance(command := await next_command(commands, client, log), UrlCommand):
-            await audit.follow(command.url, _answer_url(loop, client, fetcher, command, log))
+            await audit.follow(command, _answer_url(loop, client, fetcher, command, log))
         client.tell_control(FINISHED)
     except ClientGone:
         client.tell_control(DISCONNECTED)
@@ -68,6 +77,7 @@ async def serve_client(
         watcher.cancel(SessionOver())
         if fetcher is not None:
             fetcher.close()
+        events.ended()
 
 
 async def next_command(commands: CommandReader, client: Client, log: Log) -> UserCommand | UrlCommand | EndCommand:

@@ -15,7 +15,7 @@ from dovecot_urlauth.message.section import parse_section
 from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreError
 from dovecot_urlauth.url.access import Accessor
-from dovecot_urlauth.url.check import Policy, URLRefused, check
+from dovecot_urlauth.url.check import Policy, Rule, URLRefused, check
 from dovecot_urlauth.url.token import verify
 from dovecot_urlauth.wire.fetch import LITERAL_END, no_line, ok_line
 from dovecot_urlauth.worker.userdb import LookupFailed
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.url.rules import URLRules
     from dovecot_urlauth.wire.control import Access
     from dovecot_urlauth.wire.fetch import UrlCommand
+    from dovecot_urlauth.worker.events import SessionEvents
     from dovecot_urlauth.worker.target import OpenedTarget
     from dovecot_urlauth.worker.userdb import Userdb
 
@@ -41,6 +42,9 @@ REFUSAL_TIME = 0.002
 LOOP_PRECISION = 0.001
 """Seconds by which a sleep of the loop may last longer: epoll counts in milliseconds."""
 UNVERIFIED = "URLAUTH verification failed"
+
+SECTION, MAILBOX, TOKEN, MESSAGE, EMPTY, STORE = "section", "mailbox", "token", "message", "empty", "store"
+"""The rules that refuse what has passed those of ``url.check``, as stats is told of them."""
 
 
 @frozen
@@ -53,6 +57,8 @@ class Reply:
     """Bytes of data in the chunks."""
     refusal: str = ""
     """Why it is a NO, also where the client is not told."""
+    rule: str = ""
+    """Which rule makes it a NO: a word of ours, one of few."""
 
 
 class UrlFetcher:
@@ -68,6 +74,7 @@ class UrlFetcher:
         log: Log,
         *,
         refusal_time: float = REFUSAL_TIME,
+        events: SessionEvents | None = None,
     ) -> None:
         """``target``'s store is this client's own, and closed with the fetcher."""
         self._refusal_time = refusal_time
@@ -79,6 +86,7 @@ class UrlFetcher:
         self._log = log
         self._policy = Policy(target.host, target.port, target.name)
         self._mailbox: Mailbox | None = None
+        self._events = events
 
     async def fetch(self, command: UrlCommand) -> Reply:
         """Return the reply; its chunks are valid until the next call. Raises what is no failure to fetch."""
@@ -92,14 +100,14 @@ class UrlFetcher:
     def refuse(self, command: UrlCommand, error: Exception) -> Reply:
         """The NO for a failure that :meth:`fetch` or the chunks of its reply met."""
         if isinstance(error, URLRefused):
-            return self._no(command, "fetch", error.text)
+            return self._no(command, "fetch", error.text, error.rule.value)
         if isinstance(error, MailboxRefused | MailboxMissing):
-            return self._bare_no(command, "Invalid UIDVALIDITY")
+            return self._bare_no(command, "Invalid UIDVALIDITY", MAILBOX)
         if isinstance(error, MessageError | ReadFailed):
-            return self._no(command, "read", error.text)
+            return self._no(command, "read", error.text, MESSAGE)
         verb, why = _broken(error)
         self._log.error(f'Failed to {verb} URLAUTH "{without_token(command.url)}": {why}')
-        return Reply(no_line(), refusal=why)
+        return Reply(no_line(), refusal=why, rule=STORE)
 
     def close(self) -> None:
         """End the session with the store."""
@@ -112,12 +120,12 @@ class UrlFetcher:
         try:
             section = parse_section(url.section or b"")
         except InvalidSection as error:
-            return self._bare_no(command, f"Invalid URLAUTH: {error.text}")
+            return self._bare_no(command, f"Invalid URLAUTH: {error.text}", SECTION)
         began = monotonic()
         mailbox, key, why = await self._open(url)
         if not verify(url, key) or mailbox is None:
             await self._wait_until(began + self._refusal_time)
-            return self._bare_no(command, why)
+            return self._bare_no(command, why, TOKEN if mailbox is not None else MAILBOX)
         return await self._read(mailbox, url, section, command)
 
     async def _check(self, url: bytes) -> ImapURL:
@@ -131,7 +139,7 @@ class UrlFetcher:
         checked = check(url, self._accessor, self._policy, self._rules, int(time()), note)
         for user in spellings:
             if not await self._is_target(user):
-                raise URLRefused(self._rules.other_user.format(user=os.fsdecode(user)))
+                raise URLRefused(self._rules.other_user.format(user=os.fsdecode(user)), Rule.USER)
         return checked
 
     async def _is_target(self, user: bytes) -> bool:
@@ -155,7 +163,11 @@ class UrlFetcher:
             return None, None, UNVERIFIED
         try:
             self._mailbox = await self._target.store.open(url.mailbox or b"", url.uidvalidity)
-            return self._mailbox, await self._mailbox.key(), UNVERIFIED
+            began = time()
+            key = await self._mailbox.key()
+            if self._events is not None:
+                self._events.looked_up_key(began, found=key is not None)
+            return self._mailbox, key, UNVERIFIED
         except MailboxRefused as refused:
             return None, None, f"Invalid URLAUTH: {refused.text}"
         except MailboxMissing:
@@ -177,28 +189,31 @@ class UrlFetcher:
             structure=command.structure,
             parsed=section,
         )
+        began = time()
         content = await mailbox.fetch(url.uid, request)
+        if self._events is not None:
+            self._events.opened_mail(url, began)
         if (command.body or command.binary) and content.size == 0:
             # imap forgets the line end behind a literal of no bytes, and its client waits for ever.
             self._log.debug("Fetched URLAUTH yielded empty result")
-            return Reply(no_line(), refusal="empty result")
+            return Reply(no_line(), refusal="empty result", rule=EMPTY)
         self._log.debug(
             f"Fetched URLAUTH yielded {content.size} bytes of {'binary ' * command.binary}message data"
         )
         line = ok_line(content.size, has_nuls=content.has_nuls, structure=content.structure)
         return Reply(line, _with_end(content.chunks), content.size) if content.size else Reply(line)
 
-    def _no(self, command: UrlCommand, verb: str, why: str) -> Reply:
+    def _no(self, command: UrlCommand, verb: str, why: str, rule: str) -> Reply:
         """A refusal that lies in the client's own words."""
         self._log.debug(f'Failed to {verb} URLAUTH "{without_token(command.url)}": {why}')
         if self._accessor.user is None:
-            return Reply(no_line(), refusal=why)
+            return Reply(no_line(), refusal=why, rule=rule)
         text = f'Failed to {verb} URLAUTH "{os.fsdecode(command.url)}": {why}'
-        return Reply(no_line(os.fsencode(text)), refusal=why)
+        return Reply(no_line(os.fsencode(text)), refusal=why, rule=rule)
 
-    def _bare_no(self, command: UrlCommand, why: str) -> Reply:
+    def _bare_no(self, command: UrlCommand, why: str, rule: str) -> Reply:
         self._log.debug(f'Failed to fetch URLAUTH "{without_token(command.url)}": {why}')
-        return Reply(no_line(), refusal=why)
+        return Reply(no_line(), refusal=why, rule=rule)
 
     def _close_mailbox(self) -> None:
         if self._mailbox is not None:

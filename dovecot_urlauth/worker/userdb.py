@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 from errno import EIO
+from time import time
 
 from dovecot_urlauth.service.connection import ConnectionLost, connect
 from dovecot_urlauth.service.loop import TimedOut
+from dovecot_urlauth.service.stats import SILENT, ConnectionEvents, Stats
 from dovecot_urlauth.wire.authmaster import AuthMaster, Failed, NotFound, UserReply
 from dovecot_urlauth.wire.lines import ProtocolError
 
@@ -27,6 +29,9 @@ CONNECT_PATIENCE = 1.0
 """Seconds that a full backlog is tried again."""
 LOOKUP_TIMEOUT = 155.0
 
+CATEGORIES = ("auth-client",)
+LOOKUP_STARTED, LOOKUP_FINISHED = "auth_client_userdb_lookup_started", "auth_client_userdb_lookup_finished"
+
 INTERNAL_ERROR = "Internal error occurred. Refer to server log for more information."
 
 
@@ -41,11 +46,13 @@ class _AuthGone(Exception):
 class Userdb:
     """Asks; the connection is made at the first question, and again once when it was lost meanwhile."""
 
-    def __init__(self, loop: Loop, dialect: Dialect, path: bytes) -> None:
+    def __init__(self, loop: Loop, dialect: Dialect, path: bytes, stats: Stats = SILENT) -> None:
         self._loop = loop
         self._dialect = dialect
         self._path = path
+        self._stats = stats
         self._connection: Connection | None = None
+        self._events: ConnectionEvents | None = None
         self._protocol = AuthMaster(dialect.userdb_minor)
         self._connecting: Promise[None] | None = None
         self._asked: dict[int, Promise[Answer]] = {}
@@ -72,6 +79,7 @@ class Userdb:
         finally:
             self._connecting = None
         self._connection, self._protocol = connection, AuthMaster(self._dialect.userdb_minor)
+        self._events = ConnectionEvents(self._stats, connection, CATEGORIES, path=self._path)
         connection.send_now(self._protocol.data_to_send())
         self._loop.spawn(self._receive(connection, self._protocol), "userdb")
         attempt.set(None)
@@ -108,12 +116,27 @@ class Userdb:
             raise gone
         promise: Promise[Answer] = self._loop.promise()
         self._asked[number] = promise
+        began, error = time(), "Aborted"
+        self._report(LOOKUP_STARTED, name, began)
         try:
-            return await promise.wait(LOOKUP_TIMEOUT)
+            answer = await promise.wait(LOOKUP_TIMEOUT)
+            if isinstance(answer, UserReply):
+                error = ""
+            else:
+                error = os.fsdecode(getattr(answer, "reason", None) or b"Lookup failed")
+            return answer
         except TimedOut:
+            error = "Timed out"
             raise LookupFailed(f"Auth server request timed out after {LOOKUP_TIMEOUT:.3f} secs") from None
         finally:
             self._asked.pop(number, None)
+            self._report(LOOKUP_FINISHED, name, began, error)
+
+    def _report(self, event: str, name: bytes, began: float, error: str = "") -> None:
+        if self._stats.wants(event):
+            key, _, service = self._stats.names.service_field
+            fields = {key: service, "user": os.fsdecode(name)} | ({"error": error} if error else {})
+            self._stats.report(event, CATEGORIES, fields, began)
 
     async def _receive(self, connection: Connection, protocol: AuthMaster) -> None:
         """Give each answer to who has asked, until auth is gone."""
@@ -136,6 +159,8 @@ class Userdb:
         if connection is None or connection is not self._connection:
             return
         self._connection = None
+        if self._events is not None:
+            self._events.ended()
         connection.close()
         for promise in self._asked.values():
             promise.fail(why)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import types
 from collections.abc import Callable
@@ -16,7 +17,9 @@ from dovecot_urlauth.dialect.dialect import Dialect
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_13, DOVECOT_2_3_19, DOVECOT_2_4_2
 from dovecot_urlauth.service.process import Terminated
 from dovecot_urlauth.service.sockets import PeerCredentials
+from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.wire.handoff import STATUS_INTERNAL_ERROR, STATUS_OK, Handoff, pack, pack_reply
+from tests.telling import Told
 from tests.transcript import Recorder, Transcript
 
 if TYPE_CHECKING:
@@ -88,6 +91,7 @@ class Served:
         dialect: Dialect = DOVECOT_2_4_2,
         bytewise: bool = False,
         title: bool = False,
+        stats: Stats = SILENT,
         **values: Any,
     ) -> None:
         values = {
@@ -111,9 +115,9 @@ class Served:
         )
         shown = Recorder(self.transcript, "title") if title else types.SimpleNamespace(show=lambda text: None)
         connected = cast("Connection", self.transcript.connection("auth"))
-        asked = auth.Auth(process.loop, process.log, dialect, connected)
+        asked = auth.Auth(process.loop, process.log, dialect, connected, stats, b"/run/auth-master")
         users = ServiceUsers(submit=b"submit", stream=b"stream")
-        self.stage = BrokerStage(process, shown, asked, users, b"/run/worker")
+        self.stage = BrokerStage(process, shown, asked, users, b"/run/worker", stats=stats)
         self.transcript.actions = {
             "sigterm": lambda: self.transcript.cancel(Terminated()),
             "another": lambda: self.transcript.loop.spawn(self.serve("another"), "another"),
@@ -882,3 +886,41 @@ def test_nobody_waits_for_another_ones_script(play: Callable[..., Any]) -> None:
         client !ended
         """
     )
+
+
+def test_stats_hear_of_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told(DOVECOT_2_4_2.stats)
+    text = KNOWN + WORKER + "worker< FINISHED\nworker !closed" + WORKER
+    text += r"""
+        worker< DISCONNECTED
+        worker !closed
+        log: imap-urlauth(bob): Info: user bob: Disconnected: Client disconnected
+        client !ended
+        ended
+    """
+    Served(monkeypatch, text, stats=told).play()
+    assert told.fields("auth_master_client_login_started") == [{"id": 1}]
+    assert told.fields("auth_master_client_login_finished") == [{"id": 1, "user": "bob"}]
+    places = [fields["socket_path"] for fields in told.fields("server_connection_connected")]
+    assert places == ["/run/auth-master", "/run/worker", "/run/worker"]
+    assert len(told.fields("server_connection_disconnected")) == 3
+    assert len(told.fields("client_connection_connected")) == 1
+    assert len(told.fields("client_connection_disconnected")) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (r"auth< NOTFOUND\t1", "Authenticated user not found from userdb, auth lookup id=1"),
+        (r"auth< FAIL\t1\treason=no", "Internal auth failure: no"),
+        ("auth !close", "Disconnected from auth server, aborting"),
+        ("login !close", "Aborted"),
+    ],
+)
+def test_stats_hear_of_a_login_that_fails(monkeypatch: pytest.MonkeyPatch, answer: str, error: str) -> None:
+    told = Told(DOVECOT_2_4_2.stats)
+    served = Served(monkeypatch, HELLO + HANDED + ASKED + answer, stats=told)
+    with contextlib.suppress(AssertionError):  # what else happens is other tests' business
+        served.play()
+    assert told.fields("auth_master_client_login_finished") == [{"id": 1, "error": error}]
+    assert told.fields("client_connection_connected") == []

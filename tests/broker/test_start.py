@@ -13,6 +13,7 @@ from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19, DOVECOT_2_4_2
 from dovecot_urlauth.service.environment import Restrictions
 from dovecot_urlauth.service.run import Fatal
+from dovecot_urlauth.service.stats import SILENT
 from tests.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[Started]:
     class Process:
         def __init__(self, environment: Environment, dialect: Dialect, log: Log) -> None:
             self.loop, self.dialect, self.log = transcript.loop, dialect, log
+            self.stats = SILENT
 
         def serve(self, stage: BrokerStage) -> None:
             done.append("serve")

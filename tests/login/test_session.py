@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import types
 from collections.abc import Callable
@@ -16,7 +17,9 @@ from dovecot_urlauth.login.logformat import LogFormat
 from dovecot_urlauth.login.stage import LoginStage
 from dovecot_urlauth.service.process import MasterDied, ProcessFull, Terminated
 from dovecot_urlauth.service.sockets import PeerCredentials
+from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.wire.handoff import STATUS_INTERNAL_ERROR, STATUS_OK, Handoff, pack, pack_reply
+from tests.telling import Told
 from tests.transcript import Recorder, Transcript
 
 if TYPE_CHECKING:
@@ -88,6 +91,7 @@ class Played:
         bytewise: bool = False,
         peer_pid: int = 6216,
         title: bool = False,
+        stats: Stats = SILENT,
         **values: Any,
     ) -> None:
         values = {"handoff": pack(dialect.handoff, the_handoff(dialect)), "pid": PID, **values}
@@ -99,9 +103,8 @@ class Played:
         process = types.SimpleNamespace(loop=self.transcript.loop, log=self.transcript.log, dialect=dialect)
         texts = dialect.login_texts
         shown = Recorder(self.transcript, "title") if title else types.SimpleNamespace(show=lambda text: None)
-        self.stage = LoginStage(
-            process, shown, LogFormat(texts.log_format, texts.log_format_elements, texts.element_rules)
-        )
+        log_format = LogFormat(texts.log_format, texts.log_format_elements, texts.element_rules)
+        self.stage = LoginStage(process, shown, log_format, stats=stats)
         self.transcript.actions = {
             "sigterm": lambda: self.transcript.cancel(Terminated()),
             "full": lambda: self.transcript.cancel(ProcessFull()),
@@ -748,3 +751,37 @@ def test_what_nobody_foresaw_in_auths_lines_ends_no_other_client(monkeypatch: py
     real = auth.AuthClient.next_event
     monkeypatch.setattr(auth.AuthClient, "next_event", lambda self: crash(self) if self.pending else real(self))
     played.play()
+
+
+QUESTIONED = {
+    "id": 1,
+    "mechanism": "DOVECOT-TOKEN",
+    "protocol": "imap-urlauth",
+    "transport": "secured",
+    "session": "S",
+}
+
+
+@pytest.mark.parametrize(
+    ("answer", "more"),
+    [
+        (r"auth< OK\t1\tuser=bob", {"user": "bob"}),
+        (r"auth< FAIL\t1\tuser=bob", {"user": "bob", "error": "Authentication failed"}),
+        ("auth !close", {"error": "Lost connection to server"}),
+        ("..150s", {"error": "Timed out"}),
+        ("client !close", {"error": "Aborted"}),
+    ],
+)
+def test_stats_hear_of_a_question_to_auth(
+    monkeypatch: pytest.MonkeyPatch, answer: str, more: dict[str, str]
+) -> None:
+    told = Told(DOVECOT_2_4_2.stats)
+    played = Played(monkeypatch, OPENED + answer, stats=told)
+    with contextlib.suppress(AssertionError):  # what else happens is other tests' business
+        played.play()
+    assert told.fields("auth_client_request_started") == [QUESTIONED]
+    assert told.fields("auth_client_request_finished") == [QUESTIONED | more]
+    [connected] = told.fields("server_connection_connected")
+    assert connected["socket_path"] == "token-login/tokenlogin" or connected["socket_path"] == "tokenlogin"
+    assert told.events[0][1] == ("auth-client",)
+    assert len(told.fields("server_connection_disconnected")) == 1

@@ -12,6 +12,7 @@ from dovecot_urlauth.dialect.versions import DOVECOT_2_4_2
 from dovecot_urlauth.login import start
 from dovecot_urlauth.service.environment import Restrictions
 from dovecot_urlauth.service.run import Fatal
+from dovecot_urlauth.service.stats import SILENT
 from tests.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     class Process:
         def __init__(self, environment: Environment, dialect: Dialect, log: Log) -> None:
             self.loop, self.dialect, self.log = transcript.loop, dialect, log
+            self.stats = SILENT
 
         def serve(self, stage: LoginStage, first: socket.socket | None) -> None:
             done.append("serve")

@@ -138,6 +138,7 @@ class Contract:
             accepted_listener_fd=0 if accepted else None,
             config_socket=None,
             config_file=None,
+            stats_path=None,
             restrictions=Restrictions(),
         )
         changes = {

@@ -23,6 +23,7 @@ from dovecot_urlauth.wire.handoff import LAYOUT_2_4, HandoffReader
 from dovecot_urlauth.wire.imapdialogue import ImapDialogue
 from dovecot_urlauth.wire.lines import LineProtocol, ProtocolError
 from dovecot_urlauth.wire.login import LoginProtocol
+from dovecot_urlauth.wire.stats import StatsWriter
 
 ROOM = Path(dovecot_urlauth.wire.__file__).parent
 MODULES = [importlib.import_module(f"dovecot_urlauth.wire.{path.stem}") for path in ROOM.glob("[!_]*.py")]
@@ -45,6 +46,7 @@ MADE: dict[type, Callable[[], Any]] = {
     HandoffReader: lambda: HandoffReader(LAYOUT_2_4),
     ImapDialogue: ImapDialogue,
     LoginProtocol: LoginProtocol,
+    StatsWriter: lambda: StatsWriter("imap-urlauth"),
 }
 INTERFACE = {"receive_data", "receive_eof", "next_event", "data_to_send", "surplus", "surplus_fds"}
 
@@ -65,7 +67,8 @@ def test_a_protocol_begins_in_a_state_with_nothing_to_report(make: Callable[[], 
 def test_lines_are_read_by_the_common_base(cls: type) -> None:
     """What else a class can do is a command that it gives, never another way in or out for bytes."""
     own = {name for name in vars(cls) if not name.startswith("_")} - INTERFACE
-    assert own <= {"request", "cancel", "pending", "lookup", "user_lookup", "opening", "selected", "expect"}
+    given = {"request", "cancel", "pending", "lookup", "user_lookup", "opening", "selected", "expect", "report"}
+    assert own <= given
     taken = {name for name in ("feed", "read", "take", "rest", "unread", "next_command") if hasattr(cls, name)}
     assert taken == set()
 
@@ -84,7 +87,7 @@ def test_what_is_due_is_said_once(order: ControlOrder) -> None:
     assert server.data_to_send() == b""
 
 
-@pytest.mark.parametrize("make", [AuthClient, AuthMaster, CommandReader, LoginProtocol])
+@pytest.mark.parametrize("make", [AuthClient, AuthMaster, CommandReader, LoginProtocol, StatsWriter])
 def test_the_peer_may_leave_these_at_any_time(make: type) -> None:
     protocol = MADE[make]()
     protocol.receive_data(b"half a li")

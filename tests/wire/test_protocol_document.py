@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dovecot_urlauth.wire import authclient, authmaster, control, fetch, handoff, login, logrecord, readable
+from dovecot_urlauth.wire import authclient, authmaster, control, fetch, handoff, login, logrecord, readable, stats
 from dovecot_urlauth.wire.tabescape import escape
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "PROTOCOL.md").read_text("utf-8")
@@ -21,6 +21,7 @@ STATES = [
     ("Control", control.ServerState),
     ("Control", control.ClientState),
     ("Fetch", fetch.State),
+    ("Stats", stats.State),
 ]
 LIMITS = [
     ("Letters", readable.QUOTED_BYTES),
@@ -33,6 +34,7 @@ LIMITS = [
     ("Auth master", authmaster.REQUEST_LIMIT),
     ("Control", control.LINE_LIMIT),
     ("Fetch", fetch.LINE_LIMIT),
+    ("Stats", stats.LINE_LIMIT),
     ("Log", logrecord.RECORD_LIMIT),
 ]
 EVENTS = [
@@ -41,6 +43,7 @@ EVENTS = [
     ("Auth master", (authmaster.ServerHello, authmaster.UserReply, authmaster.NotFound, authmaster.Failed)),
     ("Control", (control.Descriptors, control.Access, control.Active, control.Finished, control.Disconnected)),
     ("Fetch", (fetch.UserCommand, fetch.UrlCommand, fetch.EndCommand)),
+    ("Stats", (stats.FilterReceived,)),
 ]
 
 

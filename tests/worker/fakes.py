@@ -18,8 +18,8 @@ SETTINGS = Settings({"imap_urlauth_host": "h"})
 BOB = Access(b"bob", b"imap")
 
 
-def signed(mailbox: bytes = b"INBOX") -> bytes:
-    rump = b"imap://alice@h/%s/;UID=1;URLAUTH=user+bob" % mailbox
+def signed(mailbox: bytes = b"INBOX", section: str = "") -> bytes:
+    rump = b"imap://alice@h/%s/;UID=1%s;URLAUTH=user+bob" % (mailbox, section.encode())
     return rump + b":internal:" + binascii.hexlify(mint(KEY, rump))
 
 
@@ -30,7 +30,7 @@ class Mailbox:
         self._size = size
         self._chunks = chunks
 
-    async def key(self) -> bytes:
+    async def key(self) -> bytes | None:
         return KEY
 
     async def fetch(self, uid: int, request: object) -> Delivery:

@@ -7,6 +7,7 @@ import pytest
 from dovecot_urlauth.service.log import Log, LogPipe
 from dovecot_urlauth.url.rules import RULES_2_4
 from dovecot_urlauth.wire.control import Access
+from dovecot_urlauth.wire.fetch import UrlCommand
 from dovecot_urlauth.worker.audit import Audit
 from dovecot_urlauth.worker.urlfetch import Reply
 from tests.clock import SteppingLoop
@@ -38,7 +39,7 @@ def follow(
             raise reply
         return reply
 
-    loop.run(audit.follow(url, answer()))
+    loop.run(audit.follow(UrlCommand(url, True, False, False), answer()))
     return log.lines
 
 
@@ -70,7 +71,7 @@ def test_an_aborted_answer_is_a_line() -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        loop.run(audit.follow(URL, answer()))
+        loop.run(audit.follow(UrlCommand(URL, True, False, False), answer()))
     assert log.lines[0].startswith("URLAUTH: outcome=aborted user=<bob> service=- ")
 
 

@@ -15,6 +15,7 @@ import pytest
 from dovecot_urlauth.service.privileges import PrivilegesKept
 from dovecot_urlauth.service.run import EXIT_FATAL, EXIT_OK
 from dovecot_urlauth.service.sockets import PeerCredentials
+from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.service.watchdog import LIMIT
 from dovecot_urlauth.worker import child as child_module
 from dovecot_urlauth.worker import warmup
@@ -36,6 +37,9 @@ class Client:
 
     def __init__(self, told: list[str]) -> None:
         self._told = told
+
+    def report_to(self, stats: Stats, *, is_new: bool) -> None:
+        assert not is_new  # another child has told of it
 
     def close(self) -> None:
         self._told.append("client closed")
@@ -111,7 +115,7 @@ class Life:
         self.told.append(f"again {name.decode()}")
         return await self.select()
 
-    def process(self, loop: Any, config: Any, log: Any, show_title: Any, link: Any) -> Any:
+    def process(self, loop: Any, config: Any, log: Any, show_title: Any, link: Any, stats: Any) -> Any:
         async def serve(selection: Selection) -> None:
             shared = "shared" if link is not None else "alone"
             self.told.append(f"{selection.target.name.decode()} {shared}")
@@ -237,7 +241,7 @@ def test_every_way_out_is_an_exit_status(
     ours, theirs = socket.socketpair()
     config: Any = SimpleNamespace(dialect=None, userdb_path=b"")
     end: Any = theirs
-    assert live(end, config, life.log, life.told.append) == status
+    assert live(end, config, life.log, life.told.append, lambda loop: SILENT) == status
     assert closed == [child_module.ANVIL_FD, child_module.STATUS_FD]
     assert [line[: len(start)] for line, start in zip(life.told, lines)] == lines
     assert len(life.told) == len(lines)

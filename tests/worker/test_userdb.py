@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from dovecot_urlauth.dialect.versions import STATS_2_3, STATS_2_4
 from dovecot_urlauth.service.connection import Connection
 from dovecot_urlauth.service.loop import Loop
+from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.worker import userdb as userdb_module
 from dovecot_urlauth.worker.userdb import LookupFailed, Userdb
+from tests.telling import Told
 from tests.transcript import Recorder, Transcript
 
 HELLO = r"auth-userdb< VERSION\t1\t4" + "\n" + r"auth-userdb< SPID\t7"
@@ -27,7 +30,7 @@ auth-userdb> VERSION\t1\t4
 def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Plays a transcript in which ``!name`` asks about that name, and ``name: ...`` is what came of it."""
 
-    def played(text: str, *, bytewise: bool = False) -> None:
+    def played(text: str, *, bytewise: bool = False, stats: Stats = SILENT) -> None:
         def asking(name: str) -> Callable[[], object]:
             async def ask() -> None:
                 recorder = Recorder(transcript, name)
@@ -44,7 +47,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         transcript = Transcript(text, actions={**actions, "close": lambda: userdb.close()}, bytewise=bytewise)
         monkeypatch.setattr(userdb_module, "connect", transcript.connect)
         dialect: Any = SimpleNamespace(userdb_minor=4, userdb_parameter=b"protocol=imap")
-        userdb = Userdb(transcript.loop, dialect, b"/run/dovecot/auth-userdb")
+        userdb = Userdb(transcript.loop, dialect, b"/run/dovecot/auth-userdb", stats)
 
         async def nothing() -> None:
             """The userdb has no life of its own."""
@@ -184,3 +187,32 @@ def test_the_end_of_an_old_connection_is_not_the_new_ones(monkeypatch: pytest.Mo
         end.close()
     userdb.close()
     loop.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "error"),
+    [
+        (r"auth-userdb< USER\t1\talice\tuid=1", "alice", {}),
+        (r"auth-userdb< NOTFOUND\t1", "unknown", {"error": "Lookup failed"}),
+        (r"auth-userdb< FAIL\t1\treason=no database", "failed: no database", {"error": "no database"}),
+        ("..155s", "failed: Auth server request timed out after 155.000 secs", {"error": "Timed out"}),
+    ],
+)
+@pytest.mark.parametrize("names", [STATS_2_3, STATS_2_4])
+def test_stats_hear_of_a_lookup(
+    play: Callable[..., None], answer: str, outcome: str, error: dict[str, str], names: Any
+) -> None:
+    told = Told(names)
+    play(
+        "!alice"
+        + CONNECT
+        + asked(1, "alice")
+        + HELLO
+        + f"\n{answer}\nalice: {outcome}\n!close\nauth-userdb !closed",
+        stats=told,
+    )
+    key, _, service = names.service_field
+    assert told.fields("auth_client_userdb_lookup_started") == [{key: service, "user": "alice"}]
+    assert told.fields("auth_client_userdb_lookup_finished") == [{key: service, "user": "alice"} | error]
+    assert told.events[0][0] == "server_connection_connected"
+    assert told.events[-1][0] == "server_connection_disconnected"

@@ -94,7 +94,7 @@ class WorkerStage:
         return peer
 
     async def _serve_here(self, connection: Connection, peer: PeerCredentials) -> None:
-        child = Child(self._process.loop, self._config, self._log(), self._title.show)
+        child = Child(self._process.loop, self._config, self._log(), self._title.show, self._process.stats)
         try:
             await child.serve(connection, peer)
         except PrivilegesKept as error:
@@ -104,7 +104,7 @@ class WorkerStage:
     def _live_as_child(self, link: socket) -> int:
         """All of a forked child's life; return its exit status."""
         self._process.leave_to_parent()
-        return live(link, self._config, self._log(), self._title.show)
+        return live(link, self._config, self._log(), self._title.show, self._process.new_stats)
 
     def _log(self) -> Log:
         """Children are told apart by their pid."""

@@ -18,6 +18,7 @@ from dovecot_urlauth.service.privileges import PrivilegesKept
 from dovecot_urlauth.service.process import Terminated
 from dovecot_urlauth.service.run import EXIT_FATAL, EXIT_OK
 from dovecot_urlauth.service.sockets import PeerCredentials
+from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.worker.parent import stage as stage_module
 from dovecot_urlauth.worker.parent.stage import WorkerStage
 from tests.worker.parent.children import Lines, script
@@ -33,6 +34,10 @@ class Process:
         self.dying = False
         self.slots = SimpleNamespace(left=left)
         self.environment = SimpleNamespace(service_name="imap-urlauth-worker")
+        self.stats = SILENT
+
+    def new_stats(self, loop: Loop) -> Stats:
+        return SILENT
 
     def leave_to_parent(self) -> None:
         self.loop.close()
