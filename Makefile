@@ -65,7 +65,8 @@ mutants: dev
 	cd .venv/run && ln -s ../../dovecot_urlauth ../lib/python3*/site-packages/setproctitle .
 	touch $@
 
-# what developers need on top
+# what developers need on top, and Debian's python3 for the installations that they test
+.venv/tools: DEBIAN_PACKAGES += python3-zstandard python3-lz4 python3-cryptography
 .venv/tools: .venv/ready pyproject.toml
 	$(PIP) --upgrade 'pip>=25.1'
 	$(PIP) --group dev

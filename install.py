@@ -38,6 +38,9 @@ from dovecot_urlauth.start.bundle import write_bundle  # noqa: E402
 
 STARTERS = {"libexec/dovecot-urlauth": SOURCE / "compat", "bin": SOURCE / "bin"}
 
+#: modules that a package imports from beside itself
+BESIDE = {"cryptography": ("_cffi_backend",)}
+
 #: the two lines of a starter that an installation writes anew
 INTERPRETER = "#!/usr/bin/python3 -IBS\n"
 LIBRARY = 'os.path.realpath(f"{__file__}/../../.venv/run")'
@@ -142,9 +145,11 @@ def _install_library(target: Path, final: Path, packaged: bool) -> None:
 
 
 def _complete_library(fresh: Path, final: Path) -> None:
-    """Add what the package needs, and everything's byte code."""
+    """Add what the package needs, what compressed and encrypted mail needs if it is here, and all byte code."""
     for requirement in (SOURCE / "requirements.txt").read_text(encoding="utf-8").split():
         _add_requirement(requirement, fresh)
+    for requirement in (SOURCE / "requirements-stores.txt").read_text(encoding="utf-8").split():
+        _copy_library(requirement, fresh)
     # the services write no byte code (umask 077, read-only /usr); unchecked, it outlives any copying
     compiled = compileall.compile_dir(
         fresh,
@@ -160,11 +165,9 @@ def _complete_library(fresh: Path, final: Path) -> None:
 
 def _add_requirement(requirement: str, library: Path) -> None:
     """Copy the distribution's own package if this Python has it, else let pip fetch it."""
-    name = requirement.partition(">")[0]
-    found = importlib.util.find_spec(name)
-    if found is not None and found.submodule_search_locations:
-        _copy_package(Path(found.submodule_search_locations[0]), library / name)
+    if _copy_library(requirement, library):
         return
+    name = _name_of(requirement)
     try:
         _pip_install(library)
     except subprocess.CalledProcessError as error:
@@ -175,12 +178,32 @@ def _add_requirement(requirement: str, library: Path) -> None:
         ) from error
 
 
+def _name_of(requirement: str) -> str:
+    return requirement.partition(">")[0]
+
+
+def _copy_library(requirement: str, library: Path) -> bool:
+    """Copy the distribution's own package; False if this Python has none."""
+    name = _name_of(requirement)
+    found = importlib.util.find_spec(name)
+    if found is None or not found.submodule_search_locations:
+        return False
+    _copy_package(Path(found.submodule_search_locations[0]), library / name)
+    for module in BESIDE.get(name, ()):
+        beside = importlib.util.find_spec(module)
+        if beside is not None and beside.origin:
+            shutil.copyfile(beside.origin, library / Path(beside.origin).name)
+    return True
+
+
 def _copy_package(source: Path, target: Path) -> None:
     """Copy sources and the extension modules that fit this Python."""
     target.mkdir()
     for file in source.iterdir():
         ending = "".join(file.suffixes)
-        if ending in (".py", *EXTENSION_SUFFIXES):
+        if (file / "__init__.py").exists():
+            _copy_package(file, target / file.name)
+        elif ending in (".py", *EXTENSION_SUFFIXES):
             shutil.copyfile(file, target / file.name)
 
 

@@ -25,4 +25,5 @@ setup(
     packages=find_packages(include=["dovecot_urlauth", "dovecot_urlauth.*"]),
     python_requires=">=3.11",
     install_requires=(HERE / "requirements.txt").read_text(encoding="utf-8").split(),
+    extras_require={"stores": (HERE / "requirements-stores.txt").read_text(encoding="utf-8").split()},
 )

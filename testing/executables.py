@@ -24,6 +24,7 @@ SOURCES = (
     "install.py",
     "requirements.txt",
     "requirements.lock",
+    "requirements-stores.txt",
     "dovecot_urlauth",
     "compat",
     "bin",

@@ -37,6 +37,8 @@ PACKAGES = (
     "python3-wheel",
     "python3-setproctitle",
     "python3-cryptography",
+    "python3-zstandard",
+    "python3-lz4",
     "make",
     "dash",
     "bash",
@@ -93,10 +95,11 @@ def trees_root() -> Path:
 
 
 def tree(suite: str) -> Path:
-    """The finished tree of `suite`, made first if it is missing, half done or made by another recipe."""
+    """The finished tree of `suite`, made first if it is missing or half done."""
     root = trees_root()
     root.mkdir(parents=True, exist_ok=True)
-    folder = root / suite
+    # another recipe, of a checkout beside this one, has a tree of its own
+    folder = root / f"{suite}-{_recipe()[:8]}"
     with _one_maker(root / f".{suite}.lock"):
         if not is_complete(folder):
             _make(suite, folder)

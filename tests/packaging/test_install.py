@@ -6,6 +6,7 @@ import importlib.util
 import re
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ STARTERS = {
     "libexec/dovecot-urlauth/imap-urlauth-worker",
     "bin/dovecot-urlauth",
 }
+OPTIONAL = {"zstandard", "lz4", "cryptography"}
 SNIPPETS = {
     f"share/dovecot-urlauth/conf.d/{language}/{name}"
     for language in ("2.3", "2.4")
@@ -41,7 +43,7 @@ def test_holds_the_executables_the_library_and_the_snippets(prefix: Path) -> Non
     outside_the_library = {name for name in files(prefix) if not name.startswith("lib/dovecot-urlauth/")}
     assert outside_the_library == STARTERS | SNIPPETS | DOCUMENTS
     library = {path.name for path in (prefix / "lib/dovecot-urlauth").iterdir() if path.suffix == ""}
-    assert library - {"COMMIT"} == {"dovecot_urlauth", "setproctitle"}
+    assert library - {"COMMIT"} - OPTIONAL == {"dovecot_urlauth", "setproctitle"}
 
 
 def test_every_user_may_read_it_and_only_the_owner_write(prefix: Path) -> None:
@@ -141,6 +143,16 @@ def test_says_which_package_helps_when_a_requirement_cannot_be_had(
     with pytest.raises(install.InstallError, match=r"(?s)no network.*apt-get install python3-setproctitle"):
         install.install(tmp_path, "")
     assert not files(tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONAL))
+def test_a_library_for_encoded_mail_comes_along_if_it_is_there(prefix: Path, name: str) -> None:
+    """As the services see it: no folder but the library's is looked in."""
+    assert importlib.util.find_spec(name) is not None
+    library = prefix / "lib/dovecot-urlauth"
+    modules = {"lz4": "lz4.block", "cryptography": "cryptography.hazmat.primitives.ciphers.aead"}
+    program = f"import sys; sys.path.insert(0, {str(library)!r}); import {modules.get(name, name)}"
+    subprocess.run([sys.executable, "-IBS", "-c", program], check=True)
 
 
 def test_a_starter_without_its_two_lines_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
