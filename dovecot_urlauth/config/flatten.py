@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from dovecot_urlauth.wire.config_binary import FilteredSettings, Record
 
-BLOCK_NAMES = frozenset(("dict", "fs", "mailbox", "namespace"))
+BLOCK_NAMES = frozenset(("acl", "dict", "fs", "mailbox", "namespace"))
 """Keys whose values are the names of blocks."""
 
-OWN_NAMES = frozenset(("dict_name", "fs_name"))
+OWN_NAMES = frozenset(("acl_id", "dict_name", "fs_name"))
 """What a block is called; the path says it already, and ``dict_proxy_name`` has the same short name."""
 
 

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Protocol
 
+    from dovecot_urlauth.config.acl_settings import AclSettings
     from dovecot_urlauth.config.attribute_dict import AttributeDict
     from dovecot_urlauth.config.mail_location import Location
     from dovecot_urlauth.config.mail_user import MailUser
@@ -46,6 +47,12 @@ class Language(Protocol):
 
     def attribute_dict(self, user: MailUser, expand: Expand, major: int) -> AttributeDict:
         """Where the attributes of ``user``'s mailboxes are; ``major`` is the dict protocol's version.
+
+        Raises UnsupportedSetting.
+        """
+
+    def acl(self, user: MailUser, expand: Expand) -> AclSettings | None:
+        """What the acl plugin, which is loaded, goes by in own mailboxes; None when it has nothing to do.
 
         Raises UnsupportedSetting.
         """

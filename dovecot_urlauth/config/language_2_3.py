@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dovecot_urlauth.config.attribute_dict import parse_attribute_dict
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.mail_location import parse_mail_location
 from dovecot_urlauth.config.overrides import override_2_3
@@ -13,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dovecot_urlauth.config.acl_settings import AclSettings
     from dovecot_urlauth.config.attribute_dict import AttributeDict
     from dovecot_urlauth.config.language import Expand, Lookup
     from dovecot_urlauth.config.mail_location import Location
@@ -51,7 +51,16 @@ def location(get: Lookup, expand: Expand, home: bytes | None, *, is_inbox: bool)
 
 def attribute_dict(user: MailUser, expand: Expand, major: int) -> AttributeDict:
     """See Language.attribute_dict."""
+    from dovecot_urlauth.config.attribute_dict import parse_attribute_dict
+
     return parse_attribute_dict(expand(user.settings.get("mail_attribute_dict")), user, major)
+
+
+def acl(user: MailUser, expand: Expand) -> AclSettings | None:
+    """See Language.acl."""
+    from dovecot_urlauth.config.acl_settings import acl_settings_2_3
+
+    return acl_settings_2_3(user, expand)
 
 
 def shared_prefix(prefix: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dovecot_urlauth.config.attribute_dict import attribute_dict_of
 from dovecot_urlauth.config.driver_defaults import with_driver_defaults
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.mail_location import from_mail_settings
@@ -14,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dovecot_urlauth.config.acl_settings import AclSettings
     from dovecot_urlauth.config.attribute_dict import AttributeDict
     from dovecot_urlauth.config.language import Expand, Lookup
     from dovecot_urlauth.config.mail_location import Location
@@ -57,7 +57,16 @@ def location(get: Lookup, expand: Expand, home: bytes | None, *, is_inbox: bool)
 
 def attribute_dict(user: MailUser, expand: Expand, major: int) -> AttributeDict:
     """See Language.attribute_dict."""
+    from dovecot_urlauth.config.attribute_dict import attribute_dict_of
+
     return attribute_dict_of(user, expand, major)
+
+
+def acl(user: MailUser, expand: Expand) -> AclSettings | None:
+    """See Language.acl."""
+    from dovecot_urlauth.config.acl_settings import acl_settings_2_4
+
+    return acl_settings_2_4(user, expand)
 
 
 def shared_prefix(prefix: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 
 from dovecot_urlauth.config import known, plugins
-from dovecot_urlauth.config.attribute_dict import FileDictSettings, FsDictSettings
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.language import language_of
 from dovecot_urlauth.config.mail_location import MBOX, MDBOX, SEPARATORS, SERVED
@@ -18,6 +17,7 @@ from dovecot_urlauth.start.frozen import frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dovecot_urlauth.config.acl_settings import AclSettings
     from dovecot_urlauth.config.attribute_dict import AttributeDict
     from dovecot_urlauth.config.mail_location import Location
     from dovecot_urlauth.config.mail_user import MailUser
@@ -52,6 +52,8 @@ class NativeSettings:
     """2.4.4 and newer: names are composed before they are looked up."""
     trusts_sizes_in_names: bool
     """Not with maildir_broken_filename_sizes."""
+    acl: AclSettings | None = None
+    """Who may read; None where everything of the user's own may be."""
     compressions: tuple[str, ...] = ()
     """Formats of compressed mail that are looked for; none without the plugin."""
     mbox: MboxRules | None = None
@@ -59,6 +61,8 @@ class NativeSettings:
 
     def folders(self) -> tuple[bytes, ...]:
         """Every folder below which something may have to be read."""
+        from dovecot_urlauth.config.attribute_dict import FileDictSettings, FsDictSettings
+
         locations = [namespace.location for namespace in self.namespaces if namespace.location is not None]
         paths = [path for location in locations for path in location.folders()]
         attributes = self.attributes
@@ -66,6 +70,8 @@ class NativeSettings:
             paths.append(os.path.dirname(attributes.path))
         elif isinstance(attributes, FsDictSettings):
             paths.append(os.path.dirname(attributes.prefix))
+        if self.acl is not None and self.acl.global_path:
+            paths.append(os.path.dirname(self.acl.global_path))
         return tuple(dict.fromkeys(paths))
 
 
@@ -84,6 +90,7 @@ class _Resolver:
         self._dialect = dialect
         self._language = language_of(dialect)
         self._values = self._language.variables_of(user)
+        self._acl: AclSettings | None = None
 
     def resolve(self) -> NativeSettings:
         if self._user.chroot:
@@ -95,6 +102,8 @@ class _Resolver:
         if plugin is not None:
             raise UnsupportedSetting(f"mail_plugins has {plugin}")
         known.check_outside(self._settings)
+        if plugins.rights(loaded):
+            self._acl = self._language.acl(self._user, self._expand)
         namespaces = self._namespaces()
         rules = self._dialect.load_message_rules()
         return NativeSettings(
@@ -104,6 +113,7 @@ class _Resolver:
             normalizes_names_to_nfc=self._dialect.normalizes_names_to_nfc
             and self._settings.flag("mailbox_list_normalize_names_to_nfc", True),
             trusts_sizes_in_names=not self._settings.flag("maildir_broken_filename_sizes"),
+            acl=self._acl,
             compressions=self._dialect.compressions if set(loaded) & set(plugins.COMPRESSING) else (),
             mbox=self._mbox(namespaces, rules),
         )
@@ -127,6 +137,7 @@ class _Resolver:
     def _own_namespace(self) -> Namespace:
         """The namespace of a configuration without any."""
         location = self._location("", is_inbox=True)
+        self._check_owner("", location)
         return Namespace(b"", SEPARATORS[location.layout], location, inbox=True)
 
     def _namespace(self, block: str) -> Namespace:
@@ -142,6 +153,7 @@ class _Resolver:
                 raise UnsupportedSetting("namespace has alias_for")
             location = self._location(block, is_inbox=inbox)
             self._check_outside(block, location)
+            self._check_owner(block, location)
         except UnsupportedSetting as error:
             return Namespace(prefix, separator or prefix[-1:] or b"/", None, inbox, error.reason)
         own = separator or SEPARATORS[location.layout]
@@ -157,6 +169,17 @@ class _Resolver:
             inside = [name for name in SETTINGS if f"namespace/{block}/{name}" in self._settings]
             if inside:
                 raise UnsupportedSetting(f"namespace has {inside[0]}")
+
+    def _check_owner(self, block: str, location: Location) -> None:
+        """With the acl plugin only what the user owns, in layouts with a directory for each mailbox."""
+        if self._acl is None:
+            return
+        from dovecot_urlauth.config.acl_settings import PRIVATE, WITH_A_DIRECTORY
+
+        if self._of(block, "type") not in PRIVATE:
+            raise UnsupportedSetting("acl in a namespace that is not private")
+        if location.driver not in WITH_A_DIRECTORY:
+            raise UnsupportedSetting(f"acl with {location.driver}")
 
     def _of(self, block: str, name: str) -> str:
         """A namespace's own setting."""

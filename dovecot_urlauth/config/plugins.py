@@ -44,13 +44,15 @@ PLUGINS = {
     "acl": Effect.RIGHTS,
 }
 
-RIGHTS_SETTINGS = ("acl_", "plugin/acl")
+RIGHTS_SETTINGS = ("acl", "plugin/acl")
 """What the settings of a plugin that decides rights begin with: 2.4's and 2.3's."""
+BLOCKS = ("acl",)
+"""Names of blocks among them."""
 
 COMPRESSING = ("zlib", "mail_compress")
 """2.3's and 2.4's name of the plugin that compresses mail, and finds what is compressed."""
 
-READ_BY_US = (Effect.NONE, Effect.CONFINES, Effect.STORES)
+READ_BY_US = (Effect.NONE, Effect.CONFINES, Effect.STORES, Effect.RIGHTS)
 """Plugins that the native store can do without, or does the work of."""
 
 
@@ -84,7 +86,7 @@ def with_rights(settings: Settings, others: Settings) -> Settings:
 
 def rights_settings(settings: Settings) -> list[str]:
     """2.4: names of the settings outside blocks that plugins deciding rights go by."""
-    return [key for key in settings if key.startswith(RIGHTS_SETTINGS) and "/" not in key]
+    return [key for key in settings if key.startswith(RIGHTS_SETTINGS) and key not in BLOCKS and "/" not in key]
 
 
 def rights(plugins: Iterable[str]) -> list[str]:

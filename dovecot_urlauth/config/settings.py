@@ -27,6 +27,7 @@ ESCAPED = {"s": "/", "e": "=", "_": " ", ".": ""}
 """What stands for what behind a backslash; ``\\.`` is the empty name (settings_section_escape)."""
 
 SHORT_NAMES = {
+    "acl": ("acl_",),
     "dict": ("dict_file_", "dict_proxy_", "dict_"),
     "fs": ("fs_posix_", "fs_"),
     "mailbox": ("mailbox_",),

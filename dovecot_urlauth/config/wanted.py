@@ -78,6 +78,7 @@ TARGET_USER = Wanted(
         "crypt",
         "crypt_private_key",
         "acl",
+        "acl_rights",
     ),
     rights_from="imap",
 )

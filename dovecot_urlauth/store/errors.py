@@ -30,6 +30,10 @@ class StoreFailure(StoreError):
     """The store is broken or unreachable; ``text`` is one error line of the log, the client is told NO."""
 
 
+class AccessDenied(StoreFailure):
+    """The kernel does not let the target user have a file."""
+
+
 class ReadFailed(StoreError):
     """The mailbox is fine but this message cannot be read (``text`` = ``Message not found``, for one)."""
 

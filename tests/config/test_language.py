@@ -52,11 +52,19 @@ def test_rights_of_another_protocol() -> None:
             "acl_user": "x",
             "acl_driver": "vfile",
             "plugin/acl": "vfile",
+            "acl": "owner",
+            "acl/owner/rights": "l",
             "mail_path": "y",
         }
     )
     together = with_rights(mine, theirs)
-    added = {"mail_plugins": "quota acl", "acl_driver": "vfile", "plugin/acl": "vfile"}
+    added = {
+        "mail_plugins": "quota acl",
+        "acl_driver": "vfile",
+        "plugin/acl": "vfile",
+        "acl": "owner",
+        "acl/owner/rights": "l",
+    }
     assert together == mine.merged(added)
     assert with_rights(together, theirs) is together
     assert with_rights(mine, Settings({"mail_plugins": "fts"})) is mine

@@ -33,7 +33,7 @@ def test_plugins_that_do_not_need_the_engine(plugin: str) -> None:
 
 def test_plugins_that_do() -> None:
     assert not_native(["quota", "virtual", "acl"]) == "virtual"
-    assert not_native(["imap_acl", "acl"]) == "acl"
+    assert not_native(["imap_acl", "acl", "mail_filter"]) == "mail_filter"
     assert not_native(["brand_new"]) == "brand_new"
 
 

@@ -134,7 +134,7 @@ SETTINGS = [
     ({"mail_location": "maildir:~/m:INDEX=MEMORY"}, "mail_location has INDEX=MEMORY"),
     ({"mail_location": "maildir:~/%{session}"}, "variable %{session}"),
     ({"mail_plugins": "quota virtual"}, "mail_plugins has virtual"),
-    ({"mail_plugins": " acl"}, "mail_plugins has acl"),
+    ({"mail_plugins": " virtual"}, "mail_plugins has virtual"),
     ({"mail_plugins": "brand_new"}, "mail_plugins has brand_new"),
     ({"mail_attribute_dict": ""}, "no mail_attribute_dict"),
     ({"mail_attribute_dict": "redis:host=x"}, "mail attributes are in a dictionary redis:"),

@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 
-from dovecot_urlauth.store.errors import StoreFailure, Unsupported
+from dovecot_urlauth.store.errors import AccessDenied, StoreFailure, Unsupported
 from dovecot_urlauth.store.native.file_source import FileSource, close_quietly
 
 TYPE_CHECKING = False
@@ -141,7 +141,8 @@ def _failure(call: str, path: bytes, error: OSError | ValueError) -> FileNotFoun
     if isinstance(error, OSError) and error.errno in ABSENT:
         return FileNotFoundError(error.errno, "No such file", os.fsdecode(path))
     reason = error.strerror if isinstance(error, OSError) else str(error)
-    return StoreFailure(f"{call}({os.fsdecode(path)}) failed: {reason}")
+    text = f"{call}({os.fsdecode(path)}) failed: {reason}"
+    return AccessDenied(text) if isinstance(error, PermissionError) else StoreFailure(text)
 
 
 def _status_of(fd: int, path: bytes) -> os.stat_result:

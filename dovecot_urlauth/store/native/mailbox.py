@@ -13,10 +13,9 @@ from binascii import unhexlify
 from dovecot_urlauth.message.fetch import fetching
 from dovecot_urlauth.message.steps import Pace
 from dovecot_urlauth.store.errors import MailboxMissing, StoreFailure, Unsupported
-from dovecot_urlauth.store.native.attributes.attributes import open_attributes
 from dovecot_urlauth.store.native.decode import Decoding
 from dovecot_urlauth.store.native.driver import Busy, open_driver
-from dovecot_urlauth.store.native.layout import name_rules
+from dovecot_urlauth.store.native.layout import name_rules, places
 from dovecot_urlauth.store.native.names import check_utf8, normalize, storage_name
 from dovecot_urlauth.store.native.namespace import find
 from dovecot_urlauth.store.store import Delivery
@@ -26,11 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from typing import TypeVar
 
+    from dovecot_urlauth.config.mail_location import Location
     from dovecot_urlauth.config.native_settings import NativeSettings
     from dovecot_urlauth.message.fetch import Request
     from dovecot_urlauth.message.rules import MessageRules
     from dovecot_urlauth.message.source import Source
     from dovecot_urlauth.service.loop import Loop
+    from dovecot_urlauth.store.native.acl.acl_files import OwnersAcl
     from dovecot_urlauth.store.native.attributes.attributes import Attributes
     from dovecot_urlauth.store.native.driver import Driver, Located, Lock
 
@@ -53,15 +54,19 @@ class NativeStore:
     """Reads the mail of one user as ``settings`` say, for as many sessions as there are."""
 
     def __init__(self, settings: NativeSettings, loop: Loop) -> None:
+        from dovecot_urlauth.store.native.attributes.attributes import open_attributes
+
         self._settings = settings
         self._loop = loop
         self._attributes = open_attributes(settings.attributes, loop)
         self._decoding = Decoding(settings.compressions)
+        self._acl = _acl_of(settings)
         self._opened: dict[bytes, Driver] = {}
         """By the mailbox's name in URLs, the one used last at the end."""
 
     async def open(self, mailbox: bytes, uidvalidity: int) -> NativeMailbox:
         """Open ``mailbox``.  Raises MailboxRefused, MailboxMissing, StoreFailure or Unsupported."""
+        self._check_rights(mailbox)
         driver = self._fresh_driver(mailbox, uidvalidity)
 
         def still_open(driver: Driver) -> Driver:
@@ -97,6 +102,14 @@ class NativeStore:
 
     def _open_driver(self, mailbox: bytes) -> Driver:
         """Raises MailboxRefused, MailboxMissing, StoreFailure or Unsupported."""
+        location, stored, _ = self._find(mailbox)
+        return open_driver(location, stored, self._settings)
+
+    def _find(self, mailbox: bytes) -> tuple[Location, bytes, bytes]:
+        """Where a mailbox is, the store's name for it, and its own, composed and INBOX in capitals.
+
+        Raises MailboxRefused, MailboxMissing or Unsupported.
+        """
         check_utf8(mailbox)
         if self._settings.normalizes_names_to_nfc:
             mailbox = normalize(mailbox)
@@ -104,13 +117,28 @@ class NativeStore:
         location = namespace.location
         if location is None:
             raise Unsupported(namespace.why_not)
-        stored = name if name == b"INBOX" else storage_name(name, name_rules(location, namespace.separator))
-        return open_driver(location, stored, self._settings)
+        if name == b"INBOX":
+            return location, name, name
+        return location, storage_name(name, name_rules(location, namespace.separator)), namespace.prefix + name
+
+    def _check_rights(self, mailbox: bytes) -> None:
+        """Raises MailboxMissing where acl gives no right to read, and what finding a mailbox raises."""
+        if self._acl is not None:
+            location, stored, name = self._find(mailbox)
+            self._acl.check(name, places(location, stored).mail)
 
     def _keep(self, mailbox: bytes, driver: Driver) -> None:
         self._opened[mailbox] = driver
         if len(self._opened) > KEPT_MAILBOXES:
             self._opened.pop(next(iter(self._opened))).close()
+
+
+def _acl_of(settings: NativeSettings) -> OwnersAcl | None:
+    if settings.acl is None:
+        return None
+    from dovecot_urlauth.store.native.acl.acl_files import OwnersAcl
+
+    return OwnersAcl(settings.acl)
 
 
 class NativeMailbox:

@@ -1,0 +1,4 @@
+"""Who may read a mailbox, where the acl plugin decides that: own mailboxes, ``vfile`` files and 2.4's settings.
+
+``entries.py``: the lines; ``rights.py``: what they come to; ``acl_files.py``: where they are.
+"""

@@ -1,0 +1,127 @@
+"""What the settings say of access rights, and what is left to the plugin itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dovecot_urlauth.config.acl_settings import AclSettings
+from dovecot_urlauth.config.errors import UnsupportedSetting
+from dovecot_urlauth.config.native_settings import NativeSettings, native_settings
+from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19, DOVECOT_2_4_2
+from tests.store.user import SETTINGS_2_4, user
+
+HOME = Path("/home/bob")
+OLD = {"mail_plugins": "quota acl imap_acl"}
+NEW = {"mail_plugins": "acl", "acl_driver": "vfile"}
+
+
+def old(changes: dict[str, str]) -> NativeSettings:
+    return native_settings(user(HOME, OLD | changes), DOVECOT_2_3_19)
+
+
+def new(changes: dict[str, str]) -> NativeSettings:
+    return native_settings(user(HOME, NEW | changes, SETTINGS_2_4), DOVECOT_2_4_2)
+
+
+def test_no_rights_without_the_plugin_or_a_driver() -> None:
+    assert old({}).acl is None
+    assert old({"plugin/acl": ""}).acl is None
+    assert old({"mail_plugins": "quota", "plugin/acl": "vfile"}).acl is None
+    assert new({"acl_driver": ""}).acl is None
+    assert new({"mail_plugins": ""}).acl is None
+
+
+def test_rights_in_2_3() -> None:
+    assert old({"plugin/acl": "vfile"}).acl == AclSettings(b"bob", frozenset(), takes_global_folder=True)
+    changes = {
+        "plugin/acl": "vfile:/etc/%n:cache_secs=9",
+        "plugin/acl_groups": "a,b c,,%u",
+        "plugin/acl_anyone": "allow",
+    }
+    found = old(changes)
+    assert found.acl == AclSettings(
+        b"bob", frozenset((b"a", b"b c", b"bob")), b"/etc/bob", takes_global_folder=True
+    )
+    assert b"/etc" in found.folders()
+
+
+def test_rights_in_2_4() -> None:
+    assert new({}).acl == AclSettings(b"bob", frozenset())
+    found = new(
+        {
+            "acl_groups": "a b\\_c",
+            "acl_global_path": "/etc/%{user}",
+            "acl_globals_only": "yes",
+            "acl_cache_ttl": "0",
+            "acl_user": "",
+            "acl_sharing_map/dict": "file",
+            "acl": "owner user\\ebob",
+            "acl/owner/rights": "lr",
+        }
+    )
+    assert found.acl == AclSettings(
+        b"bob",
+        frozenset((b"a", b"b c")),
+        b"/etc/bob",
+        has_local_files=False,
+        configured=((b"owner", b"lr"), (b"user=bob", b"")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"plugin/acl": "ldap:x"}, "acl is ldap:x"),
+        ({"plugin/acl": "vfile:/x:never=heard"}, "acl is vfile:/x:never=heard"),
+        ({"plugin/acl": "vfile:x"}, "global ACLs are in x"),
+        ({"plugin/acl": "vfile", "plugin/master_user": "m"}, "another user than the owner"),
+        ({"plugin/acl": "vfile", "plugin/acl_user": "m"}, "plugin/acl_user is set"),
+        ({"plugin/acl": "vfile", "plugin/acl_globals_only": "yes"}, "plugin/acl_globals_only is set"),
+        ({"plugin/acl": "vfile", "plugin/acl_ignore_namespace": "*"}, "plugin/acl_ignore_namespace is set"),
+    ],
+)
+def test_what_is_left_to_dovecot_in_2_3(changes: dict[str, str], reason: str) -> None:
+    with pytest.raises(UnsupportedSetting) as unsupported:
+        old(changes)
+    assert reason in unsupported.value.reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"acl_driver": "imapc"}, "acl_driver is imapc"),
+        ({"acl_user": "m"}, "another user than the owner"),
+        ({"acl_ignore": "yes"}, "acl_ignore is set"),
+        ({"acl_never_heard_of": ""}, "acl_never_heard_of is set"),
+        ({"namespace/inbox/acl_ignore": "yes"}, "namespace/inbox/acl_ignore is set"),
+        ({"namespace/inbox/mailbox/x/acl": "owner"}, "namespace/inbox/mailbox/x/acl is set"),
+        ({"acl": "owner", "acl/owner/rights": "%{user}"}, "acl owner has variables"),
+        ({"acl": "user\\e%{x}"}, "acl user=%{x} has variables"),
+    ],
+)
+def test_what_is_left_to_dovecot_in_2_4(changes: dict[str, str], reason: str) -> None:
+    with pytest.raises(UnsupportedSetting) as unsupported:
+        new(changes)
+    assert reason in unsupported.value.reason
+
+
+def test_a_master_user_in_the_userdb() -> None:
+    someone = user(HOME, NEW, SETTINGS_2_4)
+    someone.fields["master_user"] = "m"
+    with pytest.raises(UnsupportedSetting, match="another user"):
+        native_settings(someone, DOVECOT_2_4_2)
+
+
+def test_a_namespace_that_is_not_the_users() -> None:
+    changes = {
+        "plugin/acl": "vfile",
+        "namespace": "inbox p",
+        "namespace/p/type": "public",
+        "namespace/p/prefix": "P.",
+    }
+    _, public = old(changes).namespaces
+    assert (public.location, public.why_not) == (None, "acl in a namespace that is not private")
+    changes["namespace/p/type"] = "private"
+    assert all(namespace.location for namespace in old(changes).namespaces)

@@ -1,0 +1,1 @@
+"""Access rights without a Dovecot."""
