@@ -194,7 +194,7 @@ def test_a_damaged_library_can_be_removed(server: DebianServer, debs: tuple[Path
     good(server.dpkg("--install", debs[0]))
     good(server.run("dovecot-urlauth", "enable", "--host", "imap.example.test"))
     shutil.rmtree(server.root / BYTE_CODE)
-    (server.root / "usr/lib/dovecot-urlauth/dovecot_urlauth/admin/main.py").write_text("not python\n")
+    (server.root / "usr/lib/dovecot-urlauth/dovecot_urlauth/admin/main.py").write_text("not python at all\n")
     good(server.dpkg("--purge", "dovecot-urlauth"))
     assert not (server.root / ENABLED).exists()
     assert not (server.root / "usr/lib/dovecot-urlauth").exists()

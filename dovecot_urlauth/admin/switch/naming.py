@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 PLACES = ("libexec/dovecot-urlauth/", "share/dovecot-urlauth/")
 """What a configuration may name of an installation, below its PREFIX."""
 
+ENDINGS = (".conf", ".conf.ext")
+"""Of files that Debian's configuration includes, or an administrator's does."""
+
 MOST_BYTES = 1 << 20
 """No file of a configuration is longer."""
 
@@ -34,6 +37,8 @@ def who_names(prefix: str, file: str, configuration: Configuration | None) -> li
 
 def _lines(folder: Path, places: tuple[str, ...]) -> Iterator[str]:
     for path in sorted(folder.rglob("*.conf*")):
+        if not path.name.endswith(ENDINGS):
+            continue  # 2.4 keeps what it parsed as dovecot.conf.binary
         try:
             with path.open("rb") as opened:
                 text = opened.read(MOST_BYTES).decode(errors="replace")

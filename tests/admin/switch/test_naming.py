@@ -39,5 +39,6 @@ def test_lines_of_files_that_may_not_parse(tmp_path: Path, prefix: str) -> None:
     include = f"!include {PREFIX}/share/dovecot-urlauth/conf.d/2.4/90-urlauth.conf"
     (tmp_path / "conf.d/local.conf.ext").write_bytes(b"\xff\n\n " + include.encode() + b"  # ours\n")
     (tmp_path / "conf.d/a.conf").mkdir()
+    (tmp_path / "dovecot.conf.binary").write_text(f"{PREFIX}/libexec/dovecot-urlauth/imap-urlauth\0\n")
     found = who_names(prefix, str(tmp_path / "dovecot.conf"), None)
     assert found == [f"{tmp_path}/conf.d/local.conf.ext:3: {include}"]
