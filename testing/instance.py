@@ -214,6 +214,12 @@ class DovecotInstance:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def doveadm(self, command: str, user: str, *arguments: str) -> str:
+        """Run a command of doveadm for one user; what it says."""
+        configuration = str(self.inside / "dovecot.conf")
+        words = ("/usr/bin/doveadm", "-c", configuration, *command.split(), "-u", user, *arguments)
+        return self.output(*self.version.command(*words))
+
     def signal(self, number: signal.Signals) -> None:
         """Signal Dovecot's master."""
         assert self._master
