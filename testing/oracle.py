@@ -110,6 +110,16 @@ class WorkerSession:
         except ConnectionResetError:
             return b""
 
+    def rest(self) -> bytes:
+        """All that still comes to the client until the worker has closed the connection."""
+        pieces = []
+        try:
+            while piece := self._input.read1(1 << 16):
+                pieces.append(piece)
+        except ConnectionResetError:
+            pass
+        return b"".join(pieces)
+
     def select(self, user: bytes) -> bytes:
         """USER: the worker's line."""
         self.send(b"USER\t" + user + b"\n")

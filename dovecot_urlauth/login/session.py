@@ -185,6 +185,11 @@ class Session:
                 f"IMAP URLAUTH client's peer credentials are missing: {error.strerror}",
                 reason="Invalid AUTH request",
             ) from error
+        if not peer.pid:
+            raise wire.LoginRejected(
+                "IMAP URLAUTH client's peer credentials are missing: it lives in another pid namespace",
+                reason="Invalid AUTH request",
+            )
         if peer.pid != request.pid:
             raise wire.peer_mismatch(request.pid, peer.pid, peer.uid)
 

@@ -6,7 +6,7 @@ The rules:
   first line to its last; in a stage that is one client.
 * A wait may have a time limit in seconds, and then raises :class:`TimedOut` where it stands.
 * Whoever wants a task to end cancels it *with a reason*: an exception that is raised where the task awaits.
-  The task may catch it, say what the client or the log is to hear, and leave.
+  The task may catch it, say what the client or the log is to hear, and leave.  One that has not begun begins.
 * A result that many may wait for, one time each, is a :class:`Promise`: a question to auth, for one.
 * :meth:`Loop.run` runs until the coroutine that it was given has ended, and then gives the other tasks up.
 * An :class:`Exception` that a task does not handle ends this task alone, and goes to :attr:`Loop.on_crash`.
@@ -65,7 +65,7 @@ _PAUSE = _Pause()
 class Task(Generic[Result]):
     """One coroutine on its way; made by :meth:`Loop.spawn`."""
 
-    __slots__ = ("_end", "_error", "_loop", "_reason", "_scheduled", "_work", "name")
+    __slots__ = ("_end", "_error", "_has_begun", "_loop", "_reason", "_scheduled", "_work", "name")
 
     def __init__(self, loop: Loop, work: Work[Result], name: str) -> None:
         self.name = name
@@ -73,6 +73,7 @@ class Task(Generic[Result]):
         self._work = work
         self._end: Promise[Result] = Promise(loop)
         self._scheduled = False
+        self._has_begun = False
         self._error: BaseException | None = None
         self._reason: Exception | None = None
         """Why it was cancelled."""
@@ -170,10 +171,7 @@ class Loop:
         self.now = clock
         self.on_crash: Callable[[str, BaseException], None] = _raise
         """Gets a task's name and the exception that it did not handle."""
-        self.turns = 0
-        """Looks at the descriptors so far."""
-        self.is_resting = False
-        """Whether it waits because nobody has anything to do."""
+        self.turns, self.is_resting = 0, False  # a watchdog looks at them
         self._epoll = select.epoll()
         self._registered: dict[int, int] = {}
         self._waiting: dict[int, dict[Task[Any], int]] = {}
@@ -187,9 +185,9 @@ class Loop:
     @property
     def current(self) -> Task[Any]:
         """The task that runs now; only tasks may wait."""
-        if self._current is None:
-            raise RuntimeError("only a task can wait")
-        return self._current
+        if self._current is not None:
+            return self._current
+        raise RuntimeError("only a task can wait")
 
     @property
     def running(self) -> Task[Any] | None:
@@ -364,7 +362,14 @@ class Loop:
 
     def _step(self, task: Task[Any]) -> None:
         task._scheduled = False
+        if task.ended:
+            return
         error, task._error = task._error, None
+        if not task._has_begun:
+            task._has_begun = True
+            if error is not None:
+                self._wake(task, error)  # where it awaits: what it was given it must release
+                error = None
         self._current = task
         try:
             if error is None:

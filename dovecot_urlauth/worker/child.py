@@ -56,7 +56,6 @@ class Child:
         self._show_title = show_title
         self._stats = stats
         self._userdb = Userdb(loop, config.dialect, config.userdb_path, stats)
-        self._is_spare = False
 
     async def serve(self, connection: Connection, peer: PeerCredentials) -> None:
         """Serve one connection, which is the process's only one."""
@@ -110,13 +109,10 @@ class Child:
     async def _select_given(self, link: ParentLink) -> Selection | None:
         """Wait for what the parent gives; None when that is nothing, or came to nothing."""
         try:
-            self._is_spare = True
             given = await link.given()
         except (ClientUnusable, OSError) as lost:
             self._log.error(f"Client lost on its way from the parent: {lost}")
             return None
-        finally:
-            self._is_spare = False
         if isinstance(given, GivenAgain):
             given.client.report_to(self._stats, is_new=False)
             return await select_again(self._loop, given.client, given.name, self._config, self._userdb, self._log)
@@ -128,10 +124,12 @@ class Child:
         await process.serve(selection)
 
     async def _heed_master(self, life: Task[None]) -> None:
-        """Notice master's death, which ends a spare at once and leaves clients half a minute."""
+        """Notice master's death, which leaves clients half a minute.
+
+        A spare is the parent's to end, which may have clients for it that came before.
+        """
         await self._loop.hung_up(DEAD_PIPE_FD)
-        if not self._is_spare:
-            await self._loop.sleep(DIE_WITH_MASTER)
+        await self._loop.sleep(DIE_WITH_MASTER)
         life.cancel(MasterDied())
 
 

@@ -15,6 +15,7 @@ ROWS: Rows = [
         "except OSError as error:\n            raise wire.LoginRejected(",
         "except OSError as error:\n            return\n            raise wire.LoginRejected(",
     ),
+    (1, "login takes a pid that is nobody's", "login/session.py", "if not peer.pid:", NO),
     (2, "a client that auth refused comes in", "login/session.py", "if isinstance(answer.reply, AuthFail):", NO),
     (
         2,

@@ -105,6 +105,13 @@ ROWS: Rows = [
         SANDBOX,
     ),
     (
+        18,
+        "a client that is ended before it has begun is never let go",
+        "service/loop.py",
+        "if not task._has_begun:",
+        NO,
+    ),
+    (
         17,
         "a socket that lingers holds who closes it",
         "service/descriptor.py",

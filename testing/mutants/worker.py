@@ -166,6 +166,13 @@ ROWS: Rows = [
         "for fd in (ANVIL_FD, STATUS_FD):",
         "for fd in ():",
     ),
+    (
+        19,
+        "whoever waits for a child when master dies gets none",
+        "worker/child.py",
+        "await self._loop.sleep(DIE_WITH_MASTER)\n",
+        "\n",
+    ),
     (25, "nobody sees that a child hangs", "worker/child.py", "with Watchdog(loop, log):", "if True:"),
     (19, "debugging is the next client's, too", "worker/child.py", "self._log.pipe.debugging = debugging", "pass"),
     (

@@ -110,6 +110,9 @@ class Played:
             "full": lambda: self.transcript.cancel(ProcessFull()),
             "master": lambda: self.transcript.cancel(MasterDied()),
             "another": self.accept,
+            "foreign": lambda: setattr(
+                self.transcript.connections["client"], "credentials", PeerCredentials(0, 1000, 1000)
+            ),
             "stranger": lambda: self.accept("stranger", 1001),
             "nameless": lambda: setattr(self.transcript.connections["client"], "credentials", None),
         }
@@ -271,6 +274,22 @@ def test_a_client_whose_credentials_the_kernel_does_not_know(play: Callable[...,
         + AUTH
         + f"""
         log: Error: IMAP URLAUTH client's peer credentials are missing: {NOT_CONNECTED}{UNKNOWN}
+        {ABORTED}Invalid AUTH request {NO_ATTEMPT.format(0)}{UNKNOWN}
+        client !ended
+        ended
+        """
+    )
+
+
+def test_a_client_of_another_pid_namespace_is_not_pid_0(play: Callable[..., Any]) -> None:
+    play(
+        HANDSHAKE
+        + GREETING
+        + "!foreign"
+        + VERSION
+        + AUTH.replace("6216", "0")
+        + f"""
+        log: Error: IMAP URLAUTH client's peer credentials are missing: it lives in another pid namespace{UNKNOWN}
         {ABORTED}Invalid AUTH request {NO_ATTEMPT.format(0)}{UNKNOWN}
         client !ended
         ended

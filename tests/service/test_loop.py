@@ -143,6 +143,30 @@ def test_a_cancelled_task_sees_the_reason_where_it_awaits() -> None:
     assert loop.now() == 0
 
 
+def test_a_task_that_is_cancelled_before_it_has_begun_releases_what_it_was_given() -> None:
+    loop = Loop()
+    released: list[str] = []
+
+    async def client(name: str, waits: bool) -> None:
+        try:
+            if waits:
+                await loop.sleep(100)
+        except Stop:
+            released.append(f"{name} heard")
+            raise
+        finally:
+            released.append(name)
+
+    async def main() -> None:
+        for task in (loop.spawn(client("waiting", True)), loop.spawn(client("ready", False))):
+            task.cancel(Stop())
+            await task.wait_for_end(5)
+
+    loop.run(main())
+    loop.close()
+    assert sorted(released) == ["ready", "waiting", "waiting heard"]
+
+
 def test_a_task_that_does_not_catch_its_reason_has_not_crashed() -> None:
     loop = SteppingLoop()
     crashes: list[str] = []

@@ -89,6 +89,9 @@ class Life:
         given = self.gives.popleft() if self.gives else None
         if isinstance(given, Exception):
             raise given
+        if given == "in a while":
+            await self.loop.sleep(1)
+            return await self.given()
         if given == "nothing yet":
             self.kill_master()
             await self.loop.promise().wait()
@@ -150,10 +153,18 @@ def test_the_parents_end_is_a_spares(life: Life) -> None:
     assert life.live() == ["warm", "[spare]"]
 
 
-def test_masters_end_is_a_spares(life: Life) -> None:
+def test_a_spare_outlives_master_with_its_parent(life: Life) -> None:
+    """A client that came before master's death may still wait for a spare."""
+    life.kill_master()
+    life.gives += ["in a while", (object(), PEER)]
+    life.found.append(user())
+    assert life.live() == ["warm", "[spare]", "offer ALICE", "userdb closed", "alice shared", "served"]
+
+
+def test_but_not_for_long(life: Life) -> None:
     life.gives.append("nothing yet")
     assert life.live() == ["warm", "[spare]", "over"]
-    assert life.loop.now() == 0
+    assert life.loop.now() == pytest.approx(DIE_WITH_MASTER)
 
 
 def test_another_child_is_this_user(life: Life) -> None:

@@ -214,6 +214,19 @@ def test_the_mailbox_is_closed_at_the_end() -> None:
     assert mailbox.closed
 
 
+def test_the_last_url_s_mailbox_is_closed_before_the_next() -> None:
+    mailbox = Mailbox()
+    loop = SteppingLoop()
+    target = OpenedTarget(b"alice", SETTINGS, cast("stores.Store", Store(mailbox)), b"ALICE")
+    fetcher = UrlFetcher(loop, target, BOB, RULES_2_3, cast("Userdb", None), cast("Log", Lines()))
+    loop.run(fetcher.fetch(UrlCommand(signed(), body=True, binary=False, structure=False)))
+    assert not mailbox.closed
+    loop.run(fetcher.fetch(UrlCommand(b"x", body=True, binary=False, structure=False)))
+    assert mailbox.closed
+    fetcher.close()
+    loop.close()
+
+
 @pytest.mark.parametrize("accessor", [BOB, ANONYMOUS])
 @pytest.mark.parametrize("mailbox", [Mailbox(), StoreFailure("x"), MailboxMissing(), Mailbox(ReadFailed("y"))])
 def test_no_log_line_holds_a_token(mailbox: Mailbox | Exception, accessor: Access) -> None:

@@ -213,6 +213,19 @@ async def test_who_cannot_be_answered_is_dismissed(parent: Parent, monkeypatch: 
     assert await parent.until(lambda: parent.released == 1)
 
 
+@played
+async def test_who_is_killed_gets_no_client_more(parent: Parent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From that moment on, and not only when it is dead."""
+    pid = await parent.served_by(parent.connect(b"alice"))
+    child = parent.pool._children[pid]
+    assert child in parent.pool._serving.values()
+    kill = forkedchild.ForkedChild.kill
+    monkeypatch.setattr(forkedchild.ForkedChild, "kill", lambda child: None)
+    parent.pool._kill(child)
+    assert child not in parent.pool._serving.values()
+    kill(child)
+
+
 def test_a_send_to_a_serving_child_that_fails_keeps_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     parent = Parent(script)
     send = forkedchild.send_message
