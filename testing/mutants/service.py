@@ -170,8 +170,8 @@ ROWS: Rows = [
         19,
         "a forked child holds the others' connections",
         "service/process.py",
-        "for connection in self._clients.values():\n            connection.close()\n        restore",
-        "restore",
+        "for connection in self._clients.values():\n            connection.close()\n        self.stats",
+        "self.stats",
     ),
     (
         19,

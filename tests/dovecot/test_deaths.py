@@ -85,9 +85,9 @@ def test_nobody_gets_half_a_mail_for_a_whole_one(scene: Scene) -> None:
 def test_under_load(
     version: Version, installations: Installations, starter: Callable[..., DovecotInstance], way: str
 ) -> None:
-    """Nine sessions are in their literals: a stop leaves no process, and half a mail is taken for a whole one by none."""
+    """Nine sessions are in their literals: a stop leaves no process, and nobody takes half a mail for a whole."""
     dovecot = DovecotInstance(version, TUNED, installations[version])
-    starter(dovecot, "Killed with signal 15", *DEATHS, "SIGHUP", "killed with signal", "imap-client.c", "backtrace")
+    starter(dovecot, "Killed with signal 15", *DEATHS, "SIGHUP", "killed with sig", "imap-client.c", "backtrace")
     with Scene(dovecot) as scene:
         large = MESSAGE + b"x" * 70 + b"\r\n" * 100_000
         url = scene.sign(scene.store(large), access="authuser")
