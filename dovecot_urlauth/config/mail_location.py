@@ -57,9 +57,7 @@ DRIVERS = {
     MDBOX: DriverRules(MDBOX, "~/mdbox", mailboxes="mailboxes", directory_name="dbox-Mails", has_alt=True),
     MBOX: DriverRules(MBOX, "~/mail", inbox_name="inbox", mailbox_is_file=True),
 }
-"""The mail drivers that we know, by the names that the settings give them."""
-SERVED = frozenset((MAILDIR, SDBOX, MDBOX, MBOX))
-"""Those of them that the native store has a reader for (store/native/driver.py)."""
+"""The mail drivers that the native store has a reader for (store/native/driver.py), as settings name them."""
 
 
 @frozen

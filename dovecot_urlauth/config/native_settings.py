@@ -11,7 +11,7 @@ import os
 from dovecot_urlauth.config import known, plugins
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.language import language_of
-from dovecot_urlauth.config.mail_location import MBOX, MDBOX, SEPARATORS, SERVED
+from dovecot_urlauth.config.mail_location import MBOX, MDBOX, SEPARATORS
 from dovecot_urlauth.config.settings import SettingsError
 from dovecot_urlauth.start.frozen import frozen
 
@@ -197,10 +197,7 @@ class _Resolver:
                 return "yes" if self._dialect.index_path_lacks_directory_name else "no"
             return self._settings.get(name) if name in self._settings else None
 
-        location = self._language.location(get, self._expand, self._user.home, is_inbox=is_inbox)
-        if location.driver not in SERVED:
-            raise UnsupportedSetting(f"mail driver is {location.driver}")
-        return location
+        return self._language.location(get, self._expand, self._user.home, is_inbox=is_inbox)
 
 
 def _without_shared_storage(namespace: Namespace, all_locations: list[Location | None]) -> Namespace:

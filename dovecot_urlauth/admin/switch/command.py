@@ -133,7 +133,8 @@ def _expect_ours(configuration: Configuration, prefix: str) -> None:
 
 def _reload(configuration: Configuration) -> None:
     """Only a Dovecot that runs needs to hear of it."""
-    if not os.path.exists(os.path.join(configuration.base_dir, "master.pid")):
+    base_dir = configuration.everything.get("base_dir", "/run/dovecot")
+    if not os.path.exists(os.path.join(base_dir, "master.pid")):
         return
     done = doveadm(configuration.file, "reload")
     if done.returncode != 0:

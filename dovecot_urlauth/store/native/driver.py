@@ -79,10 +79,7 @@ class Driver(Protocol):
 
 def open_driver(location: Location, name: bytes, settings: NativeSettings) -> Driver:
     """The mailbox with the store's name ``name``.  Raises MailboxMissing, StoreFailure or Unsupported."""
-    opener = OPENERS.get(location.driver)
-    if opener is None:
-        raise Unsupported(f"mail driver is {location.driver}")
-    return opener(location, name, settings)
+    return OPENERS[location.driver](location, name, settings)
 
 
 def _open_maildir(location: Location, name: bytes, settings: NativeSettings) -> Driver:

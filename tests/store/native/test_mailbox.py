@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dovecot_urlauth.config.mail_location import DRIVERS
 from dovecot_urlauth.config.native_settings import native_settings
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
 from dovecot_urlauth.message import steps
@@ -13,7 +14,7 @@ from dovecot_urlauth.message.fetch import Request
 from dovecot_urlauth.message.source import BytesSource
 from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.store.errors import MailboxMissing, StoreFailure
-from dovecot_urlauth.store.native.driver import Located
+from dovecot_urlauth.store.native.driver import OPENERS, Located
 from dovecot_urlauth.store.native.mailbox import QUICKLY_COUNTED, NativeStore, believable_size
 from tests.store import ondisk
 from tests.store.native.compressing import COMPRESS
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 WHOLE = Request(section=b"")
 BIG = 4 * QUICKLY_COUNTED
+
+
+def test_every_driver_of_the_settings_can_be_opened() -> None:
+    assert {rules.driver for rules in DRIVERS.values()} == OPENERS.keys()
 
 
 @pytest.fixture
