@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from bench.client import FetchFailed, plain
 from bench.interleave import Samples, interleave
-from bench.mail import MAILBOXES, sign, store
+from bench.mail import MAILBOXES, fill, sign, store
 from bench.onecpu import one_cpu
 from bench.samplers import Target
 from bench.sides import Kind, Side, kinds
+from bench.stores import STORES
 from testing.executables import install
 from testing.imapclient import ConnectionLost
 
@@ -95,9 +96,12 @@ class Arena:
         """The mailbox's signed URL; the mailbox is made when it is first asked for."""
         if key not in self._targets:
             mailbox = MAILBOXES[key]
-            store(mailbox, self._homes)
+            if mailbox.owner not in STORES:
+                store(mailbox, self._homes)
             side = next(iter(self._sides.values()))
             with side.session(mailbox.owner) as owner:
+                if mailbox.owner in STORES:
+                    fill(mailbox, owner)
                 self._targets[key] = Target(sign(mailbox, owner), mailbox)
         return self._targets[key]
 

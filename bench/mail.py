@@ -1,7 +1,7 @@
 """The mail that is fetched: one folder of homes that all instances of one Dovecot share.
 
-It is written as Maildir files before any Dovecot runs; the first SELECT of each mailbox then makes the indexes,
-and the first GENURLAUTH the keys, so that no measured fetch has to.
+It is written as Maildir files before any Dovecot runs, or stored by imap in a format of its own; the first SELECT
+of each mailbox then makes the indexes, and the first GENURLAUTH the keys, so that no measured fetch has to.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.client import FetchFailed
+from bench.stores import STORES
 from testing.instance import HOST, USERS
 
 if TYPE_CHECKING:
@@ -79,7 +80,17 @@ MAILBOXES = {
     "100": Mailbox("alice", "m100", SMALL, 100),
     "10k": Mailbox("alice", "m10000", SMALL, 10_000),
     "200k": Mailbox("alice", "m200000", SMALL, 200_000),
+    **{name: Mailbox(name, "INBOX", SMALL, 100) for name in STORES},
+    **{f"{name}-25m": Mailbox(name, "25m", text_message(25 * MEGABYTE)) for name in STORES},
 }
+
+
+def fill(mailbox: Mailbox, owner: FetchClient) -> None:
+    """Let imap store the mailbox of an owner whose mail is not Maildir."""
+    if mailbox.name != "INBOX":
+        owner.command(b"CREATE " + mailbox.name.encode())
+    for _ in range(mailbox.count):
+        owner.append(mailbox.name, mailbox.message.replace(b"\n", b"\r\n"))
 
 
 def store(mailbox: Mailbox, homes: Path) -> None:

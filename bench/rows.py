@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bench import samplers
+from bench.stores import STORES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -102,11 +103,25 @@ def _cpu(side: Side, targets: Mapping[str, Target]) -> AbstractContextManager[Sa
     return samplers.cpu_of_fetches(side, targets["small"], 200)
 
 
+def _of_store(name: str) -> list[Row]:
+    """The rows of a format that is not Maildir."""
+    both = ("conf.d", "tuned")
+    parity = dict.fromkeys(both, 1.0)
+    first = {"conf.d": 0.3, "tuned": 0.8}
+    large = f"{name}-25m"
+    return [
+        Row(f"{name}-first", f"first fetch, {name}", _first(name), (name,), both, goals=first),
+        Row(f"{name}-repeat", f"repeated fetch, {name}", _repeat(name), (name,), both, warm=True, goals=parity),
+        Row(large, f"25 MB message, {name}", _repeat(large, 1), (large,), both, goals=parity),
+    ]
+
+
 def rows(language: str) -> list[Row]:
     """The rows for a configuration language, whose stock executables set one of the goals."""
     alternate = {"conf.d": {"2.3": 0.5, "2.4": 0.002}[language]}
     first = {"executables": 2.0, "conf.d": 0.3, "tuned": 0.9}
     parity = {"conf.d": 1.0}
+    of_stores = [row for name in STORES for row in _of_store(name)]
     return [
         Row("first", "first fetch of a session", _first("small"), goals=first),
         Row("joining", "first fetch, mail in use by another", _joining, profiles=("conf.d", "tuned")),
@@ -123,6 +138,7 @@ def rows(language: str) -> list[Row]:
         Row("maildir-100", "first fetch, 100 messages", _first("100"), ("100",), CONF_D),
         Row("maildir-10k", "first fetch, 10,000 messages", _first("10k"), ("10k",), CONF_D),
         Row("maildir-200k", "first fetch, 200,000 messages", _first("200k"), ("200k",), CONF_D),
+        *of_stores,
         Row("engine-first", "first fetch, dovecot engine", _first("small"), profiles=ENGINE),
         Row("engine-repeat", "repeated fetch, dovecot engine", _repeat("small"), profiles=ENGINE, warm=True),
         Row("pss", "PSS with 50 sessions", _memory, unit=MEGABYTES, most_runs=3, goals={"conf.d": 0.7}),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.client import FetchClient
 from bench.footprint import services_below
+from bench.stores import STORES, fields
 from testing.instance import PASSWORD, DovecotInstance
 from testing.versions import ALL_OURS, ALL_STOCK, TUNED, Combination
 
@@ -85,13 +86,14 @@ class SharedMailInstance(DovecotInstance):
     def _write_users(self) -> None:
         inside = "/" / self.homes.relative_to(self.version.root)
         lines = []
-        for user, uid in self.users.items():
+        for user, uid in {**self.users, **STORES}.items():
             home = self.homes / user
             if not home.is_dir():
                 home.mkdir()
                 os.chown(home, uid, uid)
                 home.chmod(0o700)
-            lines.append(f"{user}:{{PLAIN}}{PASSWORD}:{uid}:{uid}::{inside}/{user}::\n")
+            more = fields(user, self.version.language) if user in STORES else ""
+            lines.append(f"{user}:{{PLAIN}}{PASSWORD}:{uid}:{uid}::{inside}/{user}::{more}\n")
         (self.folder / "users").write_text("".join(lines))
 
 
