@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dovecot.differential import campaign, generator
 from tests.dovecot.differential.compare import SAME
 from tests.dovecot.differential.reduce import expression
+from tests.dovecot.differential.stores import STORES
 
 if TYPE_CHECKING:
     from testing.versions import Version
     from tests.dovecot.conftest import Installations
+    from tests.dovecot.differential.stores import MailStore
 
 SEED = 0
 COUNT = 600
 
 
-def test_every_difference_is_meant(version: Version, installations: Installations) -> None:
-    outcome = campaign.run(version, installations[version], SEED, COUNT)
+@pytest.mark.parametrize("store", STORES.values(), ids=list(STORES))
+def test_every_difference_is_meant(version: Version, installations: Installations, store: MailStore) -> None:
+    outcome = campaign.run(version, installations[version], SEED, COUNT, store)
     assert outcome.good, "\n\n".join(outcome.reports)
     assert not outcome.complaints
     # a comparison of refusals would prove little

@@ -6,18 +6,23 @@ import argparse
 import os
 import shutil
 import sys
+from itertools import product
 
 from testing import executables
 from testing.versions import VERSIONS
 from tests.dovecot.differential import campaign
 from tests.dovecot.differential.compare import CHANGED, RULES, SAME, UNEXPLAINED, WHY_CHANGED
+from tests.dovecot.differential.stores import STORES
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.dovecot.differential", description=__doc__)
     parser.add_argument("--versions", default=",".join(VERSIONS), help="the Dovecots to ask, with commas between")
+    parser.add_argument(
+        "--stores", default=",".join(STORES), help="the mail stores to ask about, with commas between"
+    )
     parser.add_argument("--seed", type=int, action="append", help="may be given more than once; 1, 2 and 3 if not")
-    parser.add_argument("--count", type=int, default=20_000, help="questions for each version and seed")
+    parser.add_argument("--count", type=int, default=20_000, help="questions for each version, store and seed")
     options = parser.parse_args()
     if os.geteuid() != 0:
         parser.error("Dovecot's master runs as root")
@@ -25,9 +30,12 @@ def main() -> int:
     for name in options.versions.split(","):
         installation = executables.install(VERSIONS[name], VERSIONS[name].folder())
         try:
-            for seed in options.seed or (1, 2, 3):
-                outcomes.append(campaign.run(VERSIONS[name], installation, seed, options.count, progress=True))
-                _print_findings(outcomes[-1])
+            for store, seed in product(options.stores.split(","), options.seed or (1, 2, 3)):
+                outcome = campaign.run(
+                    VERSIONS[name], installation, seed, options.count, STORES[store], progress=True
+                )
+                outcomes.append(outcome)
+                _print_findings(outcome)
         finally:
             shutil.rmtree(installation.outside.parent)
     _print_table(outcomes)
@@ -36,19 +44,19 @@ def main() -> int:
 
 def _print_findings(outcome: campaign.Outcome) -> None:
     for report in outcome.reports:
-        print(f"\n--- {outcome.version}, seed {outcome.seed}\n{report}", flush=True)
+        print(f"\n--- {outcome.name}\n{report}", flush=True)
     for note in outcome.notes:
-        print(f"\n--- {outcome.version}, seed {outcome.seed}, {CHANGED}\n{note}", flush=True)
+        print(f"\n--- {outcome.name}, {CHANGED}\n{note}", flush=True)
     for complaint in outcome.complaints[:20]:
-        print(f"--- {outcome.version}, seed {outcome.seed}, our log: {complaint}", flush=True)
+        print(f"--- {outcome.name}, our log: {complaint}", flush=True)
 
 
 def _print_table(outcomes: list[campaign.Outcome]) -> None:
     """One column for each campaign, one row for each rule."""
-    print(f"\n{'':24}" + "".join(f"{outcome.version + '/' + str(outcome.seed):>12}" for outcome in outcomes))
+    print(f"\n{'':24}" + "".join(f"{outcome.name:>18}" for outcome in outcomes))
     for name in (SAME, *(rule.name for rule in RULES), CHANGED, UNEXPLAINED):
-        print(f"{name:24}" + "".join(f"{outcome.counts[name]:>12}" for outcome in outcomes))
-    print(f"{'seconds':24}" + "".join(f"{outcome.seconds:>12.0f}" for outcome in outcomes))
+        print(f"{name:24}" + "".join(f"{outcome.counts[name]:>18}" for outcome in outcomes))
+    print(f"{'seconds':24}" + "".join(f"{outcome.seconds:>18.0f}" for outcome in outcomes))
     print()
     for rule in RULES:
         print(f"{rule.name}: {rule.why}")

@@ -1,4 +1,4 @@
-"""One Dovecot with the stock worker and ours over the same Maildir, and the mail that they are asked for."""
+"""One Dovecot with the stock worker and ours over the same store, and the mail that they are asked for."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from testing.executables import Installation
     from testing.versions import Version
     from tests.dovecot.differential.questions import Question
+    from tests.dovecot.differential.stores import MailStore
 
 MAILBOX = "Differential"
 
@@ -28,6 +29,9 @@ PATIENCE = {STOCK_WORKER: 2.0, WORKER: 15.0}
 #: With a message of more bytes than this a worker may just be slow.
 LARGE = 50_000
 LARGE_PATIENCE = 40.0
+
+#: What is stored instead of a message without a byte, which imap refuses.
+EMPTY = b"\r\n"
 
 #: Alarming lines of ours.
 COMPLAINT = re.compile(r"imap-urlauth-worker.*(?:Error|Fatal|Panic|Traceback)")
@@ -73,8 +77,10 @@ class Respondent:
 class Arena:
     """Starts the Dovecot; a context manager that stops it."""
 
-    def __init__(self, version: Version, installation: Installation) -> None:
-        self.dovecot = DovecotInstance(version, TUNED, installation)
+    def __init__(self, version: Version, installation: Installation, store: MailStore) -> None:
+        self._store = store
+        settings = store.settings(version, installation)
+        self.dovecot = DovecotInstance(version, TUNED, installation, extra=settings)
         self.keys: dict[str, bytes] = {}
         self._respondents = [Respondent(self.dovecot, name) for name in (STOCK_WORKER, WORKER)]
         self._uidvalidity = 0
@@ -118,12 +124,23 @@ class Arena:
         first = self._delivered + 1
         for message in messages:
             self._delivered += 1
-            self.dovecot.deliver("alice", message, str(1_700_000_000 + self._delivered), f".{MAILBOX}")
+            if self._store.takes_files:
+                self.dovecot.deliver("alice", message, str(1_700_000_000 + self._delivered), f".{MAILBOX}")
+            else:
+                assert self._imap.command(b"APPEND %s {}" % MAILBOX.encode(), message or EMPTY).ok
+        if self._store.has_alt:
+            self._move_some(first)
         reply = self._imap.command(b"STATUS %s (UIDNEXT)" % MAILBOX.encode())
         assert reply.all(b"STATUS")[0][1][1] == b"%d" % (self._delivered + 1), reply
         stored = [Stored("alice", MAILBOX, self._uidvalidity, uid) for uid in range(first, self._delivered + 1)]
         self.messages.update(zip(stored, messages))
         return stored
+
+    def _move_some(self, first: int) -> None:
+        """Every third message goes to the second storage; mdbox then moves what stays behind in the same files."""
+        uids = ",".join(str(uid) for uid in range(first, self._delivered + 1, 3))
+        self.dovecot.doveadm("altmove", "alice", "mailbox", MAILBOX, "uid", uids)
+        self.dovecot.doveadm("purge", "alice")
 
     def ask(self, question: Question) -> Exchange:
         """What the stock worker answers, and what ours does."""

@@ -14,11 +14,13 @@ from tests.dovecot.differential.arena import Arena
 from tests.dovecot.differential.compare import CHANGED, UNEXPLAINED, judge
 from tests.dovecot.differential.questions import QuestionMaker
 from tests.dovecot.differential.reduce import reduced, report
+from tests.dovecot.differential.stores import MAILDIR, STORES
 
 if TYPE_CHECKING:
     from testing.executables import Installation
     from testing.versions import Version
     from tests.dovecot.differential.compare import Exchange
+    from tests.dovecot.differential.stores import MailStore
 
 #: Questions about one message.
 PER_MESSAGE = 8
@@ -33,6 +35,7 @@ class Outcome:
     """How one campaign ended."""
 
     version: str
+    store: str
     seed: int
     counts: Counter[str] = field(default_factory=Counter)
     reports: list[str] = field(default_factory=list)
@@ -42,17 +45,28 @@ class Outcome:
     seconds: float = 0.0
 
     @property
+    def name(self) -> str:
+        return f"{self.version}/{self.store}/{self.seed}"
+
+    @property
     def good(self) -> bool:
         return not self.counts[UNEXPLAINED]
 
 
-def run(version: Version, installation: Installation, seed: int, count: int, progress: bool = False) -> Outcome:
+def run(
+    version: Version,
+    installation: Installation,
+    seed: int,
+    count: int,
+    store: MailStore = STORES[MAILDIR],
+    progress: bool = False,
+) -> Outcome:
     """Ask `count` questions; failures are collected, the first of them shrunk."""
-    outcome = Outcome(version.name, seed)
+    outcome = Outcome(version.name, store.name, seed)
     started = time.monotonic()
     failed: list[Exchange] = []
     messages = [generator.message(seed, number) for number in range(max(count // PER_MESSAGE, 1))]
-    with Arena(version, installation) as arena:
+    with Arena(version, installation, store) as arena:
         stored = arena.put(messages)
         for number, question in enumerate(QuestionMaker(Random(seed), stored, arena.keys).make(count), 1):
             exchange = arena.ask(question)
@@ -66,7 +80,7 @@ def run(version: Version, installation: Installation, seed: int, count: int, pro
             if rule == UNEXPLAINED:
                 failed.append(exchange)
             if progress and number % 1000 == 0:
-                print(f"{version.name} seed {seed}: {number} of {count}, {len(failed)} failed", file=sys.stderr)
+                print(f"{outcome.name}: {number} of {count}, {len(failed)} failed", file=sys.stderr)
         firsts = list({exchange.question.section: exchange for exchange in reversed(failed)}.values())[-SHRUNK:]
         for exchange in failed:
             outcome.reports.append(_shrunk(arena, exchange, SHRINKING if exchange in firsts else 0.0))

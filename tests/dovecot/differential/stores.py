@@ -1,0 +1,53 @@
+"""The mail stores that both workers read, and how generated messages come into them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from testing.versions import PIECES
+
+if TYPE_CHECKING:
+    from testing.executables import Installation
+    from testing.versions import Version
+
+MAILDIR = "maildir"
+
+SMALL_LOGS = """
+mail_index_log_rotate_min_size = 4k
+mail_index_log_rotate_max_size = 16k
+mail_index_log_rotate_min_age = 0
+mdbox_rotate_size = 1M
+"""
+
+
+@dataclass(frozen=True)
+class MailStore:
+    """One kind of storage, in both configuration languages."""
+
+    name: str
+    old: str = ""
+    new: str = ""
+    has_alt: bool = False
+    """Some of the mail is moved to a second storage."""
+
+    @property
+    def takes_files(self) -> bool:
+        """Messages are put into the mailbox as they are; otherwise imap stores them."""
+        return self.name == MAILDIR
+
+    def settings(self, version: Version, installation: Installation) -> str:
+        """The configuration: our worker may not leave this store to Dovecot's own imap."""
+        worker = (
+            f"service {PIECES[2]} {{\n  executable = {installation.executables}/{PIECES[2]} --store=native\n}}\n"
+        )
+        return (self.old if version.language == "2.3" else self.new) + ("" if self.takes_files else worker)
+
+
+def _dbox(driver: str) -> MailStore:
+    old = f"mail_location = {driver}:~/box:ALT=~/alt:INDEX=~/index\n"
+    new = f"mail_driver = {driver}\nmail_path = ~/box\nmail_alt_path = ~/alt\nmail_index_path = ~/index\n"
+    return MailStore(driver, old + SMALL_LOGS, new + SMALL_LOGS, has_alt=True)
+
+
+STORES = {store.name: store for store in (MailStore(MAILDIR), _dbox("sdbox"), _dbox("mdbox"))}
