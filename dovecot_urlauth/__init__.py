@@ -85,4 +85,9 @@ def _use_bundle(folder: str) -> None:
         posix.close(fd)
 
 
+def is_bundled() -> bool:
+    """Whether modules can be loaded behind a chroot, too."""
+    return isinstance(sys.meta_path[0], Bundle)
+
+
 _use_bundle(__path__[0])

@@ -32,7 +32,7 @@ def serve(start: Start, client: socket | None, preconnected: socket | None) -> i
     mode = sandbox.mode_of(options.last("sandbox", "auto"))
     if not start.environment.under_master:
         raise Fatal("This must be started by Dovecot's master process")
-    settings = read_settings(start.environment, start.dialect.config_source, LOGIN)
+    settings = read_settings(start.environment, start.dialect.config_source, LOGIN, start.log.warning)
     texts = start.dialect.login_texts
     log_format = LogFormat(
         settings.get("login_log_format", texts.log_format),
@@ -44,6 +44,8 @@ def serve(start: Start, client: socket | None, preconnected: socket | None) -> i
     title = start_title(start, settings)
     process = ServiceProcess(start.environment, start.dialect, start.log)
     restrictions = start.environment.restrictions
+    if restrictions.chroot is not None:
+        process.stats.load()
     drop_to_restrictions(restrictions)
     if restrictions.uid is not None:
         resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from time import time
 
+from dovecot_urlauth import is_bundled
 from dovecot_urlauth.service.connection import Connection, ConnectionLost
 from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.start.cpython import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, socket
@@ -76,6 +77,12 @@ class Stats:
             self._send(*event)
         elif len(self._kept) < MOST_KEPT:
             self._kept.append(event)
+
+    def load(self) -> None:
+        """Load now what hearing from stats takes: the process cannot any more when it does."""
+        if self._connection is not None and not is_bundled():
+            for name in ("dovecot_urlauth.wire.stats", "dovecot_urlauth.wire.eventfilter"):
+                __import__(name)
 
     def listen(self) -> None:
         """Hear what is wanted, as soon as nothing is in the way."""

@@ -120,6 +120,9 @@ class Child:
 
     async def _become(self, selection: Selection, link: ParentLink | None) -> None:
         self._userdb.close()  # root made it, and it answers more than the target user may know
+        account = selection.target.account
+        if account is not None and account.chroot is not None:
+            self._stats.load()
         process = TargetUserProcess(self._loop, self._config, self._log, self._show_title, link, self._stats)
         await process.serve(selection)
 

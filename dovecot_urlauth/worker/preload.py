@@ -15,6 +15,8 @@ MODULES = (
     "dovecot_urlauth.store.fallback",
     "dovecot_urlauth.store.engine.engine",
     "dovecot_urlauth.store.native.mailbox",
+    "dovecot_urlauth.wire.eventfilter",
+    "dovecot_urlauth.wire.stats",
     "encodings.utf_16_be",
 )
 WARM_UPS = 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -281,6 +282,19 @@ def test_a_child_leaves_the_connection_to_its_parent(peer: Peer) -> None:
     stats.report("lost", (), {})
     assert not stats.wants("lost")
     assert peer.read() == b""
+
+
+@pytest.mark.parametrize("bundled", [False, True])
+def test_what_hearing_takes_is_loaded_before_a_chroot(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch, bundled: bool
+) -> None:
+    """A bundle stays open behind it."""
+    monkeypatch.setattr("dovecot_urlauth.service.stats.is_bundled", lambda: bundled)
+    names = ("dovecot_urlauth.wire.stats", "dovecot_urlauth.wire.eventfilter")
+    for name in names:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    peer.stats().load()
+    assert [name in sys.modules for name in names] == [not bundled] * 2
 
 
 @pytest.mark.parametrize(
