@@ -34,7 +34,7 @@ def serve_standard_streams(start: Start) -> int:
         sys.stdout.flush()
         return 1
     username = os.environ.get("USER") or _login_name()
-    settings = read_settings(start.environment, start.dialect.config_source, BROKER)
+    settings = read_settings(start.environment, start.dialect.config_source, BROKER, start.log.warning)
     base_dir = os.fsencode(settings.get("base_dir", "/run/dovecot"))
     worker_path = base_dir + b"/" + WORKER_SOCKET
     access = Access(os.fsencode(username) or None, b"", (), "DEBUG" in os.environ)

@@ -36,7 +36,7 @@ def serve(start: Start, preconnected: socket | None) -> int:
         from dovecot_urlauth.broker.standalone import serve_standard_streams
 
         return serve_standard_streams(start)
-    settings = read_settings(start.environment, start.dialect.config_source, BROKER)
+    settings = read_settings(start.environment, start.dialect.config_source, BROKER, start.log.warning)
     if settings.flag("mail_debug"):
         start.log.pipe.debugging = True
     process = ServiceProcess(start.environment, start.dialect, start.log)

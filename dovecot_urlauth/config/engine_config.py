@@ -33,14 +33,18 @@ def config_for_engine(fd: int, source: ConfigSource) -> int:
 
     byte_order = BIG_ENDIAN if source is ConfigSource.BINARY_BIG_ENDIAN else NATIVE
     try:
-        start, filters = read_filters(lambda size, offset: os.pread(fd, size, offset), byte_order)
+        try:
+            start, filters = read_filters(lambda size, offset: os.pread(fd, size, offset), byte_order)
+        except ConfigFileError:
+            # wherever the filters are in a file of another layout, the terms are
+            start, filters = 0, os.pread(fd, os.fstat(fd).st_size, 0)
         changed = exchange_services(filters)
         if changed == filters:
             return fd
         copy = _copy(fd)
         os.pwrite(copy, changed, start)
         _seal(copy)
-    except (ConfigFileError, OSError) as error:
+    except OSError as error:
         raise SettingsError(f"Failed to parse config from fd {fd}: {error}") from None
     os.close(fd)
     return copy

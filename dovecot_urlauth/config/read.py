@@ -14,24 +14,64 @@ from dovecot_urlauth.dialect.dialect import ConfigSource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from dovecot_urlauth.config.wanted import Wanted
     from dovecot_urlauth.service.environment import Environment
+    from dovecot_urlauth.wire.config_binary import FilteredSettings
 
 DEFAULT_CONFIG_FILE = b"/etc/dovecot/dovecot.conf"
 
 
-def read_settings(environment: Environment, source: ConfigSource, wanted: Wanted) -> Settings:
+class LayoutUnknown(SettingsError):
+    """2.4: the parsed configuration is not written as we know it, as in a Dovecot that is newer than we are."""
+
+
+def _say_nothing(text: str) -> None:
+    """Nobody wants to know."""
+
+
+def read_settings(
+    environment: Environment,
+    source: ConfigSource,
+    wanted: Wanted,
+    warn: Callable[[str], None] = _say_nothing,
+) -> Settings:
     """Read one stage's settings, in at most 10 seconds for each service asked for; needs root.
 
-    Raises :class:`SettingsError`.
+    ``warn`` is told when they had to be read in another way.  Raises :class:`SettingsError`.
     """
     if source is ConfigSource.TEXT_SOCKET:
         return _read_text(environment, wanted)
     fd = receive_config_fd(environment)
     try:
         return read_config_file(fd, source, wanted)
+    except LayoutUnknown as error:
+        return read_printed(environment, wanted, error, warn)
     finally:
         os.close(fd)
+
+
+def read_printed(
+    environment: Environment, wanted: Wanted, unknown: LayoutUnknown, warn: Callable[[str], None]
+) -> Settings:
+    """2.4: the explicit settings as doveconf prints them, without drivers' and lists' defaults.
+
+    Raises :class:`SettingsError`, that of the unknown layout where doveconf is of no help either.
+    """
+    from dovecot_urlauth.config.run_doveconf import print_blocks
+    from dovecot_urlauth.wire.config_blocks import read_blocks
+    from dovecot_urlauth.wire.config_filter import ConfigFileError
+
+    try:
+        blocks = read_blocks(print_blocks(_config_file(environment)), LISTS)
+        settings = _flatten(blocks, wanted)
+    except ConfigFileError as error:
+        raise SettingsError(f"{unknown.text} - Also failed to read what doveconf prints: {error.text}") from None
+    except SettingsError as error:
+        raise SettingsError(f"{unknown.text} - Also failed to run doveconf: {error.text}") from None
+    warn(f"{unknown.text} - Using what doveconf prints instead")
+    return settings
 
 
 def receive_config_fd(environment: Environment) -> int:
@@ -55,9 +95,8 @@ def receive_config_fd(environment: Environment) -> int:
 def read_config_file(fd: int, source: ConfigSource, wanted: Wanted) -> Settings:
     """2.4: one stage's settings from the parsed configuration; leaves the fd's offset alone.
 
-    Raises :class:`SettingsError`.
+    Raises :class:`SettingsError`, :class:`LayoutUnknown`.
     """
-    from dovecot_urlauth.config.flatten import flatten
     from dovecot_urlauth.wire.config_binary import BIG_ENDIAN, NATIVE, read_config
     from dovecot_urlauth.wire.config_filter import ConfigFileError
 
@@ -67,15 +106,25 @@ def read_config_file(fd: int, source: ConfigSource, wanted: Wanted) -> Settings:
     byte_order = BIG_ENDIAN if source is ConfigSource.BINARY_BIG_ENDIAN else NATIVE
     try:
         blocks = read_config(read, wanted.blocks, byte_order, LISTS)
-        settings = Settings(flatten(blocks, wanted.protocol, wanted.service))
-        if wanted.rights_from:
-            others = flatten(blocks, wanted.rights_from, wanted.rights_from)
-            return with_rights(settings, Settings(others))
-        return settings
     except ConfigFileError as error:
-        raise SettingsError(f"Failed to parse config from fd {fd}: {error.text}") from None
+        raise LayoutUnknown(f"Failed to parse config from fd {fd}: {error.text}") from None
     except OSError as error:
         raise SettingsError(f"Failed to read config: pread() failed: {error.strerror}") from None
+    try:
+        return _flatten(blocks, wanted)
+    except ConfigFileError as error:
+        raise SettingsError(f"Failed to parse config from fd {fd}: {error.text}") from None
+
+
+def _flatten(blocks: Mapping[str, tuple[FilteredSettings, ...]], wanted: Wanted) -> Settings:
+    """Raises ConfigFileError."""
+    from dovecot_urlauth.config.flatten import flatten
+
+    settings = Settings(flatten(blocks, wanted.protocol, wanted.service))
+    if wanted.rights_from:
+        others = flatten(blocks, wanted.rights_from, wanted.rights_from)
+        return with_rights(settings, Settings(others))
+    return settings
 
 
 def _read_text(environment: Environment, wanted: Wanted) -> Settings:

@@ -33,6 +33,11 @@ def print_values(config_file: bytes, wanted: Wanted) -> dict[str, str]:
     return parse_lines(_run(options).split(b"\n"))
 
 
+def print_blocks(config_file: bytes) -> str:
+    """2.4: everything that is set, as text with its blocks.  Raises SettingsError."""
+    return _run([b"-c", config_file, b"-n"]).decode("utf-8", "surrogateescape")
+
+
 def dump_file(config_file: bytes) -> int:
     """2.4: an fd of the parsed configuration, owned by the caller.  Raises SettingsError.
 

@@ -24,9 +24,11 @@ from dovecot_urlauth.wire.config_filter import ConfigFileError, Filter, parse_fi
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-    from typing import Literal
+    from typing import Any, Literal
 
     Read = Callable[[int, int], bytes]
+    _Taken = tuple[Any, ...]
+    """Records read so far, the last one first: () for none, or those before it and a record."""
 
 MAGIC = b"DOVECOT-CONFIG\t"
 VERSION = b"1.0\n"
@@ -46,6 +48,11 @@ LONGEST_STRING = 1 << 20
 
 NOTHING_SET = b"\0" + bytes(U32)
 """Settings of a filter without error text, groups and records."""
+
+OPERATIONS = (b"+", b"$", b".")
+"""What a list's value begins with."""
+MOST_WAYS = 1000
+"""Ways to read one filter's settings, before they are given up."""
 
 EXPANSION_MARK = b"\x01"
 """Begins a value with variables: a compiled form, LF, and the text as written."""
@@ -156,6 +163,7 @@ def _read_block(
     keys = cursor.strings(cursor.number(U32))
     count = cursor.number(U32)
     bodies = [cursor.take(cursor.number(U64)) for _ in range(count)]
+    _check_tables(len(data) - cursor.offset, count, byte_order)
     settings = []
     for body, index in zip(bodies, _filter_indexes(data, count, byte_order)):
         if body == NOTHING_SET:
@@ -164,6 +172,13 @@ def _read_block(
             raise ConfigFileError(f"Settings filter index too high ({index} >= {len(filters)})")
         settings.append(_read_settings(body, byte_order, keys, parse_filter(filters[index]), lists))
     return tuple(settings)
+
+
+def _check_tables(rest: int, count: int, byte_order: str) -> None:
+    """Behind the settings stand two tables and a NUL, and nothing that we do not know of."""
+    unknown = rest - count * (U64 + U32) - len(b"\0")
+    if not 0 <= unknown < (U64 if byte_order == NATIVE else 1):
+        raise ConfigFileError(f"Settings block has {unknown} bytes that are not known")
 
 
 def _filter_indexes(data: bytes, count: int, byte_order: str) -> tuple[int, ...]:
@@ -185,18 +200,60 @@ def _read_settings(
     for _ in range(cursor.number(U32)):
         label = cursor.string()
         groups.append(_text(label + b"/" + cursor.string()))
+    records = _read_records(body[cursor.offset :], byte_order, keys, lists)
+    return FilteredSettings(filter, error, tuple(groups), records)
+
+
+def _read_records(data: bytes, byte_order: str, keys: list[bytes], lists: frozenset[bytes]) -> tuple[Record, ...]:
+    """All records up to the end of ``data``.
+
+    A setting that we have never heard of may be a list, if its value begins as one of a list does: both ways are
+    gone, and exactly one of them must end where the data does.
+    """
+    whole: _Taken | None = None
+    failure: ConfigFileError | None = None
+    pending: list[tuple[int, _Taken, bool]] = [(0, (), False)]
+    for _ in range(MOST_WAYS):
+        if not pending:
+            break
+        at, taken, is_list = pending.pop()
+        cursor = _Cursor(_no_more, byte_order, data)
+        cursor.skip(at)
+        try:
+            while not cursor.at_end():
+                at = cursor.offset
+                index = cursor.number(U32)
+                if index >= len(keys):
+                    raise ConfigFileError(f"Settings key index too high ({index} >= {len(keys)})")
+                key = keys[index]
+                if not is_list and key not in lists and data[cursor.offset : cursor.offset + 1] in OPERATIONS:
+                    pending.append((at, taken, True))
+                taken = (taken, _read_record(cursor, key, is_list=is_list or key in lists))
+                is_list = False
+        except ConfigFileError as error:
+            failure = failure or error
+            continue
+        if whole is not None:
+            raise ConfigFileError("Configuration can be read in two ways")
+        whole = taken
+    if pending:
+        raise ConfigFileError("Configuration can be read in too many ways")
+    if whole is None:
+        raise failure or ConfigFileError("Configuration has no records")
+    return _in_order(whole)
+
+
+def _in_order(taken: _Taken) -> tuple[Record, ...]:
     records = []
-    while not cursor.at_end():
-        index = cursor.number(U32)
-        if index >= len(keys):
-            raise ConfigFileError(f"Settings key index too high ({index} >= {len(keys)})")
-        records.append(_read_record(cursor, keys[index], lists))
-    return FilteredSettings(filter, error, tuple(groups), tuple(records))
+    while taken:
+        taken, record = taken
+        records.append(record)
+    return tuple(reversed(records))
 
 
-def _read_record(cursor: _Cursor, key: bytes, lists: frozenset[bytes]) -> Record:
+def _read_record(cursor: _Cursor, key: bytes, *, is_list: bool) -> Record:
     word = operation = ""
-    if key in lists:
+    if is_list:
         operation = _text(cursor.take(1))
         word = _text(cursor.string())
     value = cursor.string()

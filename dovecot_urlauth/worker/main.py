@@ -11,7 +11,13 @@ import gc
 import os
 
 from dovecot_urlauth.config.language import language_of
-from dovecot_urlauth.config.read import read_config_file, read_settings, receive_config_fd
+from dovecot_urlauth.config.read import (
+    LayoutUnknown,
+    read_config_file,
+    read_printed,
+    read_settings,
+    receive_config_fd,
+)
 from dovecot_urlauth.config.wanted import TARGET_USER
 from dovecot_urlauth.dialect.dialect import ConfigSource
 from dovecot_urlauth.service import sandbox
@@ -20,6 +26,7 @@ from dovecot_urlauth.service.process import ServiceProcess
 from dovecot_urlauth.service.run import EXIT_USAGE, Fatal, Start, run
 from dovecot_urlauth.service.title import start_title
 from dovecot_urlauth.store.engine.engine_start import prepare_engine
+from dovecot_urlauth.store.fallback import DOVECOT
 from dovecot_urlauth.worker.parent.stage import WorkerStage
 from dovecot_urlauth.worker.target import WorkerConfig
 
@@ -75,7 +82,9 @@ def _one_of(options: Options, name: str, values: tuple[str, ...]) -> str:
 
 def _configure(start: Start, *, mode: str, boxed: sandbox.Mode, audit: bool) -> WorkerConfig:
     """Everything that takes root to find out."""
-    settings, config_fd = _read_settings(start)
+    settings, config_fd, is_whole = _read_settings(start)
+    if not is_whole and mode == STORE_MODES[0]:
+        mode = DOVECOT  # which defaults a driver has is not said, and Dovecot's own imap knows
     if settings.flag("mail_debug"):
         start.log.pipe.debugging = True
     libexec_dir = os.fsencode(settings.get("libexec_dir", LIBEXEC_DIR))
@@ -94,16 +103,23 @@ def _configure(start: Start, *, mode: str, boxed: sandbox.Mode, audit: bool) -> 
     )
 
 
-def _read_settings(start: Start) -> tuple[Settings, int | None]:
-    """The target users' settings; 2.4's configuration stays open, since the engine reads it, too."""
-    source = start.dialect.config_source
+def _read_settings(start: Start) -> tuple[Settings, int | None, bool]:
+    """The target users' settings, and whether they are whole: of a layout that we do not know, defaults are not.
+
+    2.4's configuration stays open, since the engine reads it, too.
+    """
+    source, warn = start.dialect.config_source, start.log.warning
     if source is ConfigSource.TEXT_SOCKET:
-        return read_settings(start.environment, source, TARGET_USER), None
+        return read_settings(start.environment, source, TARGET_USER, warn), None, True
     from dovecot_urlauth.config.engine_config import config_for_engine
 
     config_fd = receive_config_fd(start.environment)
-    settings = read_config_file(config_fd, source, TARGET_USER)
-    return settings, config_for_engine(config_fd, source)
+    is_whole = True
+    try:
+        settings = read_config_file(config_fd, source, TARGET_USER)
+    except LayoutUnknown as error:
+        settings, is_whole = read_printed(start.environment, TARGET_USER, error, warn), False
+    return settings, config_for_engine(config_fd, source), is_whole
 
 
 def _allowed_uids(config: WorkerConfig) -> frozenset[int]:

@@ -55,13 +55,21 @@ def test_a_file_that_tells_no_services_apart_is_used_as_it_is(tmp_path: Path) ->
     os.close(fd)
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+def test_a_file_of_another_layout(tmp_path: Path) -> None:
+    """Dovecot's own imap can read it, and must find in it what holds for the worker."""
     path = tmp_path / "binary"
-    path.write_bytes(b"nonsense")
-    fd = opened(path)
+    path.write_bytes(b'DOVECOT-CONFIG\t3.0\n new protocol="imap" things')
+    changed = config_for_engine(opened(path), ConfigSource.BINARY_NATIVE)
+    assert os.pread(changed, 99, 0) == b'DOVECOT-CONFIG\t3.0\n new protocol="imaq" things'
+    os.close(changed)
+
+
+def test_a_descriptor_that_cannot_be_read() -> None:
+    reader, writer = os.pipe()
     with pytest.raises(SettingsError, match="Failed to parse config from fd"):
-        config_for_engine(fd, ConfigSource.BINARY_NATIVE)
-    os.close(fd)
+        config_for_engine(reader, ConfigSource.BINARY_NATIVE)
+    os.close(reader)
+    os.close(writer)
 
 
 def test_filters_keep_their_length() -> None:

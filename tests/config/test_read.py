@@ -321,3 +321,49 @@ def test_where_the_programs_are_in_2_4(tmp_path: Path) -> None:
     with path.open("rb") as file:
         settings = read_config_file(file.fileno(), ConfigSource.BINARY_NATIVE, TARGET_USER)
     assert settings.get("libexec_dir") == "/opt/libexec"
+
+
+def unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str) -> tuple[Settings, list[str]]:
+    """A configuration of another layout, beside a doveconf that prints this."""
+    binary, program = tmp_path / "binary", tmp_path / "doveconf"
+    binary.write_bytes(b"DOVECOT-CONFIG\t9.0\n" + bytes(99))
+    program.write_text(f"#!/bin/sh\n{printed}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    warnings: list[str] = []
+    monkeypatch.setattr(
+        "dovecot_urlauth.config.read.receive_config_fd", lambda environment: os.open(binary, os.O_RDONLY)
+    )
+    alone = read_environment({"CONFIG_FILE": "/etc/dovecot/dovecot.conf"}, "x")
+    return read_settings(alone, ConfigSource.BINARY_NATIVE, TARGET_USER, warnings.append), warnings
+
+
+def test_a_layout_that_we_do_not_know_is_asked_of_doveconf(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = """
+    echo "# $*"
+    echo 'mail_plugins = quota'
+    echo 'protocol imap {'
+    echo '  mail_plugins = acl'
+    echo '  mail_path = ~/other'
+    echo '}'
+    echo 'mail_path = ~/Maildir'"""
+    settings, warnings = unknown(tmp_path, monkeypatch, printed)
+    assert settings == Settings({"mail_plugins": "quota acl", "mail_path": "~/Maildir"})
+    assert len(warnings) == 1
+    assert warnings[0].endswith("Unsupported config file version '9.0' - Using what doveconf prints instead")
+
+
+@pytest.mark.parametrize(
+    ("printed", "error"),
+    [
+        ("echo nonsense", "Also failed to read what doveconf prints: doveconf prints what we do not understand"),
+        ("echo broken >&2; exit 1", "Also failed to run doveconf: broken"),
+    ],
+)
+def test_a_layout_that_nobody_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str, error: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"Unsupported config file version '9.0' - {error}"):
+        unknown(tmp_path, monkeypatch, printed)

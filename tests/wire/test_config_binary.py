@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from dovecot_urlauth.config.settings import LISTS
+from dovecot_urlauth.config.wanted import TARGET_USER
 from dovecot_urlauth.wire import config_binary
 from dovecot_urlauth.wire.config_binary import (
     BIG_ENDIAN,
@@ -205,3 +207,87 @@ def test_a_list_of_strings_that_ends_too_soon() -> None:
     assert cursor.string() == b"a"
     with pytest.raises(ConfigFileError, match="ends within 2 strings"):
         cursor.strings(2)
+
+
+# -- what a later Dovecot may bring
+
+
+def settings_of(byte_order: str, records: list[tuple[int, bytes]]) -> bytes:
+    """One filter's settings: records of a key's number, and a value as it stands in the file."""
+    u32 = struct.Struct(byte_order + "I").pack
+    return b"\0" + u32(0) + b"".join(u32(index) + value for index, value in records)
+
+
+TEXTS = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=6).map(str.encode)
+PLAIN = TEXTS.map(lambda text: text + b"\0")
+LISTED = st.tuples(st.sampled_from([b"+", b"$"]), TEXTS, TEXTS).map(lambda parts: b"%s%s\0%s\0" % parts)
+RECORDS = st.lists(st.tuples(st.booleans(), st.integers(0, 2), PLAIN, LISTED), max_size=8)
+
+
+@pytest.mark.parametrize("byte_order", [BIG_ENDIAN, NATIVE])
+@given(RECORDS)
+def test_a_list_that_we_have_never_heard_of(byte_order: str, drawn: list[tuple[bool, int, bytes, bytes]]) -> None:
+    """Keys 0 to 2 are texts, 3 to 5 lists of which nothing says so: read right, or refused."""
+    records = [(key + 3, listed) if is_list else (key, plain) for is_list, key, plain, listed in drawn]
+    keys = [b"text%d" % number for number in range(3)] + [b"new%d" % number for number in range(3)]
+    data = build(byte_order, [b""], [(b"a", keys, [(0, settings_of(byte_order, records))])])
+    expected = []
+    for index, value in records:
+        operation = value[:1].decode() if index > 2 else ""
+        word, _, rest = value[1:].partition(b"\0") if operation else (b"", b"", value)
+        name, text = keys[index].decode(), rest[:-1].decode()
+        expected.append(Record(name, operation, word.decode(), text))
+    try:
+        (block,) = read(data, ("a",), byte_order)["a"] if records else (None,)
+    except ConfigFileError:
+        return
+    assert block is None or list(block.records) == expected
+
+
+@pytest.mark.parametrize("byte_order", [BIG_ENDIAN, NATIVE])
+@pytest.mark.parametrize("value", [b"+-_\0", b".\0", b"$HOME\0", b"+\0"])
+def test_a_text_that_begins_as_a_list(byte_order: str, value: bytes) -> None:
+    records = [(0, value), (1, b"yes\0"), (0, value)]
+    content = settings_of(byte_order, records)
+    data = build(byte_order, [b""], [(b"a", [b"recipient_delimiter", b"other"], [(0, content)])])
+    (block,) = read(data, ("a",), byte_order)["a"]
+    assert [record.value.encode() + b"\0" for record in block.records] == [value, b"yes\0", value]
+
+
+def test_what_can_be_read_in_two_ways_is_refused() -> None:
+    u32 = struct.Struct(">I").pack
+    # a text "+" and the key 0 with a text "abcx", or a list's word "" with "" and the key 0x6162 with "cx"
+    content = b"\0" + u32(0) + u32(0) + b"+\0" + b"\0" + b"\0\0ab" + b"cx\0"
+    keys = [b"k"] * 0x6163
+    with pytest.raises(ConfigFileError, match="in two ways"):
+        read(build(BIG_ENDIAN, [b""], [(b"a", keys, [(0, content)])]), ("a",), BIG_ENDIAN)
+
+
+def test_there_is_an_end_to_trying() -> None:
+    content = settings_of(NATIVE, [(0, b"+a\0")] * 2000) + b"\xff"
+    with pytest.raises(ConfigFileError):
+        read(build(NATIVE, [b""], [(b"a", [b"k"], [(0, content)])]), ("a",), NATIVE)
+
+
+@pytest.mark.parametrize(("version", "byte_order"), FORMATS)
+@given(st.integers(0), st.binary(max_size=8), st.integers(0, 8))
+@effort(max_examples=300, deadline=None)
+def test_a_real_file_that_was_changed(version: str, byte_order: str, position: int, put: bytes, cut: int) -> None:
+    """Never anything but settings or a refusal, which lets doveconf be asked."""
+    data = vector(version)
+    at = position % len(data)
+    with suppress(ConfigFileError):
+        read(data[:at] + put + data[at + cut :], TARGET_USER.blocks, byte_order)
+
+
+@pytest.mark.parametrize("byte_order", [BIG_ENDIAN, NATIVE])
+def test_a_block_with_another_table_is_refused(byte_order: str) -> None:
+    data = build(byte_order, [b""], [(b"a", [b"k"], [(0, settings_of(byte_order, [(0, b"v\0")]))])])
+    assert read(data, ("a",), byte_order)["a"]
+    at = data.index(b"v\0") + 2
+    size = struct.Struct(byte_order + "Q")
+    start = data.index(b"a\0") - 8
+    (before,) = size.unpack(data[start : start + 8])
+    grown = data[:start] + size.pack(before + 8) + data[start + 8 : at] + bytes(8) + data[at:]
+    with pytest.raises(ConfigFileError, match="that are not known"):
+        read(grown, ("a",), byte_order)
