@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
     from dovecot_urlauth.wire.config_binary import FilteredSettings, Record
 
-BLOCK_NAMES = frozenset(("acl", "dict", "fs", "mailbox", "namespace"))
+BLOCK_NAMES = frozenset(
+    ("acl", "crypt_global_private_key", "crypt_user_key_encryption_key", "dict", "fs", "mailbox", "namespace")
+)
 """Keys whose values are the names of blocks."""
 
-OWN_NAMES = frozenset(("acl_id", "dict_name", "fs_name"))
+OWN_NAMES = frozenset(("acl_id", "crypt_private_key_name", "dict_name", "fs_name"))
 """What a block is called; the path says it already, and ``dict_proxy_name`` has the same short name."""
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from dovecot_urlauth.config.acl_settings import AclSettings
     from dovecot_urlauth.config.attribute_dict import AttributeDict
+    from dovecot_urlauth.config.crypt_settings import CryptSettings
     from dovecot_urlauth.config.mail_location import Location
     from dovecot_urlauth.config.mail_user import MailUser
     from dovecot_urlauth.config.settings import Settings
@@ -56,6 +57,9 @@ class Language(Protocol):
 
         Raises UnsupportedSetting.
         """
+
+    def crypt_settings(self, settings: Settings, expand: Expand) -> CryptSettings:
+        """The private keys that are set for mail_crypt.  Raises UnsupportedSetting."""
 
     def shared_prefix(self, prefix: str) -> str:
         """The part of a shared namespace's prefix that comes before the name of the other user."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from dovecot_urlauth.config.acl_settings import AclSettings
     from dovecot_urlauth.config.attribute_dict import AttributeDict
+    from dovecot_urlauth.config.crypt_settings import CryptSettings
     from dovecot_urlauth.config.language import Expand, Lookup
     from dovecot_urlauth.config.mail_location import Location
     from dovecot_urlauth.config.mail_user import MailUser
@@ -61,6 +62,13 @@ def acl(user: MailUser, expand: Expand) -> AclSettings | None:
     from dovecot_urlauth.config.acl_settings import acl_settings_2_3
 
     return acl_settings_2_3(user, expand)
+
+
+def crypt_settings(settings: Settings, expand: Expand) -> CryptSettings:
+    """See Language.crypt_settings."""
+    from dovecot_urlauth.config.crypt_settings import crypt_settings_2_3
+
+    return crypt_settings_2_3(settings, expand)
 
 
 def shared_prefix(prefix: str) -> str:

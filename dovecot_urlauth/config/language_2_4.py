@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from dovecot_urlauth.config.acl_settings import AclSettings
     from dovecot_urlauth.config.attribute_dict import AttributeDict
+    from dovecot_urlauth.config.crypt_settings import CryptSettings
     from dovecot_urlauth.config.language import Expand, Lookup
     from dovecot_urlauth.config.mail_location import Location
     from dovecot_urlauth.config.mail_user import MailUser
@@ -67,6 +68,13 @@ def acl(user: MailUser, expand: Expand) -> AclSettings | None:
     from dovecot_urlauth.config.acl_settings import acl_settings_2_4
 
     return acl_settings_2_4(user, expand)
+
+
+def crypt_settings(settings: Settings, expand: Expand) -> CryptSettings:
+    """See Language.crypt_settings."""
+    from dovecot_urlauth.config.crypt_settings import crypt_settings_2_4
+
+    return crypt_settings_2_4(settings, expand)
 
 
 def shared_prefix(prefix: str) -> str:

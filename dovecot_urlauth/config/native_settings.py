@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dovecot_urlauth.config.acl_settings import AclSettings
     from dovecot_urlauth.config.attribute_dict import AttributeDict
+    from dovecot_urlauth.config.crypt_settings import CryptSettings
     from dovecot_urlauth.config.mail_location import Location
     from dovecot_urlauth.config.mail_user import MailUser
     from dovecot_urlauth.config.mbox_rules import MboxRules
@@ -56,6 +57,8 @@ class NativeSettings:
     """Who may read; None where everything of the user's own may be."""
     compressions: tuple[str, ...] = ()
     """Formats of compressed mail that are looked for; none without the plugin."""
+    crypt: CryptSettings | None = None
+    """The keys for encrypted mail; None without the plugin."""
     mbox: MboxRules | None = None
     """None without an mbox storage."""
 
@@ -115,6 +118,9 @@ class _Resolver:
             trusts_sizes_in_names=not self._settings.flag("maildir_broken_filename_sizes"),
             acl=self._acl,
             compressions=self._dialect.compressions if set(loaded) & set(plugins.COMPRESSING) else (),
+            crypt=self._language.crypt_settings(self._settings, self._expand)
+            if plugins.ENCRYPTING in loaded
+            else None,
             mbox=self._mbox(namespaces, rules),
         )
 

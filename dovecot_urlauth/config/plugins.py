@@ -35,11 +35,12 @@ PLUGINS = {
     ),
     "apparmor": Effect.CONFINES,
     **dict.fromkeys(
-        """fs_compress fs_crypt listescape mail_crypt mail_filter mailbox_alias var_expand_crypt
+        """fs_compress fs_crypt listescape mail_filter mailbox_alias var_expand_crypt
         virtual""".split(),
         Effect.CHANGES,
     ),
     "mail_compress": Effect.STORES,
+    "mail_crypt": Effect.STORES,
     "zlib": Effect.STORES,
     "acl": Effect.RIGHTS,
 }
@@ -51,6 +52,8 @@ BLOCKS = ("acl",)
 
 COMPRESSING = ("zlib", "mail_compress")
 """2.3's and 2.4's name of the plugin that compresses mail, and finds what is compressed."""
+ENCRYPTING = "mail_crypt"
+"""The plugin that encrypts mail, and finds what is encrypted."""
 
 READ_BY_US = (Effect.NONE, Effect.CONFINES, Effect.STORES, Effect.RIGHTS)
 """Plugins that the native store can do without, or does the work of."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dovecot_urlauth.config.plugins import words
 from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.start.digest import blake2b
 from dovecot_urlauth.worker.warmup import warm_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dovecot_urlauth.config.settings import Settings
     from dovecot_urlauth.worker.target import WorkerConfig
 
 MODULES = (
@@ -19,14 +21,44 @@ MODULES = (
     "dovecot_urlauth.wire.stats",
     "encodings.utf_16_be",
 )
+DECODE = "dovecot_urlauth.store.native.decode"
+COMPRESSION = (f"{DECODE}.compression", f"{DECODE}.inflating", f"{DECODE}.zstd", f"{DECODE}.lz4")
+PLUGIN_MODULES = {
+    "zlib": COMPRESSION,
+    "mail_compress": COMPRESSION,
+    "mail_crypt": (f"{DECODE}.crypt.header", f"{DECODE}.crypt.decrypted", f"{DECODE}.crypt.keyring"),
+}
+"""What mails take to read that these plugins stored."""
+METHOD_MODULES = {
+    "bz2": ("bz2",),
+    "xz": ("lzma",),
+    "zstd": ("compression.zstd", "zstandard"),
+    "lz4": ("lz4.block",),
+}
+"""Libraries by the method that new mails are compressed with; of zstd's two one is enough."""
 WARM_UPS = 10
 """After so many runs the interpreter has adapted its code (PEP 659), which the children then share."""
+
+
+def wanted_by_plugins(settings: Settings) -> list[str]:
+    """The modules that reading encoded mail takes, as far as the settings tell without asking for a user."""
+    plugins = words(settings.get("mail_plugins"))
+    found = [name for plugin in plugins for name in PLUGIN_MODULES.get(plugin, ())]
+    if found:
+        method = settings.get("plugin/zlib_save") or settings.get("mail_compress_write_method")
+        found += METHOD_MODULES.get(method, ())
+    return found
 
 
 def preload(config: WorkerConfig) -> None:
     """Load everything that serving a URL takes in this dialect, and run it."""
     for name in MODULES:
         __import__(name)
+    for name in wanted_by_plugins(config.settings):
+        try:
+            __import__(name)
+        except ImportError:
+            continue  # mails that need it go to Dovecot's own imap, and say so
     blake2b(b"", 1)
     loop = Loop()
     for _ in range(WARM_UPS):

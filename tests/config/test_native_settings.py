@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dovecot_urlauth.config.attribute_dict import FileDictSettings
+from dovecot_urlauth.config.crypt_settings import CryptSettings, SetKey
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.mail_location import Location
 from dovecot_urlauth.config.native_settings import native_settings
@@ -47,6 +48,40 @@ def test_compressed_mail_is_looked_for_if_the_plugin_is_loaded() -> None:
     assert old().compressions == new().compressions == old(plugin__zlib_save="gz").compressions == ()
     assert old(mail_plugins="quota, zlib").compressions == ("gz", "bz2", "xz", "lz4", "zstd")
     assert new({"mail_plugins": "quota mail_compress"}).compressions == ("gz", "bz2", "lz4", "zstd")
+
+
+def test_keys_of_mail_crypt_in_2_3() -> None:
+    assert old().crypt is None
+    crypt = old(
+        mail_plugins="mail_crypt",
+        plugin__mail_crypt_global_private_key="one",
+        plugin__mail_crypt_global_private_key_password="p1",
+        plugin__mail_crypt_global_private_key2="two",
+        plugin__mail_crypt_global_private_key4="not counted",
+        plugin__mail_crypt_private_key="given",
+        plugin__mail_crypt_private_password="%u",
+    ).crypt
+    assert crypt == CryptSettings((SetKey("one", "p1"), SetKey("two", "")), (SetKey("given", ""),), "bob")
+
+
+def test_keys_of_mail_crypt_in_2_4() -> None:
+    plugin = {"mail_plugins": "mail_crypt"}
+    assert new(plugin).crypt == CryptSettings((), (), "")
+    keys = {
+        "crypt_global_private_key": "main old",
+        "crypt_global_private_key/main/crypt_private_key_file": "/etc/key\nPEM\nof it",
+        "crypt_global_private_key/old/crypt_private_key_file": "\ninline",
+        "crypt_global_private_key/old/crypt_private_key_password": "%{user}",
+        "crypt_user_key_encryption_key": "x",
+        "crypt_user_key_encryption_key/x/crypt_private_key_file": "\nother",
+        "crypt_user_key_password": "pw",
+    }
+    main, given = SetKey("PEM\nof it", ""), SetKey("other", "")
+    assert new(plugin | keys).crypt == CryptSettings((main, SetKey("inline", "bob")), (given,), "pw")
+    with pytest.raises(UnsupportedSetting, match="crypt_global_private_key main has the content of no file"):
+        new(plugin | keys | {"crypt_global_private_key/main/crypt_private_key_file": "/etc/key"})
+    with pytest.raises(UnsupportedSetting):
+        new(plugin | {"crypt_user_key_password": "%{never_heard_of}"})
 
 
 def test_a_blank_inbox_path() -> None:

@@ -25,6 +25,7 @@ def test_words() -> None:
         "charset_alias",
         "zlib",
         "mail_compress",
+        "mail_crypt",
     ],
 )
 def test_plugins_that_do_not_need_the_engine(plugin: str) -> None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.dialect import versions
 from dovecot_urlauth.dialect.dialect import Dialect
 from dovecot_urlauth.worker import warmup
-from dovecot_urlauth.worker.preload import MODULES, preload
+from dovecot_urlauth.worker.preload import MODULES, preload, wanted_by_plugins
 from dovecot_urlauth.worker.warmup import NOWHERE, warm_up
 from tests.clock import SteppingLoop
 
@@ -25,7 +26,7 @@ DIALECTS = {name: made for name, made in vars(versions).items() if isinstance(ma
 
 
 def config(name: str) -> WorkerConfig:
-    return cast("WorkerConfig", SimpleNamespace(dialect=DIALECTS[name], engine=None))
+    return cast("WorkerConfig", SimpleNamespace(dialect=DIALECTS[name], engine=None, settings=Settings({})))
 
 
 class Silent:
@@ -70,3 +71,15 @@ def test_a_parent_has_everything_before_its_first_child(name: str) -> None:
     preload(config(name))
     assert set(MODULES) <= set(sys.modules)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_plugins_want_is_loaded_before_anybody_comes() -> None:
+    def wanted(**settings: str) -> set[str]:
+        return {name.rpartition(".")[2] for name in wanted_by_plugins(Settings(settings))}
+
+    assert wanted(mail_plugins="quota", mail_compress_write_method="zstd") == set()
+    assert wanted(mail_plugins="quota zlib") == {"compression", "inflating", "zstd", "lz4"}
+    assert "zstandard" in wanted(mail_plugins="mail_compress", mail_compress_write_method="zstd")
+    assert wanted(mail_plugins="mail_crypt") == {"header", "decrypted", "keyring"}
+    for name in wanted_by_plugins(Settings({"mail_plugins": "mail_crypt zlib"})):
+        __import__(name)

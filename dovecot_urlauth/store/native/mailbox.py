@@ -59,7 +59,7 @@ class NativeStore:
         self._settings = settings
         self._loop = loop
         self._attributes = open_attributes(settings.attributes, loop)
-        self._decoding = Decoding(settings.compressions)
+        self._decoding = Decoding(settings, self._attributes, lambda: self._fresh_driver(b"INBOX", 0).guid())
         self._acl = _acl_of(settings)
         self._opened: dict[bytes, Driver] = {}
         """By the mailbox's name in URLs, the one used last at the end."""
@@ -195,7 +195,7 @@ class NativeMailbox:
         try:
             source = mail.source
             if mail.is_encoded:
-                source = await self._decoding.decoded(source, self._pace)
+                source = await self._decoding.decoded(source, self._pace, self._driver.guid)
             steps = fetching(source, request, self._rules, believable_size(mail, source))
             content = await self._pace.run(steps)
         finally:

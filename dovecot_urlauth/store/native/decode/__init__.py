@@ -3,6 +3,7 @@
     compression.py        which format it is, by its first bytes
     compressed_source.py  any offset of a stream that can only be read forwards
     inflating.py          gz; whole_streams.py: bz2, xz; zstd.py; lz4.py
+    crypt/                what mail_crypt encrypted
 
 A decoder is asked for each mail, knows its own mark, and leaves alone what does not bear it: mailboxes hold plain
 mail beside the rest.  Libraries that are not CPython's own are imported when their mark is first met.
@@ -10,26 +11,63 @@ mail beside the rest.  Libraries that are not CPython's own are imported when th
 
 from __future__ import annotations
 
+from dovecot_urlauth.store.errors import StoreFailure, Unsupported
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dovecot_urlauth.config.crypt_settings import CryptSettings
+    from dovecot_urlauth.config.native_settings import NativeSettings
     from dovecot_urlauth.message.source import Source
     from dovecot_urlauth.message.steps import Pace
+    from dovecot_urlauth.store.native.attributes.attributes import Attributes
+    from dovecot_urlauth.store.native.decode.crypt.keyring import Keyring
 
 
 class Decoding:
     """How the mails of one user are stored: what his plugins would undo, in their order."""
 
-    def __init__(self, compressions: tuple[str, ...]) -> None:
-        """``compressions``: the formats to look for; none without the plugin."""
-        self._compressions = compressions
+    def __init__(self, settings: NativeSettings, attributes: Attributes, inbox_guid: Callable[[], bytes]) -> None:
+        """``inbox_guid()``: users' keys are attributes of INBOX; it raises what opening a mailbox does."""
+        self._compressions = settings.compressions
+        self._crypt = settings.crypt
+        self._attributes = attributes
+        self._inbox_guid = inbox_guid
+        self._keyring: Keyring | None = None
 
-    async def decoded(self, stored: Source, pace: Pace) -> Source:
-        """The message that is stored like this.
+    async def decoded(self, stored: Source, pace: Pace, guid: Callable[[], bytes]) -> Source:
+        """The message that is stored like this in the mailbox with this ``guid()``.
 
-        Raises StoreFailure for what bears a mark and cannot be decoded, Unsupported when a library is missing.
+        Raises StoreFailure for what bears a mark and cannot be decoded, Unsupported when a library or a key is
+        missing.
         """
+        if self._crypt is not None:
+            stored = await self._decrypted(stored, pace, guid, self._crypt)
         if self._compressions:
             from dovecot_urlauth.store.native.decode.compression import decompressed
 
-            return await pace.run(decompressed(stored, self._compressions))
+            stored = await pace.run(decompressed(stored, self._compressions))
         return stored
+
+    async def _decrypted(
+        self, stored: Source, pace: Pace, guid: Callable[[], bytes], settings: CryptSettings
+    ) -> Source:
+        from dovecot_urlauth.store.native.decode.crypt.header import LARGEST, MAGIC, BadHeader, parse
+
+        if stored.read(0, len(MAGIC)) != MAGIC:
+            return stored
+        try:
+            header = parse(stored.read(0, LARGEST))
+        except BadHeader:
+            raise StoreFailure("mail_crypt: Corrupted header") from None
+        try:
+            from dovecot_urlauth.store.native.decode.crypt.decrypted import check_supported, decrypted
+            from dovecot_urlauth.store.native.decode.crypt.keyring import Keyring
+        except ImportError:
+            raise Unsupported("a mail is encrypted, and Python's cryptography is missing") from None
+        check_supported(header)
+        if self._keyring is None:
+            self._keyring = Keyring(settings, self._attributes, self._inbox_guid)
+        slot, key = await self._keyring.find_any(header.slots, guid())
+        return await pace.run(decrypted(stored, header, slot, key))
