@@ -9,13 +9,14 @@ PIP = .venv/bin/pip install --quiet --disable-pip-version-check
 TOX = .venv/bin/tox run
 
 .PHONY: help install uninstall deb demo dev compiled test style types unit limits dovecot bench differential
-.PHONY: mutants debian building clean
+.PHONY: sbom mutants debian building clean
 
 help:
 	@echo 'make demo                   fetch a message across users through a private Dovecot'
 	@echo 'make install PREFIX=/dir    a self-contained installation and its conf.d'
 	@echo 'make uninstall PREFIX=/dir  away with it, if Dovecot does not need it'
 	@echo 'make deb                    a package for Debian 12, 13 and testing, in dist/'
+	@echo 'make sbom                   what it is made of, as CycloneDX, in dist/'
 	@echo 'make test                   the whole suite, against real Dovecots too'
 	@echo 'make dev                    tools in .venv; compat/ then runs in place'
 	@echo 'make style types unit limits dovecot bench differential mutants clean'
@@ -28,6 +29,9 @@ uninstall:
 
 deb: building
 	$(PYTHON) -B -m testing.packages dist
+
+sbom:
+	$(PYTHON) -B -m testing.sbom dist/dovecot-urlauth.cdx.json
 
 demo: debian
 	$(PYTHON) -B demo.py

@@ -6,7 +6,7 @@ outside PREFIX is written, in particular nothing of the system's Python (PEP 668
     PREFIX/libexec/dovecot-urlauth/    imap-urlauth-login, imap-urlauth, imap-urlauth-worker
     PREFIX/bin/dovecot-urlauth         the administrator's command
     PREFIX/lib/dovecot-urlauth/        the package, what it needs, and their byte code
-    PREFIX/share/dovecot-urlauth/      conf.d/2.3 and conf.d/2.4, with the paths filled in
+    PREFIX/share/dovecot-urlauth/      conf.d/2.3 and conf.d/2.4, with the paths filled in; a drop-in for systemd
     PREFIX/share/man/, bash-completion/  the command's manual pages, and its words for the shell
 
 With ``--packaged`` the libraries of others and the byte code are left out: a distribution's package depends on
@@ -50,6 +50,7 @@ COPIED = {
     "share/man/man8/dovecot-urlauth.8": SOURCE / "docs/dovecot-urlauth.8",
     "share/man/man5/dovecot-urlauth.5": SOURCE / "docs/dovecot-urlauth.5",
     "share/bash-completion/completions/dovecot-urlauth": SOURCE / "completion/dovecot-urlauth",
+    "share/dovecot-urlauth/systemd/hardening.conf": SOURCE / "systemd/hardening.conf",
 }
 
 #: whole folders of ours below PREFIX

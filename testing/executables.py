@@ -31,6 +31,7 @@ SOURCES = (
     "conf.d",
     "docs",
     "completion",
+    "systemd",
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -28,10 +29,12 @@ SNIPPETS = {
     for name in ("90-urlauth.conf", "90-urlauth-executables.conf")
 }
 
+DOVECOT_UNIT = Path("/lib/systemd/system/dovecot.service")
 DOCUMENTS = {
     "share/man/man5/dovecot-urlauth.5",
     "share/man/man8/dovecot-urlauth.8",
     "share/bash-completion/completions/dovecot-urlauth",
+    "share/dovecot-urlauth/systemd/hardening.conf",
 }
 
 
@@ -166,3 +169,18 @@ def test_a_starter_without_its_two_lines_is_not_installed(tmp_path: Path, monkey
 def test_the_source_is_left_as_it_was(prefix: Path) -> None:
     assert prefix.exists()
     assert not list((CHECKOUT / "compat").glob("__pycache__"))
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+@pytest.mark.skipif(not DOVECOT_UNIT.exists(), reason="no Dovecot here")
+def test_systemd_understands_the_drop_in(tmp_path: Path) -> None:
+    """That Dovecot works under it was tried by hand: docs/HARDENING.md."""
+    units = tmp_path / "etc/systemd/system"
+    (units / "dovecot.service.d").mkdir(parents=True)
+    shutil.copy(DOVECOT_UNIT, units)
+    shutil.copy(CHECKOUT / "systemd/hardening.conf", units / "dovecot.service.d")
+    command = ["systemd-analyze", f"--root={tmp_path}", "security", "--offline=true", "dovecot.service"]
+    done = subprocess.run(command, capture_output=True, text=True, env={"PATH": "/usr/bin", "LC_ALL": "C.UTF-8"})
+    assert "hardening.conf" not in done.stderr  # no word about any of its lines
+    [exposure] = re.findall(r"Overall exposure level for dovecot.service: ([0-9.]+) ", done.stdout)
+    assert f"| with hardening.conf | {exposure} OK |" in (CHECKOUT / "docs/HARDENING.md").read_text()
