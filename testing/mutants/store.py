@@ -96,6 +96,14 @@ ROWS: Rows = [
         "tests/store/native/test_opened_maildir.py",
     ),
     (
+        21,
+        "another storage behind the same mailbox",
+        "store/native/dbox/opened_mdbox.py",
+        "return super().is_in_place() and self._map.is_in_place()",
+        "return super().is_in_place()",
+        "tests/store/native/test_opened_dbox.py",
+    ),
+    (
         26,
         "rights that nobody asks for",
         "store/native/mailbox.py",

@@ -175,6 +175,22 @@ def _stock_shows_a_cut_name(exchange: Exchange) -> bool:
     )
 
 
+def _stock_ends_an_open_header(exchange: Exchange) -> bool:
+    """HEADER.FIELDS of a message that has no empty line: stock's answer is ours with one."""
+    message = exchange.message
+    if message is None or b"\n\n" in b"\n" + message.replace(b"\r\n", b"\n"):
+        return False
+    stock, ours = exchange.both
+    if not exchange.question.section.upper().startswith("HEADER.FIELDS") or _without_nuls(stock) != _without_nuls(
+        ours
+    ):
+        return False
+    if not exchange.question.partial:
+        return stock.content == ours.content + b"\r\n"
+    whole = exchange.stock_whole
+    return whole is not None and ours.content == exchange.question.slice(whole.content.removesuffix(b"\r\n"))
+
+
 def _differ_in_decoded_sizes_only(exchange: Exchange) -> bool:
     """BODYPARTSTRUCTURE with BINARY: the same structure but for its numbers."""
     return exchange.stock is not None and exchange.stock == _with_ours_in_stock_sizes(exchange).ours
@@ -270,5 +286,11 @@ RULES = (
         "name cut at a NUL",
         "whether stock shows what follows a NUL in a field's name depends on its cache; ours never does",
         _stock_shows_a_cut_name,
+    ),
+    Rule(
+        "header without an end",
+        "whether stock adds the empty line that a message lacks depends on its cache, which has what imap stored; "
+        "ours never does",
+        _stock_ends_an_open_header,
     ),
 )
