@@ -20,8 +20,6 @@ ROWS: Rows = [
         "(rules.asks_userdb)",
     ),
     (10, "a mechanism that is not ours", "url/check.py", "if url.mechanism.lower() != MECHANISM:", NO),
-    (10, "a URL of no message", "url/check.py", " or not url.uid:", ":"),
-    (10, "a URL with a search", "url/check.py", " or url.search is not None", ""),
     (10, "a URL without mechanism", "url/check.py", " or url.mechanism is None", ""),
     (12, "a URL of no user", "url/check.py", "if url.user is None:", NO),
     (12, "a URL of an anonymous target", "url/check.py", "if policy.target_is_anonymous:", NO),
