@@ -120,6 +120,10 @@ class WorkerSession:
             pass
         return b"".join(pieces)
 
+    def read(self, size: int) -> bytes:
+        """The next ``size`` bytes to the client; fewer at the end."""
+        return self._input.read(size)
+
     def select(self, user: bytes) -> bytes:
         """USER: the worker's line."""
         self.send(b"USER\t" + user + b"\n")

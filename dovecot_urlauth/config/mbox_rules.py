@@ -5,6 +5,7 @@ index/mbox/mbox-settings.c and mbox-lock.c; times as lib/str-parse.c reads them.
 
 from __future__ import annotations
 
+from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.settings import SettingsError
 from dovecot_urlauth.start.frozen import frozen
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 SETTINGS = ("mbox_read_locks", "mbox_lock_timeout", "mail_max_lock_timeout", "mbox_min_index_size")
 """Where the rules come from."""
+
+LOCKS = ("fcntl", "flock")
+"""What a reader can have.  lockf is a lock for writing, and a dotlock is a file that is written."""
 
 UNITS = {
     "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400, "w": 604800,
@@ -29,25 +33,30 @@ class MboxRules:
     """What a reader of mbox files goes by."""
 
     read_locks: tuple[str, ...] = ("fcntl",)
-    """Which locks are taken, in this order."""
+    """Which locks are taken, in this order: some of :data:`LOCKS`."""
     lock_seconds: int = DEFAULT_SECONDS
     """How long they are waited for."""
-    keeps_index: bool = True
-    """Whether every mailbox has its index on disk, however small it is (mbox_min_index_size)."""
     colonless_line_is_name: bool = False
     """As Dovecot 2.3.13 reads headers."""
 
 
 def mbox_rules(settings: Settings, *, colonless_line_is_name: bool) -> MboxRules:
-    """The rules that ``settings`` make.  Raises SettingsError."""
+    """The rules that ``settings`` make.
+
+    Raises SettingsError, and UnsupportedSetting for what only somebody who may write can do: then it is Dovecot's
+    own imap that needs the rights to do it, mail_privileged_group for one.
+    """
     locks = settings.get("mbox_read_locks", "fcntl").replace(",", " ").lower().split()
+    others = [lock for lock in locks if lock not in LOCKS]
+    if others:
+        raise UnsupportedSetting(f"mbox_read_locks has {others[0]}")
+    if settings.get("mbox_min_index_size", "0").strip("0 bB"):
+        raise UnsupportedSetting("mbox_min_index_size is set")  # smaller files have no index on disk
     seconds = read_time(settings.get("mbox_lock_timeout"), DEFAULT_SECONDS)
     at_most = read_time(settings.get("mail_max_lock_timeout"), 0)
-    size = settings.get("mbox_min_index_size", "0").strip()
     return MboxRules(
         read_locks=tuple(locks),
         lock_seconds=min(seconds, at_most) if at_most else seconds,
-        keeps_index=not size.strip("0 bB"),
         colonless_line_is_name=colonless_line_is_name,
     )
 

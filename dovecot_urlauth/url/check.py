@@ -1,8 +1,7 @@
 """Whether a URL may be served at all, before any mailbox is opened (lib-imap-urlauth/imap-urlauth.c).
 
-Ten checks in Dovecot's order; what they refuse lies in the caller's own words, so the reason may be told to him.
-The section's syntax, the mailbox and the token are looked at later, by those who can.  Host names are compared
-without regard to case, as RFC 3986 has it (6.2.2.1) and Dovecot does not.
+Ten checks in Dovecot's order; what they refuse lies in the caller's own words, so the reason may be
+told to him.  The section's syntax, the mailbox and the token are looked at later, by those who can.
 """
 
 from __future__ import annotations
@@ -98,7 +97,7 @@ def _check_expiry(url: ImapURL, now: int) -> None:
 
 
 def _check_server(url: ImapURL, policy: Policy) -> None:
-    if policy.host != ANY_HOST and policy.host.lower() != show(url.host).lower():
+    if policy.host not in (ANY_HOST, show(url.host)):
         raise URLRefused("Invalid URL: Inappropriate host name", Rule.SERVER)
     if (url.port or IMAP_PORT) != policy.port:
         raise URLRefused("Invalid URL: Inappropriate server port", Rule.SERVER)

@@ -397,7 +397,6 @@ ROWS: Rows = [
         PARENT + "pool.py",
         "child.kill()\n        self._exclude(child)",
         "child.kill()",
-        "tests/worker/parent/test_failures.py",
     ),
     (
         19,

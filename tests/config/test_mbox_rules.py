@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.mbox_rules import MboxRules, mbox_rules, read_time
 from dovecot_urlauth.config.settings import Settings, SettingsError
 
@@ -29,9 +30,19 @@ def test_timeouts() -> None:
     assert rules(mail_max_lock_timeout="0").lock_seconds == 300
 
 
-@pytest.mark.parametrize(("size", "keeps"), [("0", True), ("", True), ("0 B", True), ("10k", False), ("1", False)])
-def test_files_without_an_index(size: str, keeps: bool) -> None:
-    assert rules(mbox_min_index_size=size).keeps_index == keeps
+@pytest.mark.parametrize("size", ["0", "", "0 B"])
+def test_files_with_an_index(size: str) -> None:
+    assert rules(mbox_min_index_size=size) == MboxRules()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("mbox_min_index_size", "10k"), ("mbox_min_index_size", "1"), ("mbox_read_locks", "dotlock fcntl"),
+     ("mbox_read_locks", "fcntl dotlock_try"), ("mbox_read_locks", "LOCKF"), ("mbox_read_locks", "x")],
+)  # fmt: skip
+def test_what_a_reader_cannot_do(name: str, value: str) -> None:
+    with pytest.raises(UnsupportedSetting, match=name):
+        rules(**{name: value})
 
 
 @pytest.mark.parametrize(

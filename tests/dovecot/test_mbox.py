@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
+from random import Random
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,10 +27,7 @@ if TYPE_CHECKING:
 
 SHIPPED = Path("usr/share/dovecot/conf.d/10-mail.conf")
 FROM = b"From carol@example.test  Thu Nov 26 10:00:00 2026\n"
-LOCKS = {
-    "2.3": "mbox_read_locks = flock fcntl\nmbox_write_locks = dotlock flock fcntl\n",
-    "2.4": "mbox_read_locks = flock fcntl\nmbox_write_locks = dotlock flock fcntl\n",
-}
+LOCKS = "mbox_read_locks = flock fcntl\nmbox_write_locks = dotlock flock fcntl\n"
 
 
 class Debian(DovecotInstance):
@@ -127,6 +127,187 @@ def test_mail_of_others(debian: Debian) -> None:
         assert fetch(debian, WORKER, *urls) == expected
         del urls[1], expected[1]
         assert fetch(debian, STOCK_WORKER, *urls) == expected
+
+
+def test_other_locks(start: Starter) -> None:
+    """A writer that only locks with flock is waited for; without it in the settings it would not be."""
+    dovecot = start(options="--store=native --sandbox=require", extra=LOCKS)
+    assert isinstance(dovecot, Debian)
+    with Scene(dovecot) as scene:
+        url = scene.sign(scene.store())
+    assert fetch(dovecot, WORKER, url) == [MESSAGE]
+    with (dovecot.spool / "alice").open("r+b") as file, WorkerSession(dovecot) as session:
+        session.access(b"bob")
+        assert session.select(b"alice") == b"OK\n"
+        fcntl.flock(file, fcntl.LOCK_EX)
+        session.set_timeout(1.0)
+        session.send(b"URL\t" + url + b"\n")
+        with pytest.raises(TimeoutError):
+            session.line()
+    assert fetch(dovecot, WORKER, url) == [MESSAGE]
+
+
+def test_locks_that_are_files(start: Starter) -> None:
+    """A reader who may not write has none: Dovecot's own imap reads."""
+    dotlocks = "mbox_read_locks = dotlock fcntl\nmbox_write_locks = dotlock fcntl\n"
+    dovecot = start(extra=dotlocks)
+    with Scene(dovecot) as scene:
+        url = scene.sign(scene.store())
+    assert fetch(dovecot, WORKER, url) == [MESSAGE]
+    assert "mbox_read_locks has dotlock" in dovecot.log.wait_for("store: dovecot")
+
+
+def test_a_file_that_others_have_rewritten(start: Starter) -> None:
+    """What the index says is not so any more, which Dovecot finds out by reading the file."""
+    dovecot = start("unexpectedly corrupted", "setegid", "dotlock")
+    assert isinstance(dovecot, Debian)
+    mails = [b"Subject: %d\n\nbody %d\n" % (number, number) for number in range(4)]
+    dovecot.add("alice", *mails)
+    with Scene(dovecot) as scene:
+        alice = scene.user("alice")
+        assert alice.command(b"SELECT INBOX").ok
+        assert alice.command(b"UNSELECT").ok
+        last = scene.store()
+        urls = [scene.sign(_at(last, uid)) for uid in (1, 3, 4)] + [scene.sign(last)]
+    path = dovecot.spool / "alice"
+    first, _, rest = path.read_bytes().partition(b"\n\nFrom ")
+    second, _, rest = rest.partition(b"\n\nFrom ")
+    assert b"body 1" in second
+    path.write_bytes(first + b"\n\nFrom " + rest)
+    expected = [b"Subject: %d\r\n\r\nbody %d\r\n" % (number, number) for number in (0, 2, 3)] + [MESSAGE]
+    for worker in (WORKER, STOCK_WORKER, WORKER):
+        assert fetch(dovecot, worker, *urls) == expected
+    assert "store: dovecot: mbox file" in dovecot.log.wait_for("store: dovecot")
+
+
+class Writers:
+    """A delivery agent and alice's own session, both at work on her INBOX until :meth:`end`."""
+
+    def __init__(self, dovecot: Debian, scene: Scene, kept: range) -> None:
+        self._dovecot = dovecot
+        self._alice = scene.session("alice")
+        self._kept = kept
+        self._first = 1
+        self._over = Event()
+        self.rounds = {"delivered": 0, "changed": 0}
+        self.failures: list[BaseException] = []
+        self._threads = [Thread(target=self._run, args=(work,)) for work in (self._deliver, self._change)]
+
+    def __enter__(self) -> Writers:
+        assert self._alice.command(b"SELECT INBOX").ok
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+        assert not self.failures
+
+    def _run(self, work: Callable[[Random], None]) -> None:
+        random = Random(1)
+        try:
+            while not self._over.wait(0.01):
+                work(random)
+        except BaseException as error:
+            self.failures.append(error)
+
+    def _deliver(self, random: Random) -> None:
+        self._dovecot.add("alice", b"Subject: new\n\n" + b"y" * random.randint(0, 5000) + b"\n")
+        self.rounds["delivered"] += 1
+
+    def _change(self, random: Random) -> None:
+        """Flags of the kept mails, and mails that go: behind them, and in front of them, which moves them."""
+        uid = random.choice(self._kept)
+        flags = random.choice([rb"(\Seen)", rb"(\Flagged \Answered)", b"($Forwarded other)", b"()"])
+        commands = [b"UID STORE %d FLAGS %s" % (uid, flags)]
+        commands.append(rb"UID STORE %d:%d +FLAGS (\Deleted)" % (self._kept.stop, (1 << 32) - 2))
+        if self._first < self._kept.start:
+            commands.append(rb"UID STORE %d +FLAGS (\Deleted)" % self._first)
+            self._first += 1
+        for command in (*commands, b"EXPUNGE", random.choice([b"NOOP", b"CHECK"])):
+            assert self._alice.command(command).ok
+        self.rounds["changed"] += 1
+
+
+KEPT = range(301, 307)
+"""UIDs; those before them are there to go."""
+
+
+def kept_mails(dovecot: Debian, scene: Scene) -> dict[bytes, bytes]:
+    """Mails of many sizes that nobody removes: URL and content."""
+    sizes = (1, 20, 300, 9000, 2, 40000)
+    bodies = [b"%d %s" % (number, b"x" * 60 + b"\n") * size for number, size in enumerate(sizes)]
+    mails = [b"Subject: kept %d\n\n%s" % (number, body) for number, body in enumerate(bodies)]
+    dovecot.add("alice", *(b"Subject: %d\n\n" % number for number in range(1, KEPT.start)), *mails)
+    alice = scene.user("alice")
+    assert alice.command(b"SELECT INBOX").ok
+    assert alice.command(b"UNSELECT").ok
+    last = scene.store()
+    assert last.uid == KEPT.stop
+    return {scene.sign(_at(last, uid)): mail.replace(b"\n", b"\r\n") for uid, mail in zip(KEPT, mails)}
+
+
+def test_never_a_wrong_byte(debian: Debian) -> None:
+    """While two others write, an answer of ours is the message or a NO."""
+    with Scene(debian) as scene:
+        mails = kept_mails(debian, scene)
+        right = wrong = refused = 0
+        with Writers(debian, scene, KEPT) as writers, WorkerSession(debian) as session:
+            session.access(b"bob")
+            assert session.select(b"alice") == b"OK\n"
+            end = time.monotonic() + 5
+            while time.monotonic() < end:
+                for url, content in mails.items():
+                    answer = session.fetch(url)
+                    if not answer.ok:
+                        refused += 1
+                    elif answer.content == content:
+                        right += 1
+                    else:
+                        wrong += 1
+    print(f"{right} right, {wrong} wrong, {refused} refused, {writers.rounds}")
+    assert not wrong
+    assert right > 5
+    assert min(writers.rounds.values()) > 5
+    debian.log.take()  # each NO has said why
+
+
+def test_always_the_right_bytes(start: Starter) -> None:
+    """With Dovecot's own imap for what it has to look through first, nobody sees that others write."""
+    dovecot = start()
+    assert isinstance(dovecot, Debian)
+    with Scene(dovecot) as scene:
+        mails = kept_mails(dovecot, scene)
+        with Writers(dovecot, scene, KEPT), WorkerSession(dovecot) as session:
+            session.access(b"bob")
+            assert session.select(b"alice") == b"OK\n"
+            for _ in range(5):
+                for url, content in mails.items():
+                    assert session.fetch(url).content == content
+
+
+def test_a_slow_client_keeps_nobody_waiting(debian: Debian) -> None:
+    """Others write to the file, and move the message, while it is read; it comes whole all the same."""
+    with Scene(debian) as scene:
+        mails = kept_mails(debian, scene)
+        url, content = max(mails.items(), key=lambda item: len(item[1]))
+        with WorkerSession(debian) as session:
+            session.access(b"bob")
+            assert session.select(b"alice") == b"OK\n"
+            session.send(b"URL\t" + url + b"\n")
+            assert session.line() == b"OK\t%d\n" % len(content)
+            got = session.read(100_000)
+            with Writers(debian, scene, KEPT) as writers:
+                before = dict(writers.rounds)
+                while len(got) < len(content):
+                    time.sleep(0.05)
+                    more = session.read(min(100_000, len(content) - len(got)))
+                    assert more, f"{len(got)} of {len(content)} bytes"
+                    got += more
+            assert got == content
+    assert all(writers.rounds[name] - before[name] > 3 for name in before), writers.rounds
 
 
 def _at(stored: Stored, uid: int) -> Stored:

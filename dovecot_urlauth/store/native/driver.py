@@ -107,8 +107,8 @@ def _open_mbox(location: Location, name: bytes, settings: NativeSettings) -> Dri
     from dovecot_urlauth.store.native.mbox.opened_mbox import OpenedMbox
     from dovecot_urlauth.store.native.mbox.places import mbox_places
 
-    if settings.mbox is None or not settings.mbox.keeps_index:
-        raise Unsupported("mbox_min_index_size is set")
+    if settings.mbox is None:
+        raise Unsupported("no rules for mbox")
     return OpenedMbox(mbox_places(location, name), settings.mbox)
 
 

@@ -46,6 +46,8 @@ KEPT_MAILBOXES = 8
 """Mailboxes that stay open between URLs; seven or eight descriptors each."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.25
 """Seconds until a lock is tried again; each pause is twice the last one."""
+READ_AT_ONCE = 256 * 1024
+"""Bytes that are read under a lock before it is given back."""
 QUICKLY_COUNTED = 256 * 1024
 """Bytes of a message whose line ends are counted in 0.1 ms."""
 
@@ -211,16 +213,22 @@ class NativeMailbox:
         return self._driver.locate(uid)
 
     async def _under_lock(self, chunks: AsyncIterator[bytes], lock: Lock) -> AsyncIterator[bytes]:
-        """The chunks, each read under the lock and handed on without it: who takes it may take its time."""
-        while True:
+        """The chunks, some at once under the lock, and handed on without it: who takes them may take his time."""
+        last = False
+        while not last:
+            held: list[bytes] = []
             await self._when_not_busy(lock.take)
             try:
-                chunk = await anext(chunks, None)
+                while not last and sum(map(len, held)) < READ_AT_ONCE:
+                    chunk = await anext(chunks, None)
+                    if chunk is None:
+                        last = True
+                    else:
+                        held.append(chunk)
             finally:
                 lock.release()
-            if chunk is None:
-                return
-            yield chunk
+            for chunk in held:
+                yield chunk
 
     async def _when_not_busy(self, act: Callable[[], Result]) -> Result:
         """What ``act`` returns, once no writer is in the way.  Raises Busy when it takes too long."""

@@ -79,10 +79,6 @@ def test_offsets_that_are_in_doubt(mbox: Mbox) -> None:
 
 def test_what_dovecot_has_to_look_at_first(mbox: Mbox) -> None:
     driver = mbox.opened()
-    mbox.add(b"new\n")
-    with pytest.raises(Unsupported, match="index knows"):
-        driver.locate(1)
-    mbox.write(MAILS)
     os.utime(mbox.path, (1, 1))
     with pytest.raises(Unsupported, match="index knows"):
         driver.locate(1)
@@ -92,6 +88,31 @@ def test_what_dovecot_has_to_look_at_first(mbox: Mbox) -> None:
     driver.refresh()
     with pytest.raises(Unsupported, match="no GUID"):
         driver.guid()
+
+
+def test_mail_is_delivered(mbox: Mbox) -> None:
+    """Nobody has given it a UID yet; the others are where they were, if they say who they are."""
+    mbox.write({**MAILS, 10: b"A: says nothing\n\n", 11: b"X-UID: 11\n\nthe last\n"})
+    driver = mbox.opened()
+    shown = {**SHOWN, 11: b"\nthe last\n"}
+    assert content(driver.locate(10)) == b"A: says nothing\n\n"
+    for _ in range(3):
+        mbox.add(b"A: new\n\n")
+        assert [content(driver.locate(uid)) for uid in shown] == list(shown.values())
+        with pytest.raises(Unsupported, match="does not say its UID"):
+            driver.locate(10)
+        with pytest.raises(ReadFailed, match="Message not found"):
+            driver.locate(12)
+
+
+def test_something_else_is_added(mbox: Mbox) -> None:
+    """What the last message has become is for Dovecot to find out."""
+    driver = mbox.opened()
+    with mbox.path.open("ab") as file:
+        file.write(b"no From_ line\n\n" + FROM + b"A: new\n\n")
+    for uid in MAILS:
+        with pytest.raises(Unsupported, match="the next one"):
+            driver.locate(uid)
 
 
 def test_an_index_of_something_else(mbox: Mbox) -> None:
@@ -173,13 +194,6 @@ def test_the_second_lock_is_taken(mbox: Mbox) -> None:
         assert process.stdin
         process.stdin.close()
     assert content(driver.locate(1)) == SHOWN[1]
-
-
-@pytest.mark.parametrize("locks", [("dotlock",), ("fcntl", "dotlock_try"), ("lockf",)])
-def test_locks_for_which_one_has_to_write(mbox: Mbox, locks: tuple[str, ...]) -> None:
-    with pytest.raises(Unsupported, match="mbox_read_locks has"):
-        mbox.opened(MboxRules(read_locks=locks)).locate(1)
-    assert is_free(mbox.path)
 
 
 def test_a_file_that_takes_the_name_meanwhile(mbox: Mbox, monkeypatch: pytest.MonkeyPatch) -> None:

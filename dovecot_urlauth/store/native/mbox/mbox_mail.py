@@ -3,10 +3,10 @@
 How long is the file locked for a message?  Dovecot locks it until the client has taken the last byte, so whoever
 reads a long mail slowly keeps new mail out of the mailbox.  Here nobody who waits holds a lock: a message that is
 not long is read into memory at once, and of a longer one each chunk is read under a lock of its own.  When the
-file is not the same under the next lock, the message is looked for again, where the index has it then or, if mail
-was only added behind it, where it was; it goes on if it has the same header, the same size and a From_ line on
-both sides, as a message that keeps its UID must (RFC 3501 section 2.3.1.1).  Otherwise the delivery ends: what was
-expunged meanwhile is cut short, as on a connection that breaks, and never continued with another message's bytes.
+file is not the same under the next lock, the message is looked for again where the index has it then; it goes on
+if it has the same header, the same size and a From_ line on both sides, as a message that keeps its UID must (RFC
+3501 section 2.3.1.1).  Otherwise the delivery ends: what was expunged meanwhile is cut short, as on a connection
+that breaks, and never continued with another message's bytes.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Found:
         return self.shown == other.shown and self.size == other.size
 
     def where_it_was(self, file_size: int) -> Stretch:
-        """The same place in a file that has ``file_size`` now, which may have become longer."""
+        """The same place in a file that has ``file_size`` now."""
         where = self.stretch
         is_last = where.is_last and file_size == where.end
         return Stretch(where.start, where.end if is_last else self.end, where.uid, is_last, where.must_say_uid)
@@ -99,6 +99,14 @@ def find(file: FileSource, where: Stretch, rules: MboxRules) -> Found:
     if where.must_say_uid and header.uid != where.uid:
         raise Unsupported("mbox file was changed, and the message does not say its UID")
     return Found(where, data[: size + header.size], header.shown, start + header.size, end)
+
+
+def old_end(file: FileSource, size: int) -> int:
+    """The end of the message that was the last one when the file had ``size``.
+
+    Raises Unsupported when no From_ line follows, for then more was done to the file than adding to it.
+    """
+    return _end_before_next(file, _last_end(file, size))
 
 
 def _end_before_next(file: FileSource, end: int) -> int:
@@ -160,9 +168,9 @@ class MboxMail:
         try:
             found = self._find_again()
         except Unsupported as error:
-            raise StoreFailure(f"mbox file was changed while a message is read: {error.text}") from None
+            raise StoreFailure(f"mbox file was changed while a message was read: {error.text}") from None
         if found is None or not found.is_same(self._found):
-            raise StoreFailure("message was expunged while it is read")
+            raise StoreFailure("message was expunged while it was read")
         self._found = found
         self._version = version
 

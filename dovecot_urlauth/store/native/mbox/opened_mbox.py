@@ -1,7 +1,7 @@
 """One mailbox of an mbox storage, held open from one URL to the next.
 
 index/mbox/mbox-mail.c (mbox_mail_seek): lock the file, read the index anew, and if the file's size and time are
-those that the index knows, believe its offsets.
+those that the index knows, believe its offsets; where Dovecot would look through the file first, it is asked.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, Unsupported
 from dovecot_urlauth.store.native.driver import Busy, Located
 from dovecot_urlauth.store.native.index.index_view import IndexView
-from dovecot_urlauth.store.native.mbox.mbox_mail import Found, MboxMail, Stretch, file_status, find
+from dovecot_urlauth.store.native.mbox.mbox_mail import Found, MboxMail, Stretch, file_status, find, old_end
 from dovecot_urlauth.store.native.mbox.read_lock import ReadLock
 
 TYPE_CHECKING = False
@@ -130,36 +130,48 @@ class OpenedMbox:
         self._index.refresh()
         if not self._index.has(uid):
             raise ReadFailed("Message not found")
-        if not self._is_in_sync(file):
+        where = self._where(file, uid)
+        if where is None:
             raise Unsupported("mbox file is not the one that the index knows")
-        return self._find_in_sync(file, uid)
+        return find(file, where, self._rules)
 
     def _find_again(self, file: FileSource, uid: int, before: Found) -> Found | None:
         """The same for a message that was at ``before``, after a change; None when it is not there any more."""
+        where = None
         if not self._is_closed:
             self._index.refresh()
-        if not self._is_closed and self._is_named(file) and self._is_in_sync(file):
-            return self._find_in_sync(file, uid) if self._index.has(uid) else None
-        # Mail was added that the index does not know yet, or a new file has taken the name, or nobody else has
-        # asked for this mailbox for long.
+            if self._is_named(file):
+                if not self._index.has(uid):
+                    return None
+                where = self._where(file, uid)
+        if where is not None:
+            return find(file, where, self._rules)
+        # A new file has taken the name, or nobody else has asked for this mailbox for long.
         found = find(file, before.where_it_was(file_status(file).st_size), self._rules)
         return found if found.stored == before.stored else None
 
-    def _find_in_sync(self, file: FileSource, uid: int) -> Found:
-        synced = self._synced()
+    def _where(self, file: FileSource, uid: int) -> Stretch | None:
+        """Where the index has a message of ``file``; None when it does not know the file.
+
+        A file that has grown behind a From_ line where it ended before is known: somebody has delivered mail.  To
+        that Dovecot would give UIDs first, which changes nothing for a message that says its own.
+        """
+        synced, status = self._synced(), file_status(file)
+        has_grown = status.st_size > synced.size
+        if not has_grown and (synced.size, synced.mtime) != (status.st_size, int(status.st_mtime)):
+            return None
         after = self._index.uid_after(uid)
         end = synced.size if after is None else self._offset(after)
-        stretch = Stretch(self._offset(uid), end, uid, after is None, synced.is_dirty)
-        return find(file, stretch, self._rules)
+        if has_grown:
+            grown_from = old_end(file, synced.size)
+            end = grown_from if after is None else end
+        is_last = after is None and not has_grown
+        return Stretch(self._offset(uid), end, uid, is_last, synced.is_dirty or has_grown)
 
     def _is_named(self, file: FileSource) -> bool:
         """Whether the mailbox's name leads to ``file``."""
         status = self._directory.status(self._name)
         return status is not None and file.is_file(status)
-
-    def _is_in_sync(self, file: FileSource) -> bool:
-        status, synced = file_status(file), self._synced()
-        return (synced.size, synced.mtime) == (status.st_size, int(status.st_mtime))
 
     def _offset(self, uid: int) -> int:
         try:

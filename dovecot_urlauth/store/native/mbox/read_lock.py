@@ -14,7 +14,7 @@ import errno
 import fcntl
 from struct import pack
 
-from dovecot_urlauth.store.errors import StoreFailure, Unsupported
+from dovecot_urlauth.store.errors import StoreFailure
 from dovecot_urlauth.store.native.driver import Busy
 
 TYPE_CHECKING = False
@@ -40,18 +40,13 @@ class ReadLock:
     def take(self) -> None:
         """Take all locks, in the order of the setting.
 
-        Raises Busy when somebody else has one for writing, StoreFailure when the file system has no locks, and
-        Unsupported for a method that would have to write.
+        Raises Busy when somebody else has one for writing, and StoreFailure when the file system has no locks.
         """
         for method in self._rules.read_locks:
-            act = METHODS.get(method)
-            if act is None:
-                self.release()
-                raise Unsupported(f"mbox_read_locks has {method}")
             if method in self._held:
                 continue
             try:
-                act(self._file.fd, fcntl.F_RDLCK, fcntl.LOCK_SH)
+                METHODS[method](self._file.fd, fcntl.F_RDLCK, fcntl.LOCK_SH)
             except OSError as error:
                 self.release()
                 if error.errno in TAKEN:
@@ -80,4 +75,4 @@ def _flock(fd: int, _: int, operation: int) -> None:
 
 
 METHODS: dict[str, Callable[[int, int, int], None]] = {"fcntl": _fcntl, "flock": _flock}
-"""What a reader can have.  lockf is a lock for writing, and a dotlock is a file that is written."""
+"""Those of config/mbox_rules.py."""
