@@ -148,6 +148,7 @@ def test_cut_and_garbled(
             file.write_bytes(broken)
             assert not session.fetch(bad).ok
             assert session.fetch(good).content == MESSAGE
+            dovecot.log.wait_for(text, mark)
             assert len([line for line in dovecot.log.since(mark) if text in line]) == 1
 
 

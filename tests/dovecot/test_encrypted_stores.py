@@ -137,8 +137,9 @@ def test_a_wrong_tag(
             mark = dovecot.log.mark()
             answer = session.fetch(bad)
             assert (answer.ok, answer.content) == (False, b"")
-            assert len([line for line in dovecot.log.since(mark) if "tampered" in line]) == 1
+            dovecot.log.wait_for("tampered", mark)
             assert session.fetch(good).content == MESSAGE
+            assert len([line for line in dovecot.log.since(mark) if "tampered" in line]) == 1
 
 
 def test_a_key_that_we_do_not_have(

@@ -50,4 +50,27 @@ def _dbox(driver: str) -> MailStore:
     return MailStore(driver, old + SMALL_LOGS, new + SMALL_LOGS, has_alt=True)
 
 
-STORES = {store.name: store for store in (MailStore(MAILDIR), _dbox("sdbox"), _dbox("mdbox"))}
+def _compressed(method: str) -> MailStore:
+    old = f"mail_plugins = zlib\nplugin {{\n  zlib_save = {method}\n}}\n"
+    new = f"mail_plugins {{\n  mail_compress = yes\n}}\nmail_compress_write_method = {method}\n"
+    return MailStore(method, old, new)
+
+
+ENCRYPTED = MailStore(
+    "mail_crypt",
+    "mail_plugins = mail_crypt\nplugin {\n  mail_crypt_curve = prime256v1\n  mail_crypt_save_version = 2\n}\n",
+    "mail_plugins {\n  mail_crypt = yes\n}\ncrypt_user_key_curve = X25519\n",
+)
+"""With keys of folders and users."""
+
+STORES = {
+    store.name: store
+    for store in (
+        MailStore(MAILDIR),
+        _dbox("sdbox"),
+        _dbox("mdbox"),
+        _compressed("gz"),
+        _compressed("zstd"),
+        ENCRYPTED,
+    )
+}
