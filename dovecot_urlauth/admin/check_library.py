@@ -38,12 +38,18 @@ def check_library(name: str, executable: Executable, options: tuple[str, ...], u
             yield fail(f"{name}: --store={store} is none of {', '.join(STORES)}")
     if executable.path.startswith(TEMPORARY) and os.path.isdir(SYSTEMD_RUNS):
         yield fail(f"{name}: {executable.path} is where systemd's PrivateTmp hides it from Dovecot")
-    found = _LIBRARY.search(text)
-    if found is not None:
-        library = os.fsdecode(found[1])
+    library = library_of(executable)
+    if library is not None:
         yield from _check_writable(name, library)
         yield from _check_python(name, library, executable)
         yield from _check_readable(name, library, executable, user)
+
+
+def library_of(executable: Executable) -> str | None:
+    """The folder that an executable of ours loads from."""
+    with open(executable.path, "rb") as file:
+        found = _LIBRARY.search(file.read())
+    return None if found is None else os.fsdecode(found[1])
 
 
 def _check_room(name: str, executable: Executable, text: bytes) -> Iterator[Finding]:
@@ -84,7 +90,7 @@ def _check_python(name: str, library: str, executable: Executable) -> Iterator[F
         return
     built = {f"{found[1]}.{found[2]}" for file in files if (found := _BUILT_FOR.match(file))}
     ask = "import sys; print('%d.%d' % sys.version_info[:2])"
-    done = _run([executable.interpreter[0], "-ISc", ask])
+    done = run([executable.interpreter[0], "-ISc", ask])
     running = done.stdout.strip() if done else ""
     if built and running and running not in built:
         yield fail(
@@ -97,7 +103,7 @@ def _check_readable(name: str, library: str, executable: Executable, user: str) 
     """Whether the service's own user can load it all."""
     probe = [executable.interpreter[0], "-IBS", "-c", PROBE.format(room=ROOMS[name]), library]
     try:
-        done = _run(probe, user)
+        done = run(probe, user)
     except PermissionError:
         yield fail(f"{name}: its user {user} cannot run {executable.interpreter[0]}")
         return
@@ -106,7 +112,7 @@ def _check_readable(name: str, library: str, executable: Executable, user: str) 
         yield fail(f"{name}: its user {user} cannot load {library}: {said}")
 
 
-def _run(command: list[str], user: str | None = None) -> subprocess.CompletedProcess[str] | None:
+def run(command: list[str], user: str | None = None) -> subprocess.CompletedProcess[str] | None:
     """Run it, as ``user`` when root can; None if that cannot be tried.
 
     Raises PermissionError when that user may not.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dovecot_urlauth.admin.check_library import check_library
+from dovecot_urlauth.admin.check_stores import check_stores
 from dovecot_urlauth.admin.doveconf import Block, Configuration
 from dovecot_urlauth.admin.executables import (
     Executable,
@@ -99,6 +100,8 @@ def _check_service(configuration: Configuration, name: str) -> Iterator[Finding]
         yield from _check_ours(name, executable)
         options = tuple(service.get("executable", name).split()[1:])
         yield from check_library(name, executable, options, service_user(configuration, name))
+        if name == WORKER:
+            yield from check_stores(name, configuration, executable)
         yield from _check_limits(configuration, name, service)
     else:
         yield from _check_other(configuration, name, executable)

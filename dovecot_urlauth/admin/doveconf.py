@@ -17,7 +17,10 @@ DOVECONF = "/usr/bin/doveconf"
 DEFAULT_FILE = "/etc/dovecot/dovecot.conf"
 
 #: What is asked as imap sees it, and as the worker does.
-VIEWED = ("imap_urlauth_host", "imap_urlauth_port", "mail_attribute_dict", "mail_attribute", "imap_capability")
+VIEWED = (
+    "imap_urlauth_host", "imap_urlauth_port", "mail_attribute_dict", "mail_attribute", "imap_capability",
+    "mail_plugins",
+)  # fmt: skip
 
 
 class DoveconfError(Exception):
