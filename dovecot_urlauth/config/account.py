@@ -30,8 +30,8 @@ DEFAULT_FIRST_VALID_GID = 1
 OWN = ("imap_urlauth_host",)
 """Texts that the worker itself goes by."""
 
-UNSETTLED = ("uid", "gid")
-"""Variables that have no value while home and ids are found out."""
+UNSETTLED = ("uid", "gid", "hostname")
+"""Variables that have no value, or another one, while home and ids are found out."""
 
 NO_ID = (1 << 32) - 1
 """What setresuid(2) takes for "leave it as it is"."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.mail_location import parse_mail_location
 from dovecot_urlauth.config.overrides import override_2_3
+from dovecot_urlauth.config.variables_2_3 import IMPORTED, imported
 from dovecot_urlauth.config.variables_2_3 import expand as expand
 from dovecot_urlauth.config.variables_2_3 import variables_of as variables_of
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from dovecot_urlauth.dialect.dialect import Dialect
 
 EXPANDED: tuple[str, ...] = ()
-
-IMPORTED = "TZ CORE_OUTOFMEM CORE_ERROR LISTEN_PID LISTEN_FDS NOTIFY_SOCKET"
-"""The default of import_environment, as ``doveconf -a`` shows it."""
 
 
 def override(fields: Mapping[str, str], settings: Settings, dialect: Dialect) -> Settings:
@@ -83,5 +81,4 @@ def maildir_at(path: str) -> dict[str, str]:
 
 def imported_variables(settings: Settings) -> tuple[str, ...]:
     """See Language.imported_variables; a word is a name, or ``name=value``."""
-    words = settings.get("import_environment", IMPORTED).split()
-    return tuple(word.partition("=")[0] for word in words)
+    return imported(settings.get("import_environment", IMPORTED).split())

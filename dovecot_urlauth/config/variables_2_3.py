@@ -1,16 +1,19 @@
-"""``%`` variables of Dovecot 2.3: ``%u``, ``%Ln``, ``%2.1d``, ``%{home}``.
+"""``%`` variables of Dovecot 2.3: ``%u``, ``%Ln``, ``%2.1d``, ``%2.256Nu``, ``%{home}``, ``%{sha256:user}``.
 
-Matches lib/var-expand.c with the table of lib-storage/mail-user.c; texts are settings' (surrogateescape).
-Hashes, conditions and the variables of a login that we do not have (addresses, session) are unsupported.
+Matches lib/var-expand.c with the table of lib-storage/mail-user.c; texts are settings' (surrogateescape), and are
+cut between bytes, as there.  Conditions, PKCS#5, and the variables of a login that we do not have (addresses,
+session) are unsupported.
 """
 
 from __future__ import annotations
+
+import os
 
 from dovecot_urlauth.config.errors import UnsupportedSetting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from dovecot_urlauth.config.mail_user import MailUser
 
@@ -18,21 +21,19 @@ LETTERS = {"u": "user", "n": "username", "d": "domain", "s": "service", "h": "ho
 """One-letter names and the long names they stand for."""
 
 DIGITS = frozenset("0123456789")
-LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
-UPPER = {small: large for large, small in LOWER.items()}
-"""Letter case of ASCII only, as Dovecot changes it."""
+MODIFIERS = frozenset("LUEXRHNMDT")
+"""What modifiers.py knows."""
+MOST_MODIFIERS = 10
 
-MODIFIERS: Mapping[str, Callable[[str], str]] = {
-    "L": lambda text: text.translate(LOWER),
-    "U": lambda text: text.translate(UPPER),
-    "R": lambda text: text[::-1],
-    "D": lambda text: text.replace(".", ",dc="),
-    "T": lambda text: text.rstrip(" \t\n\v\f\r"),
-}
 SERVICE = "imap-urlauth-worker"
 
 USERDB = "userdb:"
 """``%{userdb:x}`` is a field of the userdb's answer; ``y`` in ``%{userdb:x:y}`` is for one that is not there."""
+ENVIRONMENT = "env:"
+HOST_DOMAIN = "DOVECOT_HOSTDOMAIN"
+"""Where master tells each process the machine's full name, the default of ``hostname``."""
+IMPORTED = "TZ CORE_OUTOFMEM CORE_ERROR LISTEN_PID LISTEN_FDS NOTIFY_SOCKET"
+"""The default of import_environment, as ``doveconf -a`` shows it."""
 
 
 def variables_of(user: MailUser) -> Mapping[str, str]:
@@ -49,9 +50,23 @@ def variables_of(user: MailUser) -> Mapping[str, str]:
     }
     if user.home:
         values["home"] = decode(user.home)
+    host = user.settings.get("hostname") or os.environ.get(HOST_DOMAIN)
+    if host:
+        values["hostname"] = host
     for field, value in user.fields.items():
         values[USERDB + field] = value
+    values.update(environment_of(imported(user.settings.get("import_environment", IMPORTED).split())))
     return values
+
+
+def imported(words: Iterable[str]) -> tuple[str, ...]:
+    """The names in a list of names and ``name=value``."""
+    return tuple(word.partition("=")[0] for word in words)
+
+
+def environment_of(names: Iterable[str]) -> dict[str, str]:
+    """``env:x`` of what every process of this Dovecot gets; master has put it into ours, or it is not there."""
+    return {ENVIRONMENT + name: os.environ.get(name, "") for name in names}
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
@@ -59,62 +74,94 @@ def expand(text: str, values: Mapping[str, str]) -> str:
     result = []
     at = 0
     while (mark := text.find("%", at)) >= 0:
-        result.append(text[at:mark])
+        result.append(encode(text[at:mark]))
         value, at = _expand_one(text, mark + 1, values)
         result.append(value)
-    result.append(text[at:])
-    return "".join(result)
+    result.append(encode(text[at:]))
+    return decode(b"".join(result))
 
 
-def _expand_one(text: str, at: int, values: Mapping[str, str]) -> tuple[str, int]:
+def _expand_one(text: str, at: int, values: Mapping[str, str]) -> tuple[bytes, int]:
     """The value of the variable that starts behind the ``%`` at ``at``, and where the text goes on."""
-    offset, width, at = _parse_range(text, at)
-    modifiers = []
-    while text[at : at + 1] in MODIFIERS:
-        modifiers.append(MODIFIERS[text[at]])
+    start = at
+    offset, width, pads, at = _parse_range(text, at)
+    letters = ""
+    while text[at : at + 1] in MODIFIERS and text[at : at + 1] and len(letters) < MOST_MODIFIERS:
+        letters += text[at]
         at += 1
-    if text[at : at + 1] == "%":
-        return "%", at + 1
-    if text[at : at + 1] == "{":
-        end = text.find("}", at)
-        name = text[at + 1 : end] if end >= 0 else ""
+    if at >= len(text):
+        raise UnsupportedSetting(f"variable %{text[start : start + 20]}")
+    if text[at] == "{":
+        end = _end_of_name(text, at)
+        value = _value(text[at + 1 : end], values)
     else:
-        end, name = at, LETTERS.get(text[at : at + 1], "")
-    value = _userdb_field(name, values) if name.startswith(USERDB) else values.get(name)
+        end = at
+        value = "%" if text[at] == "%" else values.get(LETTERS.get(text[at], ""))
     if value is None:
         raise UnsupportedSetting(f"variable %{text[at : at + 20]}")
-    for modify in modifiers:
-        value = modify(value)
-    if (offset or width) and not value.isascii():
-        raise UnsupportedSetting(f"a part of {value!r}")
+    found = encode(value)
+    for letter in letters:
+        from dovecot_urlauth.config.modifiers import modify
+
+        found, offset, width = modify(letter, found, offset, width)
+    return _cut(found, offset, width, pads=pads), end + 1
+
+
+def _end_of_name(text: str, at: int) -> int:
+    """Where the name that begins with the brace at ``at`` ends; names in names are only of conditions."""
+    end = text.find("}", at)
+    if end < 0 or "{" in text[at + 1 : end] or "\\" in text[at:end]:
+        raise UnsupportedSetting(f"variable %{text[at : at + 20]}")
+    return end
+
+
+def _value(name: str, values: Mapping[str, str]) -> str | None:
+    if name in values:
+        return values[name]
+    if name.startswith(USERDB):
+        field, _, default = name.removeprefix(USERDB).partition(":")
+        return values.get(USERDB + field, default)
+    function, colon, field = name.partition(":")
+    if colon and function not in ("env", "if"):
+        from dovecot_urlauth.config.modifiers import hashed
+
+        value = _value(field, values)
+        return None if value is None else hashed(function, encode(value))
+    return None
+
+
+def _cut(value: bytes, offset: int, width: int, *, pads: bool) -> bytes:
+    """The part from ``offset`` (below 0: from the end); a width of 0 is all, one below 0 leaves so many out."""
     value = value[offset:] if offset >= 0 or -offset < len(value) else value
-    return value[:width] if width else value, end + 1
+    if width == 0:
+        return value
+    if pads:
+        return b"0" * (width - len(value)) + value
+    if width < 0:
+        width += len(value)
+        return value if width < 0 else value[:width]
+    return value[:width]
 
 
-def _userdb_field(name: str, values: Mapping[str, str]) -> str:
-    field, _, default = name.removeprefix(USERDB).partition(":")
-    return values.get(USERDB + field, default)
-
-
-def _parse_range(text: str, at: int) -> tuple[int, int, int]:
-    """``[-][offset.]width``: offset (below 0: from the end), width (0: all) and where they end."""
-    start = at
+def _parse_range(text: str, at: int) -> tuple[int, int, bool, int]:
+    """``[-][0]width`` or ``[-]offset.[0][-]width``: offset, width, whether zeros are put before, the end."""
     negative = text[at : at + 1] == "-"
-    first, at = _parse_number(text, at + negative)
+    at += negative
+    pads = text[at : at + 1] == "0"
+    first, at = _parse_number(text, at)
     if text[at : at + 1] != ".":
-        if negative or text[start : start + 1] == "0":
-            raise UnsupportedSetting(f"variable %{text[start : start + 20]}")
-        return 0, first, at
-    if text[at + 1 : at + 2] in ("0", "-"):
-        # padding, and widths counted from the end
-        raise UnsupportedSetting(f"variable %{text[start : start + 20]}")
-    width, at = _parse_number(text, at + 1)
-    return (-first if negative else first), width, at
+        return 0, first, pads, at
+    at += 1
+    pads = text[at : at + 1] == "0"
+    at += pads
+    from_end = text[at : at + 1] == "-"
+    width, at = _parse_number(text, at + from_end)
+    return (-first if negative else first), (-width if from_end else width), pads, at
 
 
 def _parse_number(text: str, at: int) -> tuple[int, int]:
     end = at
-    while end - at < 9 and text[end : end + 1] in DIGITS:
+    while end - at < 9 and text[end : end + 1] in DIGITS and text[end : end + 1]:
         end += 1
     return int(text[at:end] or "0"), end
 
@@ -122,3 +169,8 @@ def _parse_number(text: str, at: int) -> tuple[int, int]:
 def decode(name: bytes) -> str:
     """Bytes as settings have them."""
     return name.decode("utf-8", "surrogateescape")
+
+
+def encode(text: str) -> bytes:
+    """A setting's bytes."""
+    return text.encode("utf-8", "surrogateescape")

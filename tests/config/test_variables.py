@@ -14,7 +14,8 @@ from dovecot_urlauth.config.settings import Settings
 from tests.store.user import User
 
 BOB = User(b"/home/bob", name=b"Bob@Example.Test", uid=1001, gid=1002)
-BOB.fields = {"quota_rule": "*:5M", "empty": ""}
+BOB.fields = {"quota_rule": "*:5M", "empty": "", "quoted": "a'b\"c\\", "n": "12"}
+BOB.settings = Settings({"hostname": "mail.test", "import_environment": "TZ NOSUCH"})
 NO_DOMAIN = User(None, name=b"bob")
 
 OLD = [
@@ -31,21 +32,38 @@ OLD = [
     ("100%%", "100%"),
     ("%{userdb:quota_rule}|%{userdb:x}|%{userdb:x:y}|%{userdb:quota_rule:y}|%{userdb:empty:y}", "*:5M||y|*:5M|"),
     ("%1.2{userdb:quota_rule}", ":5"),
+    ("%1.05n|%-5n|%05n|%5.n|%2.-1u|%2.-99u|%0.0n", "000ob|Bob|00Bob||b@Example.Tes|b@Example.Test|Bob"),
+    ("%2.256Nn/%Nn/%Hn/%1.16Hn/%12.Hn", "70/b992cd70/4952/2/000000004952"),
+    ("%Mn|%XMn|%Xi|%En", "2fc1c0beb992cd7096975cfebf9d5c3b|cfcd208495d565ef66e7dff9f98764da|3e9|Bob"),
+    ("%{md5:username}", "2fc1c0beb992cd7096975cfebf9d5c3b"),
+    ("%{sha1;rounds=2,truncate=12:username}|%3{sha256;format=base64:username}", "0fbd|zZ+"),
+    ("%{hostname}|%{env:TZ}", "mail.test|"),
+    ("%E{userdb:quoted}", "a\\'b\\\"c\\\\"),
 ]
 OLD_UNSUPPORTED = [
-    "%1.05n",
-    "%-5n",
     "%x",
     "%",
+    "%1",
+    "%L",
     "%{",
     "%{x}",
-    "%Hu",
-    "%2.256Nu",
-    "%Mu",
+    "%{x:user}",
+    "%{sha384:user}",
+    "%{sha1:nosuch}",
+    "%{sha1;rounds=0:user}",
+    "%{sha1;rounds=10001:user}",
+    "%{sha1;rounds=x:user}",
+    "%{sha1;format=octal:user}",
+    "%{sha1;salt=%u:user}",
+    "%{sha1;salt=x,rounds=2:user}",
+    "%{sha1;other=2:user}",
+    "%{pkcs5:user}",
+    "%2.-5Nu",
     "%{if;%u;==;a;b;c}",
+    "%{if;%{user};==;a;b;c}",
     "%l",
     "%{session}",
-    "%05n",
+    "%{env:HOME}",
 ]
 
 NEW = [
@@ -57,15 +75,90 @@ NEW = [
     ("%{userdb:missing | default('x y')}%{user|default(home)}", "x yBob@Example.Test"),
     ("%{userdb:quota_rule} %{userdb:quota_rule | default('x') | lower}%{userdb:empty|default('z')}", "*:5M *:5mz"),
     ("%{protocol}", "imap"),
-    ("50%%", "50%"),
-    ("%{user | username | substr(1)}", "ob"),
-    ("%{user | default()}", "Bob@Example.Test"),
+    ("50%% %u %", "50%% %u %"),
+    ("%%{user}", "%{user}"),
+    ("%{user | username | substr(1)}%{user|substr(0,-1)}", "obBob@Example.Tes"),
+    ("%{user|username|md5}|%{user|username|hash('md5')|hexlify(6)}", "2fc1c0beb992cd7096975cfebf9d5c3b|2fc1c0"),
+    ("%{user|md5(rounds=2,salt='x')|base64}|%{user | md5 % 256 | hex(2)}", "CRO7LtLj5KSF1YNzheQSRg==|38"),
+    ("%{user|sha1|truncate(bits=12)}|%{user|username|truncate(2)}|%{user|sha1|substr(0,1)}", "0e79|Bo|e7"),
+    ("%{user|username|reverse}|%{user|domain|ldap_dn}|%{user|index('@', 1)}", "boB|Example,dc=Test|Example.Test"),
+    (
+        "%{user|username|lfill(5)}|%{user|username|rfill(6,'ab')}|%{concat('a',user,1)}",
+        "00Bob|Bobabab|aBob@Example.Test1",
+    ),
+    ("%{literal('7') + 3}|%{literal(-7)/2}|%{literal(-7) % 2}|%{literal('5')-6}|%{literal(2)*3}", "10|-3|-1|-1|6"),
+    (
+        "%{literal('255')|hex}|%{literal(255)|hex(4)}|%{literal(255)|hex(-4)}|%{literal('A')|hexlify(4)}",
+        "ff|00ff|ff00|0041",
+    ),
+    ("%{literal('\\'\\t\\\\')}|%{literal(\"'\")}|%{user | substr(99) | default('x')}", "'\t\\|'|x"),
+    ("%{user|substr(userdb:n, 1)}|%{user||username}|%{userdb:x|default}", "T|Bob|"),
+    ("%{user|default(1)}|%{userdb:empty|default(1)}|%{env:NOSUCH}|%{hostname}", "Bob@Example.Test|1||mail.test"),
 ]
-NEW_UNSUPPORTED = ["%u", "%", "%{user", "%{uid}", "%{user|md5}", "%{user|substr}", "%{user|substr(a)}",
-                   "%{user|x()}", "%{user|lower(1)}", "%{userdb:x}", "%{missing | default('x')}",
-                   "%{env:X|default('/srv')}", "%{userdb:x|default|md5}", "%{user | substr(0, -1)}",
-                   "%{user|default('x') y}", "%{user|default(nosuch)}", "%{user|substr(1",
-                   "%{}"]  # fmt: skip
+NEW_UNSUPPORTED = [
+    "%{user",
+    "%{uid}",
+    "%{user|substr}",
+    "%{user|substr(a)}",
+    "%{user|substr('1')}",
+    "%{user|x()}",
+    "%{user|lower(1)}",
+    "%{user|lower(x=1)}",
+    "%{userdb:x}",
+    "%{missing | default('x')}",
+    "%{user;}",
+    "%{env:X|default('/srv')}",
+    "%{userdb:x|upper|default('y')}",
+    "%{user | default('x') y}",
+    "%{user|default(nosuch)}",
+    "%{user|substr(1",
+    "%{}",
+    "%{user|default()}",
+    "%{username}",
+    "%{userdb:x|default(1,2)}",
+    "%{user|default('x)}",
+    "%{user|default('\\x')}",
+    "%{user|md5|lower}",
+    "%{user|md5 + 1}",
+    "%{user + 1}",
+    "%{literal(1) / 0}",
+    "%{literal(1) % -1}",
+    "%{literal(1) + user}",
+    "%{literal(999999999999999999) * 100}",
+    "%{literal(9999999999999999999)}",
+    "%{literal(1)+1+1}",
+    "%{literal('9999999999999999999') + 1}",
+    "%{user|hash('md4')}",
+    "%{user|hash}",
+    "%{user|md5('x')}",
+    "%{user|md5(rounds=0)}",
+    "%{user|md5(rounds='2')}",
+    "%{user|md5(salt=2)}",
+    "%{user|base64(pad=0)}",
+    "%{user|hex}",
+    "%{literal(-1)|hex}",
+    "%{literal(1)|hex(999)}",
+    "%{user|hexlify(-1)}",
+    "%{user|truncate(99)}",
+    "%{user|truncate(bits=-1)}",
+    "%{user|truncate(bits=9)}",
+    "%{user|truncate(bits='x')}",
+    "%{literal()}",
+    "%{user|substr(0,99)}",
+    "%{user|substr(5,-20)}",
+    "%{user|substr(9,-9)}",
+    "%{user|index('@')}",
+    "%{user|index('@',5)}",
+    "%{user|index('',0)}",
+    "%{user|index(1,0)}",
+    "%{user|lfill(0)}",
+    "%{user|lfill(20,'')}",
+    "%{user|lfill}",
+    "%{user|concat}",
+    "%{user|literal(1,2)}",
+    "%{user|if('a','=','b','c','d')}",
+    "%{user\n}",
+]
 
 
 @pytest.mark.parametrize(("text", "expected"), OLD)
@@ -101,10 +194,8 @@ def test_missing_values() -> None:
 def test_names_that_are_not_ascii() -> None:
     user = User(b"/h", name=b"\xc3\xa4\xff")
     assert variables_2_3.expand("%u", variables_2_3.variables_of(user)) == "ä\udcff"
-    with pytest.raises(UnsupportedSetting):
-        variables_2_3.expand("%1u", variables_2_3.variables_of(user))
-    with pytest.raises(UnsupportedSetting):
-        variables_2_4.expand("%{user | substr(0, 1)}", variables_2_4.variables_of(user))
+    assert variables_2_3.expand("%1u|%2.u", variables_2_3.variables_of(user)) == "\udcc3|\udcff"
+    assert variables_2_4.expand("%{user | substr(0, 1)}", variables_2_4.variables_of(user)) == "\udcc3"
 
 
 def test_every_account_is_a_user() -> None:

@@ -137,11 +137,25 @@ CASES = {
         "protocol imap {{\n  first_valid_uid = 1\n}}\n"
         "protocol imap-urlauth-worker {{\n  first_valid_uid = 1\n}}\n",
     ),
-    "a home that only Dovecot finds": Case(
-        DOVECOT,
+    "a home below a hash": Case(
+        NATIVE,
         old="mail_home = {base}/homes/%2.256Nu-%u\n",
         new="mail_home = {base}/homes/%{{user | sha1}}\n",
         no_home=True,
+    ),
+    "a home that only Dovecot finds": Case(
+        DOVECOT,
+        old="mail_home = {base}/homes/%{{if;%u;eq;alice;a;b}}%u\n",
+        new="mail_home = {base}/homes/%{{user | if('eq', 'alice', 'a', 'b')}}%{{user}}\n",
+        no_home=True,
+    ),
+    "hashed directories, an imported variable and the machine's name": Case(
+        NATIVE,
+        old="import_environment = TZ STORE=disk\n"
+        "mail_location = maildir:{base}/homes/%{{env:STORE}}-%1Mu/%2.16Nu/%{{hostname}}-%u\n",
+        new="import_environment {{\n  STORE = disk\n}}\n"
+        "mail_path = {base}/homes/%{{env:STORE}}-%{{user | md5 | hexlify(1)}}/%{{user | md5 % 16 | hex(2)}}/"
+        "%{{hostname}}-%{{user}}\n",
     ),
     "a variable with a default": Case(DOVECOT, new='mail_path = %{{env:NOSUCH | default("~/Maildir")}}\n'),
     "a field of the userdb": Case(
