@@ -27,6 +27,9 @@ from dovecot_urlauth.store.native.index.transaction_log import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import ClassVar
+
     from dovecot_urlauth.store.native.index.extensions import Extensions
 
 LIMIT_EVENTS = 100_000
@@ -53,28 +56,20 @@ class Changes:
         self._events: list[tuple[int, int, int, Struct, bytes]] = []
         self._keyword_events: list[tuple[int, bytes, bytes]] = []
 
+    @property
+    def wanted(self) -> frozenset[int]:
+        """The types of the records that mean something here."""
+        kinds = frozenset(self.KINDS)
+        return kinds if self.extensions is None else kinds.union(self.extensions.KINDS)
+
     def add(self, kind: int, data: bytes) -> None:
-        """Take one record: ``kind`` with its flags, and its data."""
+        """Take one record: ``kind`` with its flags, and its data.  Raises Unsupported or struct.error."""
         what = kind & TYPE_MASK
+        method = self.KINDS.get(what)
+        if method is not None:
+            method(self, kind, data)
         if self.extensions is not None:
             self.extensions.add(what, data)
-        if what == APPEND:
-            self._add_appended(data)
-        elif what in (EXPUNGE, EXPUNGE_GUID):
-            if kind & EXTERNAL:  # otherwise it is a request that no sync has carried out yet
-                self._add_event(EXPUNGE, UID_RANGE if what == EXPUNGE else EXPUNGED_GUID, data)
-        elif what == FLAG_UPDATE:
-            self._add_event(FLAG_UPDATE, FLAGS, data)
-        elif what == KEYWORD_UPDATE:
-            self._add_keyword_event(keywords.parse_update(data))
-        elif what == KEYWORD_RESET:
-            self._add_keyword_event((keywords.REPLACE, b"", data))
-        elif what == HEADER_UPDATE:
-            self._patch_header(data)
-        elif what == INDEX_DELETED and kind & EXTERNAL:
-            self.deleted = True
-        elif what == INDEX_UNDELETED and kind & EXTERNAL:
-            self.deleted = False
 
     def play(self, uid: int, flags: int | None) -> int | None:
         """The flags of ``uid`` after all changes, when it had ``flags`` (None: did not exist) before them."""
@@ -115,13 +110,31 @@ class Changes:
                 names = names - {name}
         return names
 
+    def _add_expunged(self, kind: int, data: bytes) -> None:
+        if kind & EXTERNAL:  # otherwise it is a request that no sync has carried out yet
+            layout = UID_RANGE if kind & TYPE_MASK == EXPUNGE else EXPUNGED_GUID
+            self._add_event(EXPUNGE, layout, data)
+
+    def _add_flags(self, _: int, data: bytes) -> None:
+        self._add_event(FLAG_UPDATE, FLAGS, data)
+
+    def _add_keyword(self, _: int, data: bytes) -> None:
+        self._add_keyword_event(keywords.parse_update(data))
+
+    def _reset_keywords(self, _: int, data: bytes) -> None:
+        self._add_keyword_event((keywords.REPLACE, b"", data))
+
+    def _delete(self, kind: int, _: bytes) -> None:
+        if kind & EXTERNAL:
+            self.deleted = kind & TYPE_MASK == INDEX_DELETED
+
     def _add_keyword_event(self, event: tuple[int, bytes, bytes] | None) -> None:
         if event is not None:
             if len(self._keyword_events) >= LIMIT_EVENTS:
                 raise Unsupported("transaction log has very many records")
             self._keyword_events.append(event)
 
-    def _add_appended(self, data: bytes) -> None:
+    def _add_appended(self, _: int, data: bytes) -> None:
         count = len(data) // APPENDED.size
         if not count:
             return
@@ -139,7 +152,7 @@ class Changes:
             first, last = layout.unpack_from(data), layout.unpack_from(data, (count - 1) * layout.size)
             self._events.append((what, max(first[0], lowest), last_uid(layout, last), layout, data))
 
-    def _patch_header(self, data: bytes) -> None:
+    def _patch_header(self, _: int, data: bytes) -> None:
         at = 0
         while at + HEADER_FIELD.size <= len(data):
             offset, size = HEADER_FIELD.unpack_from(data, at)
@@ -148,3 +161,15 @@ class Changes:
             if 0 <= where and where + 4 <= len(piece):
                 self.uid_validity = int.from_bytes(piece[where : where + 4], "little")
             at += HEADER_FIELD.size + (size + 3 & ~3)
+
+    KINDS: ClassVar[dict[int, Callable[[Changes, int, bytes], None]]] = {
+        APPEND: _add_appended,
+        EXPUNGE: _add_expunged,
+        EXPUNGE_GUID: _add_expunged,
+        FLAG_UPDATE: _add_flags,
+        KEYWORD_UPDATE: _add_keyword,
+        KEYWORD_RESET: _reset_keywords,
+        HEADER_UPDATE: _patch_header,
+        INDEX_DELETED: _delete,
+        INDEX_UNDELETED: _delete,
+    }

@@ -9,7 +9,6 @@ order in which they appeared: first those of the main file, then each that an in
 from __future__ import annotations
 
 from struct import Struct
-from struct import error as StructError
 
 from dovecot_urlauth.store.errors import Unsupported
 from dovecot_urlauth.store.native.index import keywords
@@ -83,14 +82,13 @@ class Extensions:
             self._append(each.name, each.reset_id, each.header).main = each
 
     def add(self, kind: int, data: bytes) -> None:
-        """Take one record of the log; ``kind`` is its type.  Raises Unsupported for one that cannot be played."""
+        """Take one record of the log; ``kind`` is its type.
+
+        Raises Unsupported for one that cannot be played, and struct.error for one that is cut.
+        """
         method = self.KINDS.get(kind)
-        if method is None:
-            return
-        try:
+        if method is not None:
             method(self, data)
-        except StructError:
-            raise Unsupported("transaction log has a broken extension record") from None
 
     def header(self, name: bytes) -> bytes:
         """The header of ``name``, which is empty when there is no such extension."""

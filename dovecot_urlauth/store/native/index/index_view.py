@@ -218,7 +218,7 @@ class IndexView:
 
     def _play(self, log: FileSource, offset: int) -> None:
         try:
-            for kind, data, end in read_records(log, offset):
+            for kind, data, end in read_records(log, offset, self._changes.wanted):
                 self._changes.add(kind, data)
                 offset = end
         except StructError:

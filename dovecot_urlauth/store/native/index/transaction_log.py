@@ -15,15 +15,17 @@ from dovecot_urlauth.store.errors import Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from dovecot_urlauth.store.native.file_source import FileSource
 
 HEADER = Struct("<BBHIIII")
 """major, minor, header size, index id, file sequence, previous sequence, previous offset."""
-RECORD = Struct(">I")
-TYPE = Struct("<I")
-RECORD_HEADER_SIZE = 8
+RECORD_HEADER = Struct("<II")
+"""The size as it is written (see decode_size), and the type with its flags."""
+NOT_SHORT = 0x00FFFFFF
+"""What a size of less than 512 bytes leaves alone in its field, but for the top bits."""
+BOUNDARY_SIZE = Struct("<I")
 
 TYPE_MASK = 0x0FFFFFFF
 EXTERNAL = 0x10000000
@@ -74,17 +76,19 @@ def read_header(file: FileSource) -> LogHeader:
     return LogHeader(size, index_id, sequence, previous, offset)
 
 
-def decode_size(field: bytes) -> int:
-    """The size in bytes from a record's first four: 7 bits each under a set top bit; 0 when not yet written."""
-    (packed,) = RECORD.unpack(field)
-    if packed & 0x80808080 != 0x80808080:
+def decode_size(field: int) -> int:
+    """The size in bytes from a record's first four, read as a little-endian number; 0 when not yet written.
+
+    They are seven bits each, the highest first, under a set top bit, of the size in units of four bytes.
+    """
+    if field & 0x80808080 != 0x80808080:
         return 0
-    units = (packed & 0x7F) | (packed >> 1 & 0x3F80) | (packed >> 2 & 0x1FC000) | (packed >> 3 & 0xFE00000)
-    return int(units << 2)
+    units = (field & 0x7F) << 21 | (field >> 8 & 0x7F) << 14 | (field >> 16 & 0x7F) << 7 | field >> 24 & 0x7F
+    return units << 2
 
 
-def read_records(file: FileSource, offset: int) -> Iterator[tuple[int, bytes, int]]:
-    """Yield type with flags, data and the end offset of each complete record from ``offset``.
+def read_records(file: FileSource, offset: int, wanted: Container[int]) -> Iterator[tuple[int, bytes, int]]:
+    """Yield type with flags, data and the end offset of each complete record from ``offset`` of a ``wanted`` type.
 
     Stops before a transaction that is not complete.  Raises Unsupported for a log that is too long or broken.
     """
@@ -93,24 +97,29 @@ def read_records(file: FileSource, offset: int) -> Iterator[tuple[int, bytes, in
     if file.size - offset > LIMIT_LOG:
         raise Unsupported("transaction log is very long")
     data = file.read(offset, file.size - offset)
+    available = len(data)
     at = 0
-    while at + RECORD_HEADER_SIZE <= len(data):
-        size = decode_size(data[at : at + 4])
-        if not size or at + size > len(data):
+    while at + RECORD_HEADER.size <= available:
+        field, kind = RECORD_HEADER.unpack_from(data, at)
+        is_short = field & NOT_SHORT == 0x808080  # as nearly all are, so this is done at once
+        size = (field >> 22 & 0x1FC) if is_short and field >> 31 else decode_size(field)
+        end = at + size
+        if not size or end > available:
             return
-        if size < RECORD_HEADER_SIZE:
+        if size < RECORD_HEADER.size:
             raise Unsupported("transaction log has a broken record")
-        (kind,) = TYPE.unpack_from(data, at + 4)
-        body = data[at + RECORD_HEADER_SIZE : at + size]
-        if kind & TYPE_MASK == BOUNDARY and not _fits(body, len(data) - at):
-            return
-        at += size
-        yield kind, body, offset + at
+        what = kind & TYPE_MASK
+        if what == BOUNDARY:
+            if not _fits(data[at + RECORD_HEADER.size : end], available - at):
+                return
+        elif what in wanted:
+            yield kind, data[at + RECORD_HEADER.size : end], offset + end
+        at = end
 
 
 def _fits(boundary: bytes, available: int) -> bool:
     try:
-        (size,) = TYPE.unpack_from(boundary)
+        (size,) = BOUNDARY_SIZE.unpack_from(boundary)
     except StructError:
         raise Unsupported("transaction log has a broken boundary") from None
     return bool(size <= available)
