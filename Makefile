@@ -9,7 +9,7 @@ PIP = .venv/bin/pip install --quiet --disable-pip-version-check
 TOX = .venv/bin/tox run
 
 .PHONY: help install uninstall deb demo dev compiled test style types unit limits dovecot bench differential
-.PHONY: sbom mutants debian building clean
+.PHONY: sbom mutants fuzz debian building clean
 
 help:
 	@echo 'make demo                   fetch a message across users through a private Dovecot'
@@ -19,7 +19,8 @@ help:
 	@echo 'make sbom                   what it is made of, as CycloneDX, in dist/'
 	@echo 'make test                   the whole suite, against real Dovecots too'
 	@echo 'make dev                    tools in .venv; compat/ then runs in place'
-	@echo 'make style types unit limits dovecot bench differential mutants clean'
+	@echo 'make style types unit limits dovecot bench differential'
+	@echo 'make mutants fuzz clean'
 
 install:
 	$(PYTHON) -IB install.py --prefix '$(PREFIX)' --destdir '$(DESTDIR)'
@@ -57,6 +58,12 @@ bench: dev
 
 differential: dev
 	.venv/bin/python -m tests.dovecot.differential
+
+SECONDS = 60
+fuzz: dev
+	$(PIP) --group fuzz
+	.venv/bin/python -m fuzzing --seconds $(SECONDS)
+	.venv/bin/python -m fuzzing.dialogues --seconds $(SECONDS)
 
 mutants: dev
 	.venv/bin/python -m testing.mutants --dovecot $(MUTANTS)

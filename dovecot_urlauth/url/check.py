@@ -1,7 +1,8 @@
 """Whether a URL may be served at all, before any mailbox is opened (lib-imap-urlauth/imap-urlauth.c).
 
-Ten checks in Dovecot's order; what they refuse lies in the caller's own words, so the reason may be
-told to him.  The section's syntax, the mailbox and the token are looked at later, by those who can.
+Ten checks in Dovecot's order; what they refuse lies in the caller's own words, so the reason may be told to him.
+The section's syntax, the mailbox and the token are looked at later, by those who can.  Host names are compared
+without regard to case, as RFC 3986 has it (6.2.2.1) and Dovecot does not.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def _check_expiry(url: ImapURL, now: int) -> None:
 
 
 def _check_server(url: ImapURL, policy: Policy) -> None:
-    if policy.host not in (ANY_HOST, show(url.host)):
+    if policy.host != ANY_HOST and policy.host.lower() != show(url.host).lower():
         raise URLRefused("Invalid URL: Inappropriate host name", Rule.SERVER)
     if (url.port or IMAP_PORT) != policy.port:
         raise URLRefused("Invalid URL: Inappropriate server port", Rule.SERVER)

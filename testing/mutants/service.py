@@ -86,7 +86,6 @@ ROWS: Rows = [
         'fd = os.open(b"/", os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY)',
         SANDBOX,
     ),
-    (24, "signals to processes outside", "service/landlock.py", "SCOPES = {6: 0b11}", "SCOPES = {99: 0}", SANDBOX),
     (
         24,
         "a socket of any family",

@@ -397,6 +397,7 @@ ROWS: Rows = [
         PARENT + "pool.py",
         "child.kill()\n        self._exclude(child)",
         "child.kill()",
+        "tests/worker/parent/test_failures.py",
     ),
     (
         19,

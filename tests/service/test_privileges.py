@@ -86,17 +86,38 @@ def test_chroot(tmp_path: Path) -> None:
 
 
 def test_root_is_nobody_to_become() -> None:
-    assert isinstance(in_child(lambda: drop_privileges(Identity(0, 0, (0,)))), PrivilegesKept)
+    refused = in_child(lambda: drop_privileges(Identity(0, 0, (0,))))
+    assert repr(refused) == repr(PrivilegesKept("We couldn't drop root privileges: the wanted user is root"))
 
 
-@pytest.mark.parametrize("skipped", ["setgroups", "setresgid", "setresuid"])
-def test_a_step_left_out_is_noticed(monkeypatch: pytest.MonkeyPatch, skipped: str) -> None:
+@pytest.mark.parametrize(
+    ("skipped", "text"),
+    [
+        ("setgroups", "groups kept after the drop: "),
+        ("setresgid", "We couldn't drop root group privileges (wanted=5001, gid=0, egid=0)"),
+        ("setresuid", "We couldn't drop root privileges"),
+    ],
+)
+def test_a_step_left_out_is_noticed(monkeypatch: pytest.MonkeyPatch, skipped: str, text: str) -> None:
     """The self-check, not the order of calls, is what holds."""
     monkeypatch.setattr(privileges.os, skipped, lambda *ids: None)
     os_groups = os.getgroups()
     if skipped == "setgroups" and set(os_groups) <= {0}:
         monkeypatch.setattr(privileges.os, "getgroups", lambda: [0, 27])
-    assert isinstance(in_child(lambda: drop_privileges(ALICE)), PrivilegesKept)
+    kept = in_child(lambda: drop_privileges(ALICE))
+    assert isinstance(kept, PrivilegesKept)
+    assert str(kept).startswith(text)
+    assert text.endswith(" ") or str(kept) == text
+
+
+def test_memory_is_closed_when_the_ids_are_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel sets anew who may look into it at each change of ids (fs.suid_dumpable)."""
+    done: list[str] = []
+    monkeypatch.setattr(privileges, "prctl", lambda *arguments: done.append("memory closed"))
+    monkeypatch.setattr(privileges, "_change", lambda identity: done.append("changed"))
+    monkeypatch.setattr(privileges, "_verify", lambda identity: done.append("verified"))
+    drop_privileges(ALICE)
+    assert done == ["memory closed", "changed", "verified", "memory closed"]
 
 
 def test_without_root_only_who_one_is_already() -> None:

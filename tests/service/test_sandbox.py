@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -88,9 +89,32 @@ def test_allowed(code: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_no_core_and_no_debugger() -> None:
-    done = run("import resource; print(resource.getrlimit(resource.RLIMIT_CORE)[0])")
+@pytest.mark.parametrize("limit", ["CORE", "NPROC", "FSIZE"])
+def test_limits(limit: str) -> None:
+    kind = getattr(resource, f"RLIMIT_{limit}")
+    assert resource.getrlimit(kind)[1] != 0, "nothing to take away here"
+    done = run(f"import resource; print(resource.getrlimit(resource.RLIMIT_{limit}))")
+    assert done.stdout == "(0, 0)\n"
+
+
+def test_no_debugger() -> None:
+    get_dumpable = 3
+    unfiltered = PROLOGUE.replace("sandbox.enter", "sandbox.install_filter = len\nsandbox.enter")
+    code = unfiltered + f"print(sandbox.prctl({get_dumpable}))"
+    done = subprocess.run([sys.executable, "-IB", "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == "0\n"
+
+
+@pytest.mark.parametrize("mode", ["REQUIRE", "AUTO"])
+def test_what_the_kernel_lacks(mode: str) -> None:
+    lacking = PROLOGUE.replace(
+        "sandbox.enter(sandbox.Mode.REQUIRE",
+        "def lack(folders): raise OSError('no such call')\n"
+        f"sandbox.landlock.restrict = lack\nsandbox.enter(sandbox.Mode.{mode}",
+    )
+    done = subprocess.run([sys.executable, "-IB", "-c", lacking], capture_output=True, text=True, timeout=60)
+    assert ("Fatal: The sandbox is incomplete: landlock: no such call" in done.stderr) == (mode == "REQUIRE")
+    assert (done.returncode == 0) == (mode == "AUTO")
 
 
 def test_every_table_has_the_same_calls() -> None:

@@ -60,7 +60,6 @@ REFUSED = [
     (GOOD.replace(b"INTERNAL", b"external"), "Unsupported URLAUTH mechanism: external"),
     (GOOD.replace(b";URL", b";EXPIRE=2029-12-31T23:59:59Z;URL"), "URLAUTH has expired"),
     (GOOD.replace(b"+bob", b"+carol"), "No 'user+carol' access allowed for user bob"),
-    (GOOD.replace(b"@h", b"@H"), "Invalid URL: Inappropriate host name"),
     (GOOD.replace(b"@h", b"@h.x"), "Invalid URL: Inappropriate host name"),
     (GOOD.replace(b"@h", b"@*"), "Invalid URLAUTH: Invalid host identifier"),
     (GOOD.replace(b"@h", b"@h:993"), "Invalid URL: Inappropriate server port"),
@@ -75,16 +74,16 @@ def test_refused(url: bytes, text: str) -> None:
 
 def test_the_first_check_that_fails_speaks() -> None:
     """A URL with every fault loses them one by one, in the order of the checks."""
-    url = b"imap://H:1/;UID=1;EXPIRE=2001-01-01T00:00:00Z;URLAUTH=user+carol:other:" + TOKEN + b"#"
+    url = b"imap://x.y:1/;UID=1;EXPIRE=2001-01-01T00:00:00Z;URLAUTH=user+carol:other:" + TOKEN + b"#"
     for mend, text in [
         ((b"#", b"#"), "Invalid URLAUTH: Fragment component not allowed in IMAP URL"),
         ((b"#", b""), "Invalid URL: Must be a full URLAUTH URL"),
         ((b"/;UID", b"/INBOX/;UID"), "Invalid URLAUTH: Missing user name"),
-        ((b"//H", b"//eve@H"), "Unsupported URLAUTH mechanism: other"),
+        ((b"//x.y", b"//eve@x.y"), "Unsupported URLAUTH mechanism: other"),
         ((b"other", b"internal"), "URLAUTH has expired"),
         ((b"2001", b"2031"), "No 'user+carol' access allowed for user bob"),
         ((b"carol", b"bob"), "Invalid URL: Inappropriate host name"),
-        ((b"@H", b"@h"), "Invalid URL: Inappropriate server port"),
+        ((b"@x.y", b"@h"), "Invalid URL: Inappropriate server port"),
         ((b":1/", b":143/"), "Not permitted to fetch URLAUTH for other user eve"),
     ]:
         url = url.replace(*mend)
@@ -117,6 +116,8 @@ def test_expiry_before_1970() -> None:
         (b"h:143", "h", 143),
         (b"h:", "h", 143),
         (b"h.", "h", 143),
+        (b"H", "h", 143),
+        (b"h", "H", 143),
         (b"h:993", "h", 993),
         (b"[::1]", "[::1]", 143),
     ],

@@ -57,6 +57,12 @@ def test_a_token_made_with_a_broken_key_is_worth_nothing_without_a_key(key: byte
         assert not token.verify(parse(RUMP + b":INTERNAL:" + forged, RULES_2_3), key)
 
 
+def test_not_even_a_token_of_the_key_that_stands_in_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token, "random_key", lambda: KEY)
+    assert token.verify(parse(signed(), RULES_2_3), KEY)
+    assert not token.verify(parse(signed(), RULES_2_3), None)
+
+
 @pytest.mark.parametrize("digits", [b"01" * 16, b"01" * 20, b"01" * 22, b"00" * 21])
 def test_tokens_of_other_length_or_version(digits: bytes) -> None:
     assert not token.verify(parse(RUMP + b":INTERNAL:" + digits, RULES_2_3), KEY)

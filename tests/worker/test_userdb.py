@@ -170,21 +170,20 @@ def test_the_end_of_an_old_connection_is_not_the_new_ones(monkeypatch: pytest.Mo
     dialect: Any = SimpleNamespace(userdb_minor=4, userdb_parameter=b"protocol=imap")
     userdb = Userdb(loop, dialect, b"")
 
-    async def ask_twice() -> bytes | None:
+    async def ask() -> bytes | None:
         await userdb.connect()
         await loop.turn()
-        userdb.close()
+        ends[0].close()  # and the question finds that out before the receiver does
         asking = loop.spawn(userdb.ask(b"alice", debug=False))
         for _ in range(10):
             await loop.turn()
-        ends[1].sendall(b"USER\t1\talice\n")
+        ends[1].sendall(b"USER\t2\talice\n")
         reply = await asking.join(10)
         return None if reply is None else reply.name
 
-    assert loop.run(ask_twice()) == b"alice"
+    assert loop.run(ask()) == b"alice"
     assert len(ends) == 2
-    for end in ends:
-        end.close()
+    ends[1].close()
     userdb.close()
     loop.close()
 
