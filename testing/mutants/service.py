@@ -124,7 +124,6 @@ ROWS: Rows = [
         "service/connection.py",
         "        forbid_linger(self._socket)\n",
         "",
-        "tests/service",
     ),
     (
         18,

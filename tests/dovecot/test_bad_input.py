@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -205,23 +206,49 @@ def test_a_command_byte_by_byte(scene: Scene) -> None:
         assert worker.answer().content == MESSAGE
 
 
-def test_only_imap_urlauth_may_ask_a_worker(scene: Scene) -> None:
-    """The socket's mode keeps others out; so that its owner alone decides, ask as the mail user."""
-    folder = os.open(scene.dovecot.folder / "run", os.O_PATH)
+@pytest.mark.parametrize("mode", [0o600, 0o666], ids=["the socket's mode", "the worker itself"])
+def test_only_imap_urlauth_may_ask_a_worker(scene: Scene, mode: int) -> None:
+    """The socket's mode keeps others out; were it open to all, the worker would: ask as the mail user."""
+    scene.expect_log("is not imap-urlauth")
+    mark = scene.dovecot.log.mark()
+    path = scene.dovecot.folder / "run" / WORKER
+    usual = path.stat().st_mode & 0o777
+    path.chmod(usual if mode == 0o600 else mode)
+    answer = _ask_as(5002, path)
+    path.chmod(usual)
+    if mode == 0o600:
+        assert answer == b"Permission denied"
+        return
+    assert answer == b""
+    scene.dovecot.log.wait_for("Connection refused: pid=[0-9]+, uid=5002 is not imap-urlauth", mark)
+
+
+def _ask_as(uid: int, path: Path) -> bytes:
+    """What a process with this uid hears from a socket, or the system's word for why it cannot ask."""
+    folder = os.open(path.parent, os.O_PATH)
+    reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        refused = 1
         os.setgroups([])
-        os.setresgid(5002, 5002, 5002)
-        os.setresuid(5002, 5002, 5002)
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
         try:
-            socket.socket(socket.AF_UNIX).connect(f"/proc/self/fd/{folder}/{WORKER}")
-        except PermissionError:
-            refused = 0
-        os._exit(refused)
+            connection = socket.socket(socket.AF_UNIX)
+            connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+            ours, theirs = socket.socketpair()
+            socket.send_fds(connection, [b"0" + VERSION_LINE], [theirs.fileno()])
+            os.write(writer, connection.recv(100))
+        except ConnectionError:
+            pass  # closed with what was sent unread
+        except OSError as error:
+            os.write(writer, os.strerror(error.errno or 0).encode())
+        finally:
+            os._exit(0)
     os.close(folder)
-    _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+    os.close(writer)
+    os.waitpid(pid, 0)
+    with os.fdopen(reader, "rb") as pipe:
+        return pipe.read()
 
 
 @pytest.mark.only("tuned")

@@ -218,6 +218,24 @@ def test_a_full_table_of_descriptors_says_so(pair: tuple[socket.socket, socket.s
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def test_a_connection_that_lingers_is_closed_at_once() -> None:
+    """What a peer has sent as its socket may be anything, and what it has set stays set."""
+    loop = Loop()
+    listener = socket.create_server(("127.0.0.1", 0))
+    lingering = socket.create_connection(listener.getsockname())
+    accepted, _ = listener.accept()
+    lingering.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 5))
+    connection = Connection(loop, Descriptor(lingering.detach()))
+    while connection.send_now(bytes(1 << 16)):
+        pass
+    began = time.monotonic()
+    connection.close()
+    assert time.monotonic() - began < 2
+    accepted.close()
+    listener.close()
+    loop.close()
+
+
 def test_detaching_gives_the_socket_away(pair: tuple[socket.socket, socket.socket]) -> None:
     loop = Loop()
     connection = adopt(loop, pair[0])

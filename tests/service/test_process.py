@@ -592,11 +592,12 @@ def test_a_forked_child_holds_nobody_elses_connection(contract: MakeContract) ->
             try:
                 parent.process.leave_to_parent()
             finally:
-                os._exit(
-                    len(parent.process._clients) * 10 + sum(not c.closed for c in parent.process._clients.values())
-                )
+                listening = sum(listener.fileno() >= 0 for listener in parent.process._listeners)
+                connected = sum(not client.closed for client in parent.process._clients.values())
+                known = len(parent.process._clients) * 10 + len(parent.process._listeners) * 100
+                os._exit(known + listening + connected)
         _, status = os.waitpid(pid, 0)
-        assert os.waitstatus_to_exitcode(status) == 10, "it knows one client, whose connection it has closed"
+        assert os.waitstatus_to_exitcode(status) == 110, "it knows a listener and a client, and has closed both"
         client.send(b" again")
         await parent.loop.settle()
         assert parent.stage.said == [b"hello", b" again"]
