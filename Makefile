@@ -9,7 +9,7 @@ PIP = .venv/bin/pip install --quiet --disable-pip-version-check
 TOX = .venv/bin/tox run
 
 .PHONY: help install uninstall deb demo dev compiled test style types unit limits dovecot bench differential
-.PHONY: sbom mutants fuzz debian building clean
+.PHONY: sbom mutants fuzz faults debian building clean
 
 help:
 	@echo 'make demo                   fetch a message across users through a private Dovecot'
@@ -20,7 +20,7 @@ help:
 	@echo 'make test                   the whole suite, against real Dovecots too'
 	@echo 'make dev                    tools in .venv; compat/ then runs in place'
 	@echo 'make style types unit limits dovecot bench differential'
-	@echo 'make mutants fuzz clean'
+	@echo 'make mutants fuzz faults clean'
 
 install:
 	$(PYTHON) -IB install.py --prefix '$(PREFIX)' --destdir '$(DESTDIR)'
@@ -43,8 +43,8 @@ dev: .venv/tools compiled
 compiled: .venv/ready
 	@$(PYTHON) -m compileall -q dovecot_urlauth
 
-# what only a test needs: a dictionary behind Dovecot's dict service
-test dovecot: DEBIAN_PACKAGES += dovecot-sqlite
+# what only a test needs: a dictionary behind Dovecot's dict service, errors at system calls
+test dovecot faults: DEBIAN_PACKAGES += dovecot-sqlite strace
 
 test: dev building
 	$(TOX)
@@ -64,6 +64,9 @@ fuzz: dev
 	$(PIP) --group fuzz
 	.venv/bin/python -m fuzzing --seconds $(SECONDS)
 	.venv/bin/python -m fuzzing.dialogues --seconds $(SECONDS)
+
+faults: dev
+	.venv/bin/python -m testing.faults
 
 mutants: dev
 	.venv/bin/python -m testing.mutants --dovecot $(MUTANTS)

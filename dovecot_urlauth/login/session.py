@@ -113,8 +113,8 @@ class Session:
     async def _lead(self) -> None:
         await self._unless_gone(self._wait_for_auth())
         self._progress = Progress.NO_ATTEMPT
-        if self._stage.dialect.login_greets:
-            self._connection.send_now(wire.GREETING)
+        if self._stage.dialect.login_greets and not self._connection.send_now(wire.GREETING):
+            raise ConnectionLost("")
         request = await self._await_token()
         self._check_peer(request)
         auth_id, answer = await self._unless_gone(self._authenticate(request))

@@ -101,7 +101,7 @@ class ImapDialogue:
             if self.state is State.CONTENT:
                 return Piece(self._take(self._left))
             if self.state is State.LITERAL:
-                self._response += self._take(self._left)
+                self._take_literal()
                 continue
             if not self._take_line():
                 return None
@@ -112,15 +112,20 @@ class ImapDialogue:
         return None
 
     def _take(self, most: int) -> bytes:
-        """Up to ``most`` bytes of a literal; the state after its last byte is set here."""
+        """Up to ``most`` bytes of a literal or content; the state after its last byte is set here."""
         start = self._position
         taken = self._input[start : start + most] if start or most < len(self._input) else self._input
         self._position += len(taken)
         self._left -= len(taken)
         if self._left == 0:
             self.state = State.TAIL if self.state is State.CONTENT else State.LINE
-            self._line_start = len(self._response)
         return taken
+
+    def _take_literal(self) -> None:
+        """What there is of a literal belongs to the response, and never to the line that goes on behind it."""
+        taken = self._take(self._left)
+        self._response += taken
+        self._line_start = len(self._response)
 
     def _take_line(self) -> bool:
         """Moves input up to and including LF to the response; false when there is no LF yet."""

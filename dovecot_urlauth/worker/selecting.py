@@ -157,9 +157,10 @@ async def _receive(control: Connection) -> tuple[bytes, list[Descriptor]]:
 
 
 def _answer(control: Connection, protocol: ControlServer) -> None:
+    """Say what is due. Raises SessionOver: imap-urlauth would wait for it."""
     output = protocol.data_to_send()
-    if output:
-        control.send_now(output)
+    if output and not control.send_now(output):
+        raise SessionOver
 
 
 async def _find(name: bytes, access: Access, config: WorkerConfig, userdb: Userdb, log: Log) -> TargetUser:

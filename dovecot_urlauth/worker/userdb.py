@@ -80,7 +80,11 @@ class Userdb:
             self._connecting = None
         self._connection, self._protocol = connection, AuthMaster(self._dialect.userdb_minor)
         self._events = ConnectionEvents(self._stats, connection, CATEGORIES, path=self._path)
-        connection.send_now(self._protocol.data_to_send())
+        if not connection.send_now(self._protocol.data_to_send()):
+            failed = LookupFailed(f"write({os.fsdecode(self._path)}) failed")
+            self._lose(connection, failed)
+            attempt.fail(failed)
+            raise failed
         self._loop.spawn(self._receive(connection, self._protocol), "userdb")
         attempt.set(None)
 

@@ -25,7 +25,7 @@ def _make() -> Take:
 
 
 def check(data: bytes) -> None:
-    events, _ = same_however_cut(_make, data)
+    events, _ = same_however_cut(_make, data, quotes_what_came=True)
     assert len(events) <= len(ASKED)
     for event, command in zip(events, ASKED):
         assert isinstance(event, Fetched) or event.command is command

@@ -684,6 +684,17 @@ def test_the_process_lets_go(play: Callable[..., Any], event: str, opened: str, 
     )
 
 
+def test_a_client_that_does_not_take_the_greeting(play: Callable[..., Any]) -> None:
+    opening, done = HANDSHAKE.rsplit("auth< DONE", 1)
+    play(
+        opening
+        + "client !stuck\nauth< DONE"
+        + done
+        + f"{ABORTED}Connection closed {NO_ATTEMPT.format(0)}{UNKNOWN}"
+        + END
+    )
+
+
 ANOTHER = r"""
     !another
     another> VERSION\timap-urlauth\t2\t0

@@ -222,3 +222,15 @@ def test_nonsense_gives_events_or_one_error(data: bytes, draw: st.DataObject | N
     for event, following in zip(whole, [*whole[1:], None]):
         if isinstance(event, UrlFetch) and event.size is None:
             assert not isinstance(following, Piece)
+
+
+@pytest.mark.parametrize("first", [b"x BINARY", b"x (BODY", b"~"])
+def test_a_literal_announces_nothing(first: bytes) -> None:
+    """A stranger's mail has such strings, one behind the other, in its structure."""
+    structure = b'"text" {%d}\r\n%s {3}\r\nabc NIL' % (len(first), first)
+    line = b"* URLFETCH x (BODYPARTSTRUCTURE (%s) BINARY {2}\r\nde)\r\n" % structure
+    assert read(line) == [UrlFetch(b"x", True, structure, 2, False), Piece(b"de")]
+
+
+def test_a_literal_that_ends_as_one_begins() -> None:
+    assert read(b"* X {5}\r\nab{3}\r\nu1 OK Done.\r\n") == [Status(b"u1", b"OK", b"", b"Done.")]

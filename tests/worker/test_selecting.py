@@ -120,6 +120,11 @@ ENDS = {
         log: Error: Invalid control command: NOOP
         log: Error: Control session aborted: Invalid command
         """,
+    "imap-urlauth takes no word": r"""
+        control !stuck
+        control< +fd 0\
+        control< VERSION\timap-urlauth-worker\t2\t0
+        """,
     "gone before it says who": FIRST + "control !close",
     "silence before it says who": FIRST + "..600s",
     "gone before USER": READY + f"control !close\n{CLOSED}",

@@ -134,6 +134,11 @@ def test_nobody_answers_there(play: Callable[..., None]) -> None:
     )
 
 
+def test_auth_takes_not_even_our_version(play: Callable[..., None]) -> None:
+    text = "auth-userdb !stuck\n!alice\nauth-userdb !connect\nauth-userdb !closed\n"
+    play(text + "alice: failed: write(/run/dovecot/auth-userdb) failed")
+
+
 def test_a_full_backlog_is_waited_for(play: Callable[..., None]) -> None:
     """By both that ask, once."""
     play(

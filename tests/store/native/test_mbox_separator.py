@@ -44,6 +44,7 @@ BAD = [
     b"From x Thu Nov 29 22:33:52 1901",
     b"From x Thu\rNov 29 22:33:52 2001",
     b"From a rose is a rose is a rose",
+    b"From alice@example.tes Mon Mar  2`1000::0body",
 ]
 
 

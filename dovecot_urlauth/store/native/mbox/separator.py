@@ -64,6 +64,8 @@ def _is_date(date: bytes) -> bool:
         return False
     if not words[2]:  # asctime(3) writes a day of one digit with two spaces
         del words[2]
+    if len(words) < 4:
+        return False
     month, day, clock, *rest = words[1:]
     if rest and _is_zone(rest[0]):
         del rest[0]
