@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 class Sender:
-    """Keeps what the peer does not take yet. A lost peer is noticed by whoever reads from it."""
+    """Keeps what the peer does not take yet.
+
+    What cannot be sent ends the connection, and so is noticed by whoever reads from it.
+    """
 
     __slots__ = ("_connection", "_loop", "_output", "_sending")
 
@@ -34,6 +37,6 @@ class Sender:
                 output, self._output = self._output, b""
                 await self._connection.write(output)
         except ConnectionLost:
-            return
+            self._connection.shutdown()
         finally:
             self._sending = False
