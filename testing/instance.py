@@ -72,11 +72,11 @@ class DovecotInstance:
 
     def start(self) -> DovecotInstance:
         """Write the configuration, start, and wait for the IMAP greeting."""
-        self._write_users()
-        (self.folder / "tmp").mkdir()
-        (self.folder / "tmp").chmod(0o1777)
-        configuration = self.folder / "dovecot.conf"
-        configuration.write_text(self._configuration())
+        self.write()
+        return self.launch()
+
+    def launch(self) -> DovecotInstance:
+        """Start from what was written."""
         command = self.version.command("/usr/sbin/dovecot", "-F", "-c", self.inside / "dovecot.conf")
         with (self.folder / "console").open("w") as console:
             self._master = subprocess.Popen(
@@ -88,11 +88,18 @@ class DovecotInstance:
                 cwd="/",
                 start_new_session=True,
             )
-        if not processes.wait_for(self._greets, 20):
+        if not processes.wait_for(lambda: self._is_over() or self._greets(), 20) or self._is_over():
             said = (self.folder / "console").read_text() + "\n".join(self.log.lines())
             self.stop(check=False)
             raise AssertionError(f"Dovecot did not start:\n{said}")
         return self
+
+    def write(self) -> None:
+        """Write everything that it starts from."""
+        self._write_users()
+        (self.folder / "tmp").mkdir()
+        (self.folder / "tmp").chmod(0o1777)
+        (self.folder / "dovecot.conf").write_text(self._configuration())
 
     def stop(self, check: bool = True) -> None:
         """Stop it and remove its folder; with `check`, fail if a process, socket or mount outlives it."""
@@ -131,10 +138,10 @@ class DovecotInstance:
             for process in self.processes(name):
                 os.kill(process.pid, signal.SIGKILL)
 
+    def _is_over(self) -> bool:
+        return self._master is None or self._master.poll() is not None
+
     def _greets(self) -> bool:
-        assert self._master
-        if self._master.poll() is not None:
-            return False
         try:
             with ImapClient(self.imap_port, timeout=5):
                 return True

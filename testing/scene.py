@@ -119,8 +119,10 @@ class Stored:
 class Scene:
     """One scenario against one running Dovecot; its connections close with it."""
 
-    def __init__(self, dovecot: DovecotInstance) -> None:
+    def __init__(self, dovecot: DovecotInstance, patience: float = 15.0) -> None:
+        """``patience`` is the seconds that an answer of imap may take."""
         self.dovecot = dovecot
+        self._patience = patience
         self.expected: list[str] = []
         self._users: dict[str, ImapClient] = {}
         self._open: list[ImapClient | SubmissionClient] = []
@@ -149,7 +151,7 @@ class Scene:
 
     def session(self, name: str) -> ImapClient:
         """Another connection of this user."""
-        client = self.dovecot.imap(name)
+        client = self.dovecot.imap(name, self._patience)
         self._open.append(client)
         return client
 

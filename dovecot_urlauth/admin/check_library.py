@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import pwd
 import re
-import stat
 import subprocess
 from collections.abc import Iterator
 
-from dovecot_urlauth.admin.executables import Executable
-from dovecot_urlauth.admin.findings import Finding, fail
+from dovecot_urlauth import Bundle
+from dovecot_urlauth.admin.executables import Executable, changeable
+from dovecot_urlauth.admin.findings import Finding, fail, note
 
 ROOMS = {"imap-urlauth-login": "login", "imap-urlauth": "broker", "imap-urlauth-worker": "worker"}
-STORES = ("auto", "native", "dovecot")
 
 #: what systemd's PrivateTmp hides from Dovecot, and anybody may fill
 TEMPORARY = ("/tmp/", "/var/tmp/")  # noqa: S108
@@ -25,24 +24,26 @@ _BUILT_FOR = re.compile(r"^_setproctitle\.cpython-(\d)(\d+)-")
 
 #: what each service loads, in an interpreter like its own
 PROBE = "import sys; sys.path.insert(0, sys.argv[1]); import dovecot_urlauth.{room}.main"
+ASK_LOADER = "import sys; sys.path.insert(0, sys.argv[1]); import dovecot_urlauth.wire as wire; " + (
+    "print(type(wire.__spec__.loader).__name__)"
+)
 
 
-def check_library(name: str, executable: Executable, options: tuple[str, ...], user: str) -> Iterator[Finding]:
+def check_library(name: str, executable: Executable, user: str) -> Iterator[Finding]:
     """What would keep service ``name`` from working, or let others into it; ``user`` is who it runs as."""
     with open(executable.path, "rb") as file:
         text = file.read()
     yield from _check_room(name, executable, text)
-    for option in options:
-        store = option.removeprefix("--store=")
-        if store != option and store not in STORES:
-            yield fail(f"{name}: --store={store} is none of {', '.join(STORES)}")
     if executable.path.startswith(TEMPORARY) and os.path.isdir(SYSTEMD_RUNS):
         yield fail(f"{name}: {executable.path} is where systemd's PrivateTmp hides it from Dovecot")
     library = library_of(executable)
-    if library is not None:
-        yield from _check_writable(name, library)
-        yield from _check_python(name, library, executable)
-        yield from _check_readable(name, library, executable, user)
+    if library is None:
+        return
+    unsafe = list(_check_writable(name, library))
+    yield from unsafe
+    yield from _check_python(name, library, executable)
+    if not unsafe:
+        yield from _check_loading(name, library, executable, user)
 
 
 def library_of(executable: Executable) -> str | None:
@@ -61,29 +62,22 @@ def _check_room(name: str, executable: Executable, text: bytes) -> Iterator[Find
 
 def _check_writable(name: str, library: str) -> Iterator[Finding]:
     """Root imports what is here: nobody else may change it, or put another in its place."""
-    parents = [library]
-    while parents[-1] != "/":
-        parents.append(os.path.dirname(parents[-1]))
-    for path in (*parents, *_files_below(library)):
-        try:
-            found = os.lstat(path)
-        except OSError as error:
-            yield fail(f"{name}: {path}: {error.strerror}")
-            return
-        sticky = found.st_mode & stat.S_ISVTX and path != library
-        is_open = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(found.st_mode)
-        if found.st_uid != 0 or (is_open and not sticky):
-            yield fail(f"{name}: {path} may be changed by others than root, and root runs what it holds")
-            return
+    try:
+        path = changeable(library, _files_below(library))
+    except OSError as error:
+        yield fail(f"{name}: {error.filename}: {error.strerror}")
+        return
+    if path is not None:
+        yield fail(f"{name}: {path} may be changed by others than root, and root runs what it holds")
 
 
 def _files_below(library: str) -> Iterator[str]:
     for folder, folders, files in os.walk(library):
-        yield from (os.path.join(folder, entry) for entry in (*folders, *files) if not entry.endswith(".pyc"))
+        yield from (os.path.join(folder, entry) for entry in (*folders, *files))
 
 
 def _check_python(name: str, library: str, executable: Executable) -> Iterator[Finding]:
-    """The title library is machine code of one Python; a new python3 finds none, and goes on without titles."""
+    """The title library is machine code of one Python, and the bundle byte code: a new python3 does without."""
     try:
         files = os.listdir(os.path.join(library, "setproctitle"))
     except OSError:
@@ -93,23 +87,41 @@ def _check_python(name: str, library: str, executable: Executable) -> Iterator[F
     done = run([executable.interpreter[0], "-ISc", ask])
     running = done.stdout.strip() if done else ""
     if built and running and running not in built:
-        yield fail(
-            f"{name}: {library} is installed for Python {', '.join(sorted(built))}, "
-            f"and {executable.interpreter[0]} is {running}: run make install again"
+        yield note(
+            f"{name}: {library} is installed for Python {', '.join(sorted(built))}, and this is {running}: "
+            f"it starts slower and has no title until you run make install again"
         )
 
 
-def _check_readable(name: str, library: str, executable: Executable, user: str) -> Iterator[Finding]:
-    """Whether the service's own user can load it all."""
+def _check_loading(name: str, library: str, executable: Executable, user: str) -> Iterator[Finding]:
+    """Whether it can be loaded by root, whom a service starts as, and by the user that it becomes.
+
+    What is imported later comes out of the bundle, which stays open; only without one it takes the user's rights.
+    """
     probe = [executable.interpreter[0], "-IBS", "-c", PROBE.format(room=ROOMS[name]), library]
+    done = run(probe)
+    if done is not None and done.returncode:
+        yield fail(f"{name}: {library} is damaged, run make install again: {_last_line(done)}")
+        return
     try:
         done = run(probe, user)
     except PermissionError:
-        yield fail(f"{name}: its user {user} cannot run {executable.interpreter[0]}")
+        yield note(f"{name}: its user {user} cannot run {executable.interpreter[0]}, which root starts for it")
         return
     if done is not None and done.returncode:
-        said = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-        yield fail(f"{name}: its user {user} cannot load {library}: {said}")
+        text = f"{name}: its user {user} cannot read {library}"
+        bundled = _has_bundle(library, executable)
+        yield note(f"{text}: root loads it") if bundled else fail(f"{text}: {_last_line(done)}")
+
+
+def _has_bundle(library: str, executable: Executable) -> bool:
+    """Whether modules come from a bundle, which is for this interpreter then."""
+    done = run([executable.interpreter[0], "-IBS", "-c", ASK_LOADER, library])
+    return done is not None and done.stdout.strip() == Bundle.__name__
+
+
+def _last_line(done: subprocess.CompletedProcess[str]) -> str:
+    return (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
 
 
 def run(command: list[str], user: str | None = None) -> subprocess.CompletedProcess[str] | None:

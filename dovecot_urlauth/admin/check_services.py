@@ -1,4 +1,4 @@
-"""Can the three services run: their programs, users, limits, and who may connect to their sockets."""
+"""Can the three services run: their programs, users and limits."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from dovecot_urlauth.admin.doveconf import Block, Configuration
 from dovecot_urlauth.admin.executables import (
     Executable,
     Maker,
+    changeable,
     file_faults,
     find_executable,
     interpreter_faults,
     python_version,
-    starts,
+    start_complaint,
 )
 from dovecot_urlauth.admin.findings import Finding, Level, fail, note, ok
 
 LOGIN, BROKER, WORKER = "imap-urlauth-login", "imap-urlauth", "imap-urlauth-worker"
 SERVICES = (LOGIN, BROKER, WORKER)
 
-LOGIN_SOCKET = "imap-urlauth"
-
 LIBEXEC_DIR = "/usr/lib/dovecot"
 UNSET_SIZE = 2**64 - 1
+LOGIN_CHROOT = "token-login"
 FEW_SESSIONS = 4
 WAITS = {1: "the second", 2: "the third", 3: "the fourth"}
 ENOUGH_MEMORY = 128 * 1024 * 1024
@@ -58,32 +58,10 @@ STOCK_DEFECTS = {
 }
 
 
-@dataclass(frozen=True)
-class Socket:
-    """A listener of a service: open to all local users, or private."""
-
-    service: str
-    path: str
-    is_open: bool
-    purpose: str
-
-
-SOCKETS = (
-    Socket(LOGIN, "imap-urlauth", True, "imap connects to it as the mail user"),
-    Socket(BROKER, "token-login/imap-urlauth", True, "imap-urlauth-login connects to it as its own user"),
-    Socket("auth", "token-login/tokenlogin", True, "imap-urlauth-login connects to it as its own user"),
-    Socket("auth", "auth-master", False, "it tells who is logged in and gives out users' data"),
-    Socket(WORKER, "imap-urlauth-worker", False, "it reads any user's mail for whoever connects"),
-)
-
-
 def check_services(configuration: Configuration) -> Iterator[Finding]:
-    """The three services' programs and limits, then their sockets."""
+    """The three services' programs and limits."""
     for name in SERVICES:
         yield from _check_service(configuration, name)
-    for socket in SOCKETS:
-        yield from _check_socket(configuration, socket)
-    yield from _check_worker_owner(configuration)
 
 
 def _check_service(configuration: Configuration, name: str) -> Iterator[Finding]:
@@ -97,9 +75,9 @@ def _check_service(configuration: Configuration, name: str) -> Iterator[Finding]
         return
     yield from (fail(f"{name}: {executable.path} {fault}") for fault in faults)
     if executable.maker is Maker.OURS:
-        yield from _check_ours(name, executable)
-        options = tuple(service.get("executable", name).split()[1:])
-        yield from check_library(name, executable, options, service_user(configuration, name))
+        if not faults:  # what others may change is not run
+            yield from _check_ours(name, executable, tuple(service.get("executable", name).split()[1:]))
+        yield from check_library(name, executable, service_user(configuration, name))
         if name == WORKER:
             yield from check_stores(name, configuration, executable)
         yield from _check_limits(configuration, name, service)
@@ -117,20 +95,27 @@ def service_user(configuration: Configuration, name: str) -> str:
 
 
 def _check_chroot(configuration: Configuration, name: str, service: Block) -> Iterator[Finding]:
-    """Master does not make a chroot but its own token-login; the service ends when it is not there."""
+    """Login's is the folder of the sockets that it needs; the others need what no chroot holds."""
     chroot = service.get("chroot")
-    base_dir = configuration.everything.get("base_dir", "/run/dovecot")
-    folder = os.path.join(base_dir, chroot)
-    if chroot and os.path.isdir(base_dir) and not os.path.isdir(folder):
+    if not chroot:
+        return
+    folder = os.path.join(configuration.base_dir, chroot)
+    if name != LOGIN:
+        yield fail(f"{name}: in its chroot {folder} it finds no socket to connect to; set it to nothing")
+    elif os.path.isdir(configuration.base_dir) and not os.path.isdir(folder):
         yield fail(f"{name}: its chroot {folder} is not there")
+    elif os.path.normpath(chroot) != LOGIN_CHROOT:
+        yield fail(f"{name}: its chroot is {folder}, and the sockets that it connects to are in {LOGIN_CHROOT}")
 
 
-def _check_ours(name: str, executable: Executable) -> Iterator[Finding]:
+def _check_ours(name: str, executable: Executable, options: tuple[str, ...]) -> Iterator[Finding]:
     faults = interpreter_faults(executable.interpreter)
+    if not faults and (open_to := changeable(os.path.realpath(executable.interpreter[0]))):
+        faults = [f"{open_to}, which its interpreter is or lies in, may be changed by others than root"]
     if faults:
         yield from (fail(f"{name}: {fault}") for fault in faults)
-    elif not starts(executable.path):
-        yield fail(f"{name}: {executable.path} does not start; run it by hand to see why")
+    elif complaint := start_complaint(executable.path, options):
+        yield fail(f"{name}: {executable.path} does not start: {complaint}")
     else:
         version = python_version(executable.interpreter[0])
         yield ok(f"{name} is {executable.maker.value}: {executable.path} (Python {version})")
@@ -138,7 +123,10 @@ def _check_ours(name: str, executable: Executable) -> Iterator[Finding]:
 
 def _check_other(configuration: Configuration, name: str, executable: Executable) -> Iterator[Finding]:
     if executable.maker is Maker.UNKNOWN:
-        yield note(f"{name} is {executable.maker.value}: {executable.path}")
+        yield fail(f"{name} is {executable.maker.value}, so nobody knows whether it works: {executable.path}")
+        return
+    if os.path.basename(os.path.realpath(executable.path)) != name:
+        yield fail(f"{name} is another program of Dovecot's: {executable.path}: the executables are exchanged")
         return
     yield ok(f"{name} is {executable.maker.value}: {executable.path}")
     for defect in STOCK_DEFECTS[name]:
@@ -165,43 +153,6 @@ def _check_limits(configuration: Configuration, name: str, service: Block) -> It
     memory = _size(service.get("vsz_limit")) or _size(defaults.get("default_vsz_limit", "256 M"))
     if 0 < memory < ENOUGH_MEMORY:
         yield note(f"{name}: vsz_limit is {memory // UNITS['M']} MB; Python may not find that enough")
-
-
-def _check_socket(configuration: Configuration, socket: Socket) -> Iterator[Finding]:
-    listener = configuration.service(socket.service).block(f"unix_listener {socket.path}")
-    mode = int(listener.get("mode", "0600"), 8)
-    if listener.is_empty:
-        yield fail(f"service {socket.service} has no unix_listener {socket.path}: {socket.purpose}")
-    elif mode == 0:
-        yield fail(f"socket {socket.path} is switched off: {socket.purpose}")
-    elif socket.is_open and mode & 0o666 != 0o666:
-        if _may_connect(configuration, socket, listener, mode):
-            yield note(f"socket {socket.path} has mode {mode:04o}, not 0666: {socket.purpose}")
-        else:
-            yield fail(f"socket {socket.path} has mode {mode:04o}, not 0666, and nobody gets in: {socket.purpose}")
-    elif not socket.is_open and mode & 0o006:
-        yield fail(f"socket {socket.path} is open to every local user (mode {mode:04o}): {socket.purpose}")
-    else:
-        yield ok(f"socket {socket.path} has mode {mode:04o}")
-
-
-def _may_connect(configuration: Configuration, socket: Socket, listener: Block, mode: int) -> bool:
-    """Whether a socket that is not open to all lets anybody in for whom it is there."""
-    owner = configuration.value_of(listener.get("user", "root"))
-    as_group = bool(listener.get("group")) and mode & 0o060 == 0o060
-    if socket.path == LOGIN_SOCKET:
-        return as_group or (owner != "root" and mode & 0o600 == 0o600)
-    login = configuration.everything.get("default_login_user", "dovenull")
-    return as_group or (owner == login and mode & 0o600 == 0o600)
-
-
-def _check_worker_owner(configuration: Configuration) -> Iterator[Finding]:
-    listener = configuration.service(WORKER).block(f"unix_listener {WORKER}")
-    owner = configuration.value_of(listener.get("user", "root"))
-    user = configuration.value_of(configuration.service(BROKER).get("user", "root"))
-    shared = listener.get("group") and int(listener.get("mode", "0600"), 8) & 0o060 == 0o060
-    if user not in ("root", owner) and not shared:
-        yield fail(f"socket {WORKER} belongs to {owner}, and {BROKER}, which runs as {user}, cannot connect to it")
 
 
 def _count(number: int, what: str) -> str:

@@ -11,6 +11,8 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 
+from dovecot_urlauth.admin.wrong_language import explain_language
+
 DOVECONF = "/usr/bin/doveconf"
 
 #: What doveconf reads unless told otherwise.
@@ -65,6 +67,11 @@ class Configuration:
     @property
     def is_2_3(self) -> bool:
         return self.numbers < (2, 4)
+
+    @property
+    def base_dir(self) -> str:
+        """Where the sockets are."""
+        return self.everything.get("base_dir", "/run/dovecot")
 
     def service(self, name: str) -> Block:
         """A service's block, its defaults included."""
@@ -138,7 +145,8 @@ def _run(arguments: list[str]) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="surrogateescape", check=False)  # noqa: S603
     except OSError as error:
-        raise DoveconfError(f"{command[0]}: {error.strerror}") from error
+        raise DoveconfError(f"{command[0]}: {error.strerror}: is Dovecot installed?") from error
     if done.returncode != 0:
-        raise DoveconfError(done.stderr.strip() or f"doveconf ended with status {done.returncode}")
+        said = done.stderr.strip() or f"doveconf ended with status {done.returncode}"
+        raise DoveconfError("\n".join(filter(None, (said, explain_language(said)))))
     return done.stdout

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 
 HEAD_SIZE = 4096
 OLDEST_PYTHON = (3, 11)
@@ -48,16 +50,37 @@ def find_executable(setting: str, libexec_dir: str) -> Executable:
 
 
 def file_faults(path: str) -> list[str]:
-    """What is wrong with the file of a program that root will run."""
+    """What is wrong with the file of a program that root will run. Raises OSError."""
     found = os.stat(path)
     faults = []
-    if not found.st_mode & stat.S_IXUSR:
+    if not stat.S_ISREG(found.st_mode):
+        faults.append("is no file")
+    elif not found.st_mode & stat.S_IXUSR:
         faults.append("is not executable")
     if found.st_uid != 0:
         faults.append("does not belong to root")
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         faults.append("may be changed by others than root")
+    elif open_to := changeable(os.path.realpath(path)):
+        faults.append(f"may be replaced: {open_to} may be changed by others than root")
     return faults
+
+
+def changeable(path: str, below: Iterable[str] = ()) -> str | None:
+    """The first of ``path``, what leads to it, and ``below``, that others than root may change; None if none.
+
+    A folder with the sticky bit, such as ``/tmp``, only lets others add to it. Raises OSError.
+    """
+    way = [path]
+    while way[-1] != "/":
+        way.append(os.path.dirname(way[-1]))
+    for each in (*way, *below):
+        found = os.lstat(each)
+        sticky = found.st_mode & stat.S_ISVTX and each != path
+        is_open = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(found.st_mode)
+        if found.st_uid != 0 or (is_open and not sticky):
+            return each
+    return None
 
 
 def interpreter_faults(interpreter: tuple[str, ...]) -> list[str]:
@@ -70,21 +93,35 @@ def interpreter_faults(interpreter: tuple[str, ...]) -> list[str]:
         faults.append(f"{path} is started without -I, so that others could make it import their files")
     version = python_version(path)
     if version is None:
-        faults.append(f"{path} does not run as Python")
+        faults.append(f"{path} does not run as Python" if os.path.exists(path) else f"{path} is not there")
     elif tuple(map(int, version.split("."))) < OLDEST_PYTHON:
         faults.append(f"{path} is Python {version}; {'.'.join(map(str, OLDEST_PYTHON))} or newer is needed")
     return faults
 
 
-def starts(path: str) -> bool:
-    """Whether one of our programs gets so far as to refuse an option that none of them has."""
+def start_complaint(path: str, options: tuple[str, ...]) -> str:
+    """Why one of our programs does not start with ``options``; "" if it does.
+
+    It does if it gets so far as to refuse one more option, which none of them has.
+    """
+    command = [path, *options, "-?"]
     try:
-        done = subprocess.run([path, "-?"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.stderr.rstrip().endswith("Unknown argument: -?")
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, stdin=subprocess.DEVNULL, text=True, timeout=30, check=False
+        )
+    except OSError as error:
+        return error.strerror or "cannot be run"
+    except subprocess.TimeoutExpired:
+        return "no sign of life within 30 seconds"
+    said = done.stderr.strip().splitlines()
+    if said and said[-1].endswith("Unknown argument: -?"):
+        return ""
+    if not said or (options and not options[-1].startswith("-")):
+        return f"it takes no arguments such as {' '.join(options)!r}" if options else f"status {done.returncode}"
+    return said[-1].rpartition("Fatal: ")[2]
 
 
+@cache
 def python_version(path: str) -> str | None:
     """The version of this Python, None if it is none."""
     try:

@@ -11,6 +11,7 @@ class Level(Enum):
 
     OK = "ok"
     NOTE = "note"
+    WARN = "warn"
     FAIL = "FAIL"
 
 
@@ -33,6 +34,11 @@ def ok(text: str) -> Finding:
 def note(text: str) -> Finding:
     """Works, but the administrator may want to know."""
     return Finding(Level.NOTE, text)
+
+
+def warn(text: str) -> Finding:
+    """Works for now; the administrator should do something."""
+    return Finding(Level.WARN, text)
 
 
 def fail(text: str) -> Finding:

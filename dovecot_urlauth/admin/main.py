@@ -15,40 +15,28 @@ wrong usage.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
 
-from dovecot_urlauth.admin.check_services import check_services
-from dovecot_urlauth.admin.check_settings import check_settings
-from dovecot_urlauth.admin.doveconf import DoveconfError, read_configuration
+from dovecot_urlauth.admin.check import add_check_command
 from dovecot_urlauth.admin.explain import explain
-from dovecot_urlauth.admin.findings import Level
 from dovecot_urlauth.admin.live.commands import add_live_commands
-from dovecot_urlauth.admin.live.failure import LiveFailure
-from dovecot_urlauth.admin.monitor.command import MonitorFailure, add_monitor_command
-from dovecot_urlauth.admin.processes import NoMaster, find_processes
+from dovecot_urlauth.admin.monitor.command import add_monitor_command
+from dovecot_urlauth.admin.outcome import output
+from dovecot_urlauth.admin.processes import find_processes
 from dovecot_urlauth.admin.switch.command import add_switch_commands
-from dovecot_urlauth.admin.switch.snippet import SwitchFailure
 from dovecot_urlauth.admin.version import full_version
-from dovecot_urlauth.url.uri import InvalidURL
 
 MEGABYTE = 1024 * 1024
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command with these words (the first is its name); returns the exit status."""
-    given = _parser().parse_args((sys.argv if argv is None else argv)[1:])
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    try:
-        return int(given.run(given))
-    except (DoveconfError, LiveFailure, MonitorFailure, NoMaster, SwitchFailure) as error:
-        print(f"dovecot-urlauth: {error}", file=sys.stderr)
-        return 1
-    except InvalidURL as error:
-        print(f"dovecot-urlauth: not an IMAP URL: {error.text}", file=sys.stderr)
-        return 1
+    with output() as end:
+        given = _parser().parse_args((sys.argv if argv is None else argv)[1:])
+        end.status = given.run(given)
+    return end.status
 
 
 class _ShowVersion(argparse.Action):
@@ -65,10 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version, and the commit")
     commands = parser.add_subparsers(required=True, metavar="command")
-    check = commands.add_parser("check", help="say whether URLAUTH across users will work, and what hinders it")
-    check.add_argument("-c", dest="file", metavar="FILE", help="the configuration file, instead of doveconf's own")
-    check.add_argument("--json", action="store_true", help="the findings as one JSON object")
-    check.set_defaults(run=_run_check)
+    add_check_command(commands)
     status = commands.add_parser("status", help="list the running imap-urlauth processes")
     status.add_argument("--base-dir", metavar="DIR", help="only those of the Dovecot with this base_dir")
     status.set_defaults(run=_run_status)
@@ -79,25 +64,6 @@ def _parser() -> argparse.ArgumentParser:
     add_live_commands(commands)
     add_monitor_command(commands)
     return parser
-
-
-def _run_check(given: argparse.Namespace) -> int:
-    configuration = read_configuration(given.file)
-    findings = [finding for check in (check_settings, check_services) for finding in check(configuration)]
-    failed = sum(finding.level is Level.FAIL for finding in findings)
-    if given.json:
-        listed = [{"level": finding.level.value, "text": finding.text} for finding in findings]
-        whole = {"dovecot": configuration.version, "file": configuration.file, "works": not failed}
-        print(json.dumps(whole | {"findings": listed}, indent=2))
-        return int(failed > 0)
-    print(f"Dovecot {configuration.version}, {configuration.file}")
-    for finding in findings:
-        print(finding)
-    if failed:
-        print(f"URLAUTH across users will not work as it should: see the {failed} marked {Level.FAIL.value}.")
-        return 1
-    print("URLAUTH across users will work.")
-    return 0
 
 
 def _run_status(given: argparse.Namespace) -> int:

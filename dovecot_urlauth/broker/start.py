@@ -30,8 +30,8 @@ WORKER_SOCKET = b"imap-urlauth-worker"
 
 def serve(start: Start, preconnected: socket | None) -> int:
     """Serve clients until there is nothing left to do; ``preconnected`` leads to the first one's worker."""
-    options, _ = parse_options(start, OPTIONS)
-    mode = sandbox.mode_of(options.last("sandbox", "auto"))
+    options, _ = parse_options(start, OPTIONS, sandbox.OPTION)
+    mode = sandbox.MODES[options.last("sandbox", "auto")]
     if not start.environment.under_master:
         from dovecot_urlauth.broker.standalone import serve_standard_streams
 

@@ -28,8 +28,8 @@ SOCKET_DIRECTORY = b"token-login/"
 
 def serve(start: Start, client: socket | None, preconnected: socket | None) -> int:
     """Serve clients until nothing is left to do, ``client`` first; ``preconnected`` leads to imap-urlauth."""
-    options, arguments = parse_options(start, OPTIONS)
-    mode = sandbox.mode_of(options.last("sandbox", "auto"))
+    options, arguments = parse_options(start, OPTIONS, sandbox.OPTION)
+    mode = sandbox.MODES[options.last("sandbox", "auto")]
     if not start.environment.under_master:
         raise Fatal("This must be started by Dovecot's master process")
     settings = read_settings(start.environment, start.dialect.config_source, LOGIN, start.log.warning)

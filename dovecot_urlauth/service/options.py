@@ -9,6 +9,8 @@ from dovecot_urlauth.service.run import EXIT_USAGE, Fatal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dovecot_urlauth.service.run import Start
 
 
@@ -41,12 +43,13 @@ class Options:
 
 
 def parse_options(
-    start: Start, known: str, known_long: tuple[str, ...] = ("sandbox",)
+    start: Start, known: str, known_long: Mapping[str, tuple[str, ...]]
 ) -> tuple[Options, list[str]]:
     """Return the options (``"yes"`` for a flag) and the remaining arguments.
 
-    ``known`` is getopt's option string.  ``known_long`` names the options that are written like ``--store=x``.
-    Raises Fatal for an unknown option, and for one that is known but cannot be obeyed.
+    ``known`` is getopt's option string.  ``known_long`` has the options that are written like ``--store=x``, each
+    with the values that it may have.  Raises Fatal for an unknown option or value, and for one that is known but
+    cannot be obeyed.
     """
     options = Options()
     pending = list(start.arguments)
@@ -60,6 +63,8 @@ def parse_options(
                 raise Fatal(f"Unknown argument: {argument}", EXIT_USAGE)
             if not equals:
                 raise Fatal(f"Missing value for argument: {argument}", EXIT_USAGE)
+            if value not in known_long[name]:
+                raise Fatal(f"Unknown argument: {argument} ({', '.join(known_long[name])})", EXIT_USAGE)
             options.add(name, value)
             continue
         _take_letters(argument[1:], known, options, pending)

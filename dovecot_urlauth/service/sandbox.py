@@ -35,6 +35,11 @@ class Mode(Enum):
     REQUIRE = "require"
 
 
+MODES = {mode.value: mode for mode in (Mode.AUTO, Mode.OFF, Mode.REQUIRE)}
+OPTION = {"sandbox": tuple(MODES)}
+"""The option of the executables, as ``parse_options`` takes it."""
+
+
 def enter(mode: Mode, log: Log, readable: Iterable[bytes] = ()) -> None:
     """Give up everything but UNIX sockets, and reading below the folders ``readable``. Raises Fatal."""
     if mode is Mode.OFF:
@@ -56,14 +61,6 @@ def enter(mode: Mode, log: Log, readable: Iterable[bytes] = ()) -> None:
         raise Fatal("The sandbox is incomplete: " + ", ".join(missing))
     for text in missing:
         log.debug(f"The sandbox goes without {text}")
-
-
-def mode_of(option: str) -> Mode:
-    """The mode that ``--sandbox=`` names. Raises Fatal."""
-    for mode in (Mode.AUTO, Mode.OFF, Mode.REQUIRE):
-        if mode.value == option:
-            return mode
-    raise Fatal(f"Unknown argument: --sandbox={option} (auto, off or require)")
 
 
 def interpreter_folders() -> tuple[bytes, ...]:

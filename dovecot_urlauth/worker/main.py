@@ -33,12 +33,10 @@ from dovecot_urlauth.worker.target import WorkerConfig
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dovecot_urlauth.config.settings import Settings
-    from dovecot_urlauth.service.options import Options
 
 NAME = "imap-urlauth-worker"
 OPTIONS = "a:c:i:kLo:O"
-STORE_MODES = ("auto", "native", "dovecot")
-AUDIT_MODES = ("no", "yes")
+LONG_OPTIONS = {"store": ("auto", "native", "dovecot"), "audit": ("no", "yes"), **sandbox.OPTION}
 LIBEXEC_DIR = "/usr/lib/dovecot"
 AUTH_SOCKET = "auth-userdb"
 WORKER_SOCKET = "imap-urlauth-worker"
@@ -50,12 +48,12 @@ def main(argv: list[str]) -> int:
 
 
 def serve(start: Start) -> int:
-    options, arguments = parse_options(start, OPTIONS, ("store", "sandbox", "audit"))
+    options, arguments = parse_options(start, OPTIONS, LONG_OPTIONS)
     config = _configure(
         start,
-        mode=_one_of(options, "store", STORE_MODES),
-        boxed=sandbox.mode_of(options.last("sandbox", "auto")),
-        audit=_one_of(options, "audit", AUDIT_MODES) == "yes",
+        mode=options.last("store", "auto"),
+        boxed=sandbox.MODES[options.last("sandbox", "auto")],
+        audit=options.last("audit", "no") == "yes",
     )
     if not start.environment.under_master:
         from dovecot_urlauth.worker.standalone import serve_standard_streams
@@ -70,14 +68,6 @@ def serve(start: Start) -> int:
         _preload(config)
     process.serve(stage)
     return stage.exit_status
-
-
-def _one_of(options: Options, name: str, values: tuple[str, ...]) -> str:
-    """An option's value, the first of ``values`` where it is not given. Raises Fatal."""
-    value = options.last(name, values[0])
-    if value not in values:
-        raise Fatal(f"Unknown argument: --{name}={value}", EXIT_USAGE)
-    return value
 
 
 def _configure(start: Start, *, mode: str, boxed: sandbox.Mode, audit: bool) -> WorkerConfig:

@@ -12,6 +12,7 @@ import pytest
 
 from dovecot_urlauth.admin import check_library
 from dovecot_urlauth.admin.check_services import SERVICES, check_services
+from dovecot_urlauth.admin.check_sockets import check_sockets
 from dovecot_urlauth.admin.doveconf import Configuration, parse
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the programs belong to root")
@@ -20,7 +21,8 @@ INTERPRETER = os.path.realpath(sys.executable)
 """One that others may run, too: an environment of a test run may be closed to them."""
 PROGRAM = f"""#!{INTERPRETER} -IBS
 import sys  # in the place of dovecot_urlauth
-sys.exit("Fatal: Unknown argument: -?")
+unknown = [word for word in sys.argv[1:] if word != "--store=auto"]
+sys.exit(f"Fatal: Unknown argument: {{unknown[0]}}")
 """
 
 SERVICES_TEXT = """\
@@ -69,6 +71,9 @@ service auth {{
   unix_listener token-login/tokenlogin {{
     mode = 0666
   }}
+  unix_listener auth-userdb {{
+    mode = 0600
+  }}
 }}
 """
 
@@ -92,7 +97,7 @@ def report(tmp_path: Path) -> Report:
             assert old in text
             text = text.replace(old, new)
         configuration = Configuration(version, "file", parse(text), parse(""), parse(""))
-        return [str(finding) for finding in check_services(configuration)]
+        return [str(finding) for check in (check_services, check_sockets) for finding in check(configuration)]
 
     return make
 
@@ -113,6 +118,7 @@ def test_all_is_well(report: Report, tmp_path: Path, version: str) -> None:
         "ok    socket token-login/imap-urlauth has mode 0666",
         "ok    socket token-login/tokenlogin has mode 0666",
         "ok    socket auth-master has mode 0600",
+        "ok    socket auth-userdb has mode 0600",
         "ok    socket imap-urlauth-worker has mode 0600",
     ]
 
@@ -167,7 +173,10 @@ READS = "it reads any user's mail for whoever connects"
             ),
             "note  socket token-login/tokenlogin has mode 0600",
         ),
-        (("--store=auto", "--store=natve"), "FAIL  imap-urlauth-worker: --store=natve is none of auto, native"),
+        (
+            ("--store=auto", "--store=natve"),
+            "FAIL  imap-urlauth-worker: {folder}/ours does not start: Unknown argument: --store=natve",
+        ),
         (
             ("client_limit = 200\n  process_limit = 5", "client_limit = 1\n  process_limit = 2"),
             "note  imap-urlauth-worker: 2 processes for 1 session: the third waits",
@@ -175,6 +184,18 @@ READS = "it reads any user's mail for whoever connects"
         (
             ("user = $default_login_user\n", "user = $default_login_user\n  chroot = nowhere\n"),
             "FAIL  imap-urlauth-login: its chroot {folder}/nowhere is not there",
+        ),
+        (
+            ("user = $default_login_user\n", "user = $default_login_user\n  chroot = .\n"),
+            "FAIL  imap-urlauth-login: its chroot is {folder}/., and the sockets that it connects to are",
+        ),
+        (
+            ("client_limit = 500\n", "client_limit = 500\n  chroot = token-login\n"),
+            "FAIL  imap-urlauth: in its chroot {folder}/token-login it finds no socket to connect to",
+        ),
+        (
+            ("auth-userdb {\n    mode = 0600", "auth-userdb {\n    mode = 0"),
+            "FAIL  socket auth-userdb is switched off",
         ),
         (
             ("mode = 0600\n    user", "mode = 0666\n    user"),
@@ -232,7 +253,25 @@ def test_an_unknown_program(report: Report, tmp_path: Path) -> None:
     (tmp_path / "other").chmod(0o757)
     lines = report(("executable = ours\n", "executable = other\n"))
     assert f"FAIL  imap-urlauth-login: {tmp_path}/other may be changed by others than root" in lines
-    assert f"note  imap-urlauth-login is neither Dovecot's own nor dovecot-urlauth's: {tmp_path}/other" in lines
+    assert (
+        "FAIL  imap-urlauth-login is neither Dovecot's own nor dovecot-urlauth's, so nobody knows whether it works"
+        f": {tmp_path}/other"
+    ) in lines
+
+
+def test_dovecots_own_exchanged(report: Report, tmp_path: Path) -> None:
+    path = f"{tmp_path}/imap-urlauth-worker"
+    said = f"imap-urlauth is another program of Dovecot's: {path}: the executables are exchanged"
+    assert f"FAIL  {said}" in report((f"executable = {tmp_path}/ours\n", "executable = imap-urlauth-worker\n"))
+
+
+def test_an_interpreter_that_others_may_change(report: Report, tmp_path: Path) -> None:
+    python = tmp_path / "python3"
+    python.write_text(f'#!/bin/sh\nexec {INTERPRETER} "$@"\n')
+    python.chmod(0o777)
+    (tmp_path / "ours").write_text(PROGRAM.replace(INTERPRETER, str(python)))
+    said = f"FAIL  imap-urlauth: {python}, which its interpreter is or lies in, may be changed by others than root"
+    assert said in report()
 
 
 def test_executables_exchanged(report: Report, tmp_path: Path) -> None:
@@ -258,6 +297,7 @@ def installed(tmp_path: Path, report: Report) -> Iterator[Path]:
         yield library
 
 
+FRONT = ("imap-urlauth-login", "imap-urlauth")
 DOVECOT = ("default_internal_user = dovecot", "default_internal_user = nobody\ndefault_login_user = nobody")
 
 
@@ -269,7 +309,24 @@ def test_a_library_that_the_service_cannot_read(report: Report, installed: Path)
     installed.chmod(0o700)
     said = [line for line in report(DOVECOT) if line.startswith("FAIL")]
     assert [line.split(": ")[0] for line in said] == ["FAIL  imap-urlauth-login", "FAIL  imap-urlauth"]
-    assert all(f"its user nobody cannot load {installed}: " in line for line in said)
+    assert all(f"its user nobody cannot read {installed}: ModuleNotFoundError" in line for line in said)
+
+
+def test_a_library_that_root_loads_from_its_bundle(report: Report, installed: Path) -> None:
+    package = installed / "dovecot_urlauth"
+    (package / "wire").mkdir()
+    (package / "wire/__init__.py").write_text("class Bundle: pass\n__spec__.loader = Bundle()\n")
+    installed.chmod(0o700)
+    said = [line for line in report(DOVECOT) if "cannot read" in line]
+    assert said == [f"note  {name}: its user nobody cannot read {installed}: root loads it" for name in FRONT]
+
+
+def test_a_library_that_is_damaged(report: Report, installed: Path) -> None:
+    (installed / "dovecot_urlauth/broker/main.py").write_text("impotr os\n")
+    said = [line for line in report(DOVECOT) if line.startswith("FAIL")]
+    assert said == [
+        f"FAIL  imap-urlauth: {installed} is damaged, run make install again: SyntaxError: invalid syntax"
+    ]
 
 
 def test_an_interpreter_that_the_service_cannot_run(report: Report, installed: Path, tmp_path: Path) -> None:
@@ -278,10 +335,9 @@ def test_an_interpreter_that_the_service_cannot_run(report: Report, installed: P
     (closed / "python3").symlink_to(INTERPRETER)
     starter = (tmp_path / "ours").read_text().replace(INTERPRETER, f"{closed}/python3")
     (tmp_path / "ours").write_text(starter)
-    said = [line for line in report(DOVECOT) if line.startswith("FAIL")]
+    said = [line for line in report(DOVECOT) if "python3" in line and not line.startswith("ok")]
     assert said == [
-        f"FAIL  {name}: its user nobody cannot run {closed}/python3"
-        for name in ("imap-urlauth-login", "imap-urlauth")
+        f"note  {name}: its user nobody cannot run {closed}/python3, which root starts for it" for name in FRONT
     ]
 
 
@@ -295,8 +351,8 @@ def test_a_library_of_another_python(report: Report, installed: Path) -> None:
     (installed / "setproctitle").mkdir()
     (installed / "setproctitle" / "_setproctitle.cpython-39-x86_64-linux-gnu.so").write_bytes(b"")
     running = ".".join(PYTHON.split(".")[:2])
-    said = f"{installed} is installed for Python 3.9, and {INTERPRETER} is {running}: run make install again"
-    assert sum(line.endswith(said) for line in report(DOVECOT)) == 3
+    said = f": {installed} is installed for Python 3.9, and this is {running}: it starts slower"
+    assert sum(said in line and line.startswith("note") for line in report(DOVECOT)) == 3
 
 
 def test_a_library_that_systemd_hides(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,6 +363,9 @@ def test_a_library_that_systemd_hides(report: Report, tmp_path: Path, monkeypatc
 
 def test_a_broken_installation(report: Report, tmp_path: Path) -> None:
     (tmp_path / "ours").write_text(PROGRAM.replace("sys.exit(", "import nothing_of_that_name; ("))
-    assert f"FAIL  imap-urlauth: {tmp_path}/ours does not start; run it by hand to see why" in report()
+    assert any(
+        line.startswith(f"FAIL  imap-urlauth: {tmp_path}/ours does not start: ModuleNotFoundError")
+        for line in report()
+    )
     (tmp_path / "ours").write_text(PROGRAM.replace(" -IBS", ""))
     assert any("without -I" in line for line in report())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,13 +127,48 @@ def test_hosts_and_ports(version: str, change: dict[str, Any], line: str) -> Non
         ),
         (
             "2.3.19.1",
-            {"both": ("file:%h/keys", "proxy::keys"), "more": "dict {\n  keys = redis:\n}\n"},
+            {"both": ("file:%h/keys", "proxy::keys"), "more": "dict {\n  keys = sql:/x\n}\n"},
             "ok    mailbox keys are in the attribute dictionary proxy::keys",
         ),
         (
             "2.4.1-4",
             {"both": ("dict file", "dict proxy")},
-            "FAIL  mailbox keys have no place: dict_server { } has no 'dictionary', which proxy names",
+            "FAIL  mailbox keys have no place: dict_server { } has no 'proxy', which proxy names",
+        ),
+        (
+            "2.3.19.1",
+            {"both": ("file:%h/keys", "proxy::keys"), "more": "dict {\n  keys = cdb:/x\n}\n"},
+            "FAIL  mailbox keys have no place: the dictionary driver cdb keeps nothing",
+        ),
+        (
+            "2.3.19.1",
+            {"both": ("file:%h/keys", "proxy::keys"), "more": "dict {\n  keys = proxy::keys\n}\n"},
+            "FAIL  mailbox keys have no place: dict { } sends 'keys' to another proxy",
+        ),
+        (
+            "2.4.1-4",
+            {
+                "both": ("dict file {", "dict proxy {\n    name = keys"),
+                "more": "dict_server {\n  dict keys {\n    driver = flie\n  }\n}\n",
+            },
+            "FAIL  mailbox keys have no place: Dovecot has no dictionary driver 'flie'",
+        ),
+        (
+            "2.4.1-4",
+            {"both": ("dict file {", "dict keys {\n    driver = file")},
+            "ok    mailbox keys are in the attribute dictionary keys",
+        ),
+        (
+            "2.3.19.1",
+            {"both": ("file:%h/keys", "redis:path=/nowhere/redis")},
+            "FAIL  mailbox keys have no place: redis at /nowhere/redis does not answer: [Errno 2] No such file or "
+            "directory",
+        ),
+        (
+            "2.3.19.1",
+            {"both": ("file:%h/keys", "redis:host=127.0.0.1:port=x")},
+            "FAIL  mailbox keys have no place: redis at 127.0.0.1 port x does not answer: invalid literal for int"
+            "() with base 10: 'x'",
         ),
         (
             "2.3.19.1",
@@ -152,6 +189,19 @@ def test_hosts_and_ports(version: str, change: dict[str, Any], line: str) -> Non
 )
 def test_dictionaries_and_capabilities(version: str, change: dict[str, Any], line: str) -> None:
     assert line in lines(version, **change)
+
+
+def test_a_server_that_answers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as local:
+        local.bind(str(tmp_path / "redis"))
+        local.listen()
+        ports = [f"redis:host=127.0.0.1:port={server.getsockname()[1]}", f"redis:path={tmp_path}/redis"]
+        for dictionary in ports:
+            ok = f"ok    mailbox keys are in the attribute dictionary {dictionary}"
+            assert ok in lines("2.3.19.1", both=("file:%h/keys", dictionary))
+        block = f"dict redis {{\n    redis_port = {server.getsockname()[1]}\n"
+        ok = "ok    mailbox keys are in the attribute dictionary redis"
+        assert ok in lines("2.4.1-4", both=("dict file {", block))
 
 
 def test_2_3_announces_by_itself_beside_what_is_added() -> None:

@@ -12,11 +12,12 @@ import pytest
 from dovecot_urlauth.admin.executables import (
     Executable,
     Maker,
+    changeable,
     file_faults,
     find_executable,
     interpreter_faults,
     python_version,
-    starts,
+    start_complaint,
 )
 
 OURS = b"#!/usr/bin/python3 -IBS\nfrom dovecot_urlauth.worker.main import main\n"
@@ -82,7 +83,7 @@ def test_file_faults(libexec: Path) -> None:
         ((sys.executable, "-E", "-I"), []),
         (("python3", "-I"), ["python3 is no absolute path, and Dovecot's services have no PATH"]),
         ((), ["nothing is no absolute path, and Dovecot's services have no PATH"]),
-        (("/nowhere/python3", "-I"), ["/nowhere/python3 does not run as Python"]),
+        (("/nowhere/python3", "-I"), ["/nowhere/python3 is not there"]),
         (("/bin/cat", "-I"), ["/bin/cat does not run as Python"]),
         (
             (sys.executable, "-B"),
@@ -107,20 +108,51 @@ def test_python_version() -> None:
     assert python_version(sys.executable) == ".".join(map(str, sys.version_info[:3]))
 
 
+REFUSES_THE_LAST = 'for last; do :; done; echo "x: Fatal: Unknown argument: $last" >&2; exit 64'
+
+
 @pytest.mark.parametrize(
-    ("body", "expected"),
+    ("body", "options", "complaint"),
     [
-        ("echo 'x: Fatal: Unknown argument: -?' >&2; exit 89", True),
-        ("echo 'ModuleNotFoundError' >&2; exit 1", False),
-        ("exit 0", False),
+        (REFUSES_THE_LAST, (), ""),
+        (REFUSES_THE_LAST, ("--store=auto",), ""),
+        (
+            'echo "x: Fatal: Unknown argument: $1 (yes, no)" >&2',
+            ("--audit=1",),
+            "Unknown argument: --audit=1 (yes, no)",
+        ),
+        ("echo 'ModuleNotFoundError' >&2; exit 1", (), "ModuleNotFoundError"),
+        ("exit 7", (), "status 7"),
+        ("exit 0", ("bob", "carol"), "it takes no arguments such as 'bob carol'"),
+        ("cat", (), "status 0"),
     ],
 )
-def test_starts(tmp_path: Path, body: str, expected: bool) -> None:
+def test_what_a_program_says_at_its_start(
+    tmp_path: Path, body: str, options: tuple[str, ...], complaint: str
+) -> None:
     path = tmp_path / "program"
     path.write_text(f"#!{shutil.which('sh')}\n{body}\n")
     path.chmod(0o755)
-    assert starts(str(path)) is expected
+    assert start_complaint(str(path), options) == complaint
 
 
 def test_a_program_that_cannot_start(tmp_path: Path) -> None:
-    assert not starts(str(tmp_path / "missing"))
+    assert start_complaint(str(tmp_path / "missing"), ()) == "No such file or directory"
+    assert start_complaint(str(tmp_path), ()) == "Permission denied"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes files of root's")
+def test_what_others_may_change(tmp_path: Path) -> None:
+    below = tmp_path / "folder/file"
+    below.parent.mkdir()
+    below.write_text("")
+    assert changeable(str(below)) is None
+    below.parent.chmod(0o777)
+    assert changeable(str(below)) == str(below.parent)
+    below.parent.chmod(0o1777)
+    assert changeable(str(below)) is None, "a sticky folder lets others only add"
+    assert changeable(str(below.parent)) == str(below.parent), "but not where it is looked for itself"
+    below.parent.chmod(0o755)
+    os.chown(below, 65534, 0)
+    assert changeable(str(tmp_path), [str(below)]) == str(below)
+    assert file_faults(str(tmp_path))[0] == "is no file"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from dovecot_urlauth.admin import VERSION, main
-from dovecot_urlauth.admin.doveconf import Configuration, DoveconfError, parse
 from dovecot_urlauth.admin.processes import Process
 from dovecot_urlauth.admin.version import full_version
 
@@ -76,37 +74,7 @@ def test_status_prints_what_it_found(capsys: pytest.CaptureFixture[str], monkeyp
     ]
 
 
-def test_check_without_dovecot(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(file: str) -> None:
-        raise DoveconfError(f"cannot read {file}")
-
-    monkeypatch.setattr(main, "read_configuration", refuse)
-    assert run("check", "-c", "/x") == 1
-    assert capsys.readouterr().err == "dovecot-urlauth: cannot read /x\n"
-
-
-def test_check_counts_what_fails(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    configuration = Configuration("2.4.1", "/x", parse(""), parse(""), parse(""))
-    monkeypatch.setattr(main, "read_configuration", lambda file: configuration)
-    assert run("check") == 1
-    out = capsys.readouterr().out.splitlines()
-    failed = sum(line.startswith("FAIL") for line in out)
-    assert out[0] == "Dovecot 2.4.1, /x"
-    assert out[-1] == f"URLAUTH across users will not work as it should: see the {failed} marked FAIL."
-
-
 def test_as_a_module() -> None:
     command = [sys.executable, "-m", "dovecot_urlauth.admin", "url", GOOD_URL]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "mailbox      INBOX" in done.stdout
-
-
-def test_check_as_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    configuration = Configuration("2.4.1", "/x", parse(""), parse(""), parse(""))
-    monkeypatch.setattr(main, "read_configuration", lambda file: configuration)
-    assert run("check", "--json") == 1
-    report = json.loads(capsys.readouterr().out)
-    assert (report["dovecot"], report["file"], report["works"]) == ("2.4.1", "/x", False)
-    assert {"level": "FAIL", "text": "protocols has no imap, so that none of the three services runs"} in report[
-        "findings"
-    ]

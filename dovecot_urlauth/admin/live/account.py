@@ -23,13 +23,31 @@ class Account:
 
 def find_account(name: str, file: str) -> Account:
     """Look ``name`` up. Raises LiveFailure when there is no such user, or auth does not answer."""
-    done = doveadm(file, "user", name)
-    fields = dict(line.split("\t", 1) for line in done.stdout.splitlines() if "\t" in line)
+    found = _user(file, name)
+    fields = dict(line.split("\t", 1) for line in found if "\t" in line)
     try:
         return Account(name, int(fields["uid"]), int(fields["gid"]))
     except (KeyError, ValueError):
-        said = done.stderr.strip().splitlines()
-        raise LiveFailure("userdb", said[-1] if said else f"no such user: {name}") from None
+        raise LiveFailure("userdb", f"has no uid and gid for {name}") from None
+
+
+def userdb_fields(name: str, file: str) -> dict[str, str]:
+    """What the userdb itself says of ``name``, nothing added from the settings. Raises LiveFailure."""
+    fields = {}
+    for line in _user(file, "-u", name):
+        field, colon, value = line.partition(": ")
+        if colon and line.startswith(" "):
+            fields[field.strip()] = value
+    return fields
+
+
+def _user(file: str, *words: str) -> list[str]:
+    """The lines of ``doveadm user``. Raises LiveFailure when there is no such user, or auth does not answer."""
+    done = doveadm(file, "user", *words)
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines() or [f"no such user: {words[-1]}"]
+        raise LiveFailure("userdb", said[-1].rpartition("Error: ")[2].removeprefix("userdb lookup: "))
+    return done.stdout.splitlines()
 
 
 def all_users(file: str) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dovecot_urlauth.admin.findings import Level
 from dovecot_urlauth.admin.live.dovecot import LiveDovecot
+from dovecot_urlauth.admin.live.fetch import PATIENCE
 from dovecot_urlauth.admin.live.sharing import Share, fetch, keys, revoke, share
 from dovecot_urlauth.admin.live.trial import choose_people, run_trial
 from dovecot_urlauth.admin.live.verdict import judge
@@ -24,6 +25,9 @@ def add_live_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
     test.add_argument("url", nargs="?", metavar="URL", help="a signed URL, - to read it from standard input")
     test.add_argument("--user", metavar="OWNER", help="whose mail; the first user that the userdb lists")
     test.add_argument("--as", dest="reader", metavar="READER", help="who fetches it; the next one")
+    test.add_argument(
+        "--timeout", type=float, default=PATIENCE, metavar="SECONDS", help=f"for each step; {PATIENCE:g}"
+    )
 
     sharing = _add(commands, "share", _run_share, "print a URL by which another user may fetch one message")
     sharing.add_argument("user")
@@ -63,7 +67,7 @@ def _add(
 
 
 def _run_test(given: argparse.Namespace) -> int:
-    dovecot = LiveDovecot.find(given.file)
+    dovecot = LiveDovecot.find(given.file, given.timeout)
     if given.url is None:
         people = choose_people(dovecot, given.user, given.reader)
         return _report(run_trial(dovecot, people), "URLAUTH works.", "URLAUTH does not work as it should.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dovecot_urlauth.admin.doveconf import read_configuration
 from dovecot_urlauth.admin.live.account import find_account
 from dovecot_urlauth.admin.live.failure import LiveFailure
-from dovecot_urlauth.admin.live.fetch import UrlauthSession
+from dovecot_urlauth.admin.live.fetch import PATIENCE, UrlauthSession
 from dovecot_urlauth.admin.live.ownimap import OwnImap
 from dovecot_urlauth.admin.live.token import read_secret
 
@@ -24,13 +24,15 @@ class LiveDovecot:
     """One Dovecot, by its configuration."""
 
     configuration: Configuration
+    patience: float = PATIENCE
+    """Seconds that each step may take."""
 
     @classmethod
-    def find(cls, file: str | None) -> LiveDovecot:
+    def find(cls, file: str | None, patience: float = PATIENCE) -> LiveDovecot:
         """The Dovecot of this configuration file. Raises LiveFailure, DoveconfError."""
         if os.geteuid() != 0:
             raise LiveFailure("dovecot-urlauth", "this asks in other users' names", "run it as root")
-        return cls(read_configuration(file))
+        return cls(read_configuration(file), patience)
 
     @property
     def file(self) -> str:
@@ -38,7 +40,7 @@ class LiveDovecot:
 
     @property
     def base_dir(self) -> str:
-        return self.configuration.everything.get("base_dir", "/run/dovecot")
+        return self.configuration.base_dir
 
     @property
     def server(self) -> str:
@@ -56,9 +58,9 @@ class LiveDovecot:
     def imap(self, user: str) -> OwnImap:
         """Dovecot's imap for ``user``. Raises LiveFailure."""
         libexec = self.configuration.everything.get("libexec_dir", "/usr/lib/dovecot")
-        return OwnImap(os.path.join(libexec, "imap"), self.file, user)
+        return OwnImap(os.path.join(libexec, "imap"), self.file, user, self.patience)
 
     def urlauth(self, reader: str, service: str = "imap") -> UrlauthSession:
         """A session of ``reader`` with the three services. Raises LiveFailure."""
         account = find_account(reader, self.file)
-        return UrlauthSession(self.base_dir, read_secret(self.base_dir), account, service)
+        return UrlauthSession(self.base_dir, read_secret(self.base_dir), account, service, self.patience)

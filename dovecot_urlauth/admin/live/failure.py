@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+LOG_HINT = "Dovecot's log says why (doveadm log errors)"
+
 
 class LiveFailure(Exception):
     """``stage`` is who failed, ``why`` what was seen, ``remedy`` what to do, where that is known."""

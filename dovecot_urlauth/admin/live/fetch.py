@@ -8,7 +8,8 @@ import stat
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from dovecot_urlauth.admin.live.failure import LiveFailure
+from dovecot_urlauth.admin.live.failure import LOG_HINT, LiveFailure
+from dovecot_urlauth.admin.live.identity import lent
 from dovecot_urlauth.admin.live.token import session_token
 from dovecot_urlauth.wire.login import GREETING
 from dovecot_urlauth.wire.tabescape import fields, join
@@ -26,8 +27,6 @@ PATIENCE = 30.0
 """Seconds that any of the three services may take for a step."""
 PIECE = 65536
 """Bytes of a message that are handed on at once."""
-
-LOG_HINT = "Dovecot's log says why (doveadm log errors)"
 
 
 @dataclass(frozen=True)
@@ -48,10 +47,12 @@ class Fetched:
 class UrlauthSession:
     """A user's session with the three services; use it in a ``with``."""
 
-    def __init__(self, base_dir: str, secret: bytes, reader: Account, service: str = "imap") -> None:
+    def __init__(
+        self, base_dir: str, secret: bytes, reader: Account, service: str = "imap", patience: float = PATIENCE
+    ) -> None:
         """Connect and identify as ``reader``. Raises LiveFailure, which says which of the services failed."""
-        path = os.path.join(base_dir, SOCKET_NAME)
-        self._socket = _connect_as(path, reader)
+        self._patience = patience
+        self._socket = _connect_as(os.path.join(base_dir, SOCKET_NAME), reader, patience)
         self._file: IO[bytes] = self._socket.makefile("rb")
         try:
             self._identify(reader, session_token(secret, reader.name, os.getpid(), SESSION, service), service)
@@ -125,7 +126,7 @@ class UrlauthSession:
         try:
             line = self._file.readline()
         except OSError as error:
-            raise LiveFailure(stage, f"no answer in {PATIENCE:g} seconds ({error})", LOG_HINT) from error
+            raise LiveFailure(stage, f"no answer in {self._patience:g} seconds ({error})", LOG_HINT) from error
         if not line.endswith(b"\n"):
             raise LiveFailure(stage, "closed the connection", LOG_HINT)
         return line[:-1].removesuffix(b"\r")
@@ -139,19 +140,16 @@ class UrlauthSession:
             ) from error
 
 
-def _connect_as(path: str, reader: Account) -> socket.socket:
+def _connect_as(path: str, reader: Account, patience: float) -> socket.socket:
     """Connect with the ids that the user's imap has: imap-urlauth compares them with the userdb's.
 
     The kernel notes the effective ids of whoever calls connect(2), so ours are lent for that call alone.
     """
     connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(PATIENCE)
-    groups = os.getgroups()
+    connection.settimeout(patience)
     try:
-        os.setgroups([reader.gid])
-        os.setegid(reader.gid)
-        os.seteuid(reader.uid)
-        connection.connect(path)
+        with lent(reader.uid, reader.gid, [reader.gid]):
+            connection.connect(path)
     except PermissionError as error:
         connection.close()
         if os.geteuid() != 0 and os.getuid() != 0:
@@ -160,11 +158,6 @@ def _connect_as(path: str, reader: Account) -> socket.socket:
     except OSError as error:
         connection.close()
         raise LiveFailure("imap-urlauth-login", f"{path}: {error.strerror}", "is Dovecot running?") from error
-    finally:
-        os.seteuid(os.getuid())
-        os.setegid(os.getgid())
-        if os.geteuid() == 0:
-            os.setgroups(groups)
     return connection
 
 

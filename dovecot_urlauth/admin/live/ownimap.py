@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Timer
 from typing import IO, TYPE_CHECKING
 
-from dovecot_urlauth.admin.live.failure import LiveFailure
+from dovecot_urlauth.admin.live.failure import LOG_HINT, LiveFailure
 from dovecot_urlauth.store.native.names import to_mutf7
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
 
@@ -39,9 +42,12 @@ class Reply:
 class OwnImap:
     """One session; use it in a ``with``."""
 
-    def __init__(self, program: str, file: str, user: str) -> None:
+    def __init__(self, program: str, file: str, user: str, patience: float) -> None:
+        """Start it; each command may take ``patience`` seconds. Raises LiveFailure."""
         self._user = user
         self._count = 0
+        self._patience = patience
+        self._timed_out = False
         try:
             self._process = subprocess.Popen(  # noqa: S603
                 [program, "-c", file, "-o", "imap_metadata=yes", "-u", user],
@@ -53,8 +59,9 @@ class OwnImap:
         except OSError as error:
             raise LiveFailure("imap", f"{program} cannot be started: {error.strerror}") from error
         try:
-            if not self._line().startswith(b"* PREAUTH"):
-                raise self._gone()
+            with self._deadline():
+                if not self._line().startswith(b"* PREAUTH"):
+                    raise self._gone()
         except LiveFailure:
             self.close()
             raise
@@ -80,7 +87,11 @@ class OwnImap:
         self._process.wait()
 
     def command(self, *words: bytes, literal: bytes | None = None) -> Reply:
-        """One command and its reply. Raises LiveFailure when imap is gone."""
+        """One command and its reply. Raises LiveFailure when imap is gone, or takes too long."""
+        with self._deadline():
+            return self._command(words, literal)
+
+    def _command(self, words: tuple[bytes, ...], literal: bytes | None) -> Reply:
         self._count += 1
         tag = b"a%d" % self._count
         line = b" ".join((tag, *words))
@@ -159,6 +170,21 @@ class OwnImap:
             return False
         return any(b"FETCH" in line for line in self.command(b"UID FETCH %d (UID)" % uid).untagged)
 
+    @contextmanager
+    def _deadline(self) -> Iterator[None]:
+        """End imap when what is within takes longer than it may."""
+
+        def end() -> None:
+            self._timed_out = True
+            self._process.kill()
+
+        timer = Timer(self._patience, end)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
     @property
     def _input(self) -> IO[bytes]:
         if self._process.stdin is None:
@@ -180,6 +206,8 @@ class OwnImap:
         return line
 
     def _gone(self) -> LiveFailure:
+        if self._timed_out:
+            return LiveFailure("imap", f"for {self._user}: no answer in {self._patience:g} seconds", LOG_HINT)
         said = self._process.stderr.read().decode(errors="replace").strip() if self._process.stderr else ""
         last = said.splitlines()[-1].strip() if said else "ended without a word"
         return LiveFailure("imap", f"for {self._user}: {last}")

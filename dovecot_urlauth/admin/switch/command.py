@@ -133,8 +133,7 @@ def _expect_ours(configuration: Configuration, prefix: str) -> None:
 
 def _reload(configuration: Configuration) -> None:
     """Only a Dovecot that runs needs to hear of it."""
-    base_dir = configuration.everything.get("base_dir", "/run/dovecot")
-    if not os.path.exists(os.path.join(base_dir, "master.pid")):
+    if not os.path.exists(os.path.join(configuration.base_dir, "master.pid")):
         return
     done = doveadm(configuration.file, "reload")
     if done.returncode != 0:

@@ -59,14 +59,15 @@ users = json.load(open({table!r}))
 words = sys.argv[3:]
 if words[0] == "reload":
     sys.exit(0)
-if words[1] == "*":
+if words[-1] == "*":
     print("\\n".join(users))
-elif words[1] in users:
-    print("field\\tvalue")
-    for name, value in users[words[1]].items():
-        print(f"{{name}}\\t{{value}}")
+elif words[-1] in users:
+    alone = "-u" in words
+    print(f"userdb: {{words[-1]}}" if alone else "field\\tvalue")
+    for name, value in users[words[-1]].items():
+        print(f"  {{name:10}}: {{value}}" if alone else f"{{name}}\\t{{value}}")
 else:
-    print(f"Error: user {{words[1]}} doesn't exist", file=sys.stderr)
+    print(f"Error: user {{words[-1]}} doesn't exist", file=sys.stderr)
     sys.exit(67)
 """
 

@@ -156,7 +156,7 @@ def test_a_url_for_submission_is_tried_as_submission(run: Run, stand_in: StandIn
         (signed(RUMP.replace("/Sent", "/INBOX")), "INBOX has no key"),
         (signed(key=bytes(64)), "the token is not of the key that Sent has"),
         (signed(RUMP.replace("UID=5", "UID=6")), "the message with UID 6 is gone"),
-        (signed(RUMP.replace("alice@", "nobody@")), "userdb: Error: user nobody doesn't exist"),
+        (signed(RUMP.replace("alice@", "nobody@")), "userdb: user nobody doesn't exist"),
     ],
 )
 def test_the_rule_that_refuses(run: Run, url: str, rule: str) -> None:

@@ -33,8 +33,8 @@ def test_mailbox_words(name: str, word: bytes) -> None:
     assert mailbox_word(name) == word
 
 
-def open_imap(stand_in: StandIn) -> OwnImap:
-    return OwnImap(str(stand_in.folder / "libexec/imap"), "dovecot.conf", "alice")
+def open_imap(stand_in: StandIn, patience: float = 20) -> OwnImap:
+    return OwnImap(str(stand_in.folder / "libexec/imap"), "dovecot.conf", "alice", patience)
 
 
 def test_a_literal_is_part_of_its_response(stand_in: StandIn) -> None:

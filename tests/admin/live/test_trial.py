@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dovecot_urlauth.admin.findings import Level
@@ -34,8 +36,10 @@ class Once:
         return data
 
 
-def failures(stand_in: StandIn, people: People = PEOPLE, protocols: str = "imap submission") -> list[str]:
-    dovecot = stand_in.dovecot(protocols=protocols)
+def failures(
+    stand_in: StandIn, people: People = PEOPLE, protocols: str = "imap submission", patience: float = 20
+) -> list[str]:
+    dovecot = replace(stand_in.dovecot(protocols=protocols), patience=patience)
     return [finding.text for finding in run_trial(dovecot, people) if finding.level is Level.FAIL]
 
 
@@ -88,10 +92,9 @@ def test_the_worker_refuses_the_owner(stand_in: StandIn) -> None:
 
 
 @pytest.mark.parametrize("line", ["first_line", "select_line"])
-def test_a_stage_that_says_half_a_line(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
-    monkeypatch.setattr("dovecot_urlauth.admin.live.fetch.PATIENCE", 0.2)
+def test_a_stage_that_says_half_a_line(stand_in: StandIn, line: str) -> None:
     setattr(stand_in, line, b"O")
-    assert any("no answer in 0.2 seconds" in text for text in failures(stand_in))
+    assert any("no answer in 2 seconds" in text for text in failures(stand_in, patience=2))
 
 
 def test_nobody_listens(stand_in: StandIn) -> None:
