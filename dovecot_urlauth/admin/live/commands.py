@@ -6,9 +6,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from dovecot_urlauth.admin.findings import Level
+from dovecot_urlauth.admin.live.account import find_account
 from dovecot_urlauth.admin.live.dovecot import LiveDovecot
+from dovecot_urlauth.admin.live.failure import LiveFailure
 from dovecot_urlauth.admin.live.fetch import PATIENCE
-from dovecot_urlauth.admin.live.sharing import Share, fetch, keys, revoke, share
+from dovecot_urlauth.admin.live.sharing import Share, fetch, keys, reader_of, revoke, share
 from dovecot_urlauth.admin.live.trial import choose_people, run_trial
 from dovecot_urlauth.admin.live.verdict import judge
 
@@ -40,8 +42,8 @@ def add_live_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
     sharing.add_argument("--expire", metavar="TIME", help="90m, 12h, 7d, 2w; without it, until the key is reset")
 
     fetching = _add(commands, "fetch", _run_fetch, "write what a URL names to standard output")
-    fetching.add_argument("url", metavar="URL")
-    fetching.add_argument("--as", dest="reader", metavar="USER", required=True, help="in whose name")
+    fetching.add_argument("url", metavar="URL", help="a signed URL, - to read it from standard input")
+    fetching.add_argument("--as", dest="reader", metavar="USER", help="in whose name; whom the URL is for")
     fetching.add_argument("--decode", action="store_true", help="undo the transfer encoding, as BINARY does")
 
     revoking = _add(commands, "revoke", _run_revoke, "make all URLs of a mailbox worthless (RESETKEY)")
@@ -71,8 +73,7 @@ def _run_test(given: argparse.Namespace) -> int:
     if given.url is None:
         people = choose_people(dovecot, given.user, given.reader)
         return _report(run_trial(dovecot, people), "URLAUTH works.", "URLAUTH does not work as it should.")
-    url = sys.stdin.readline().strip() if given.url == "-" else given.url
-    return _report(judge(dovecot, url, given.reader), "This URL is honoured.", "This URL is not honoured.")
+    return _report(judge(dovecot, _url(given), given.reader), "This URL is honoured.", "This URL is not honoured.")
 
 
 def _report(findings: Iterable[Finding], good: str, bad: str) -> int:
@@ -88,16 +89,33 @@ def _run_share(given: argparse.Namespace) -> int:
     reader = None if given.anyone else given.reader
     wish = Share(given.user, given.mailbox, given.uid, given.part, reader, given.expire)
     try:
-        print(share(LiveDovecot.find(given.file), wish))
+        dovecot = LiveDovecot.find(given.file)
+        print(share(dovecot, wish))
     except ValueError as error:
         print(f"dovecot-urlauth: {error}", file=sys.stderr)
         return 2
+    if reader is not None:
+        _remark_on_reader(dovecot, reader)
     return 0
+
+
+def _remark_on_reader(dovecot: LiveDovecot, reader: str) -> None:
+    """Whom nobody knows here may be known where the URL goes to, or be mistyped."""
+    try:
+        find_account(reader, dovecot.file)
+    except LiveFailure:
+        print(f"dovecot-urlauth: note: the userdb knows no {reader}, whom this URL is for", file=sys.stderr)
+
+
+def _url(given: argparse.Namespace) -> str:
+    """The URL, which ``-`` keeps out of the list of processes."""
+    return sys.stdin.readline().strip() if given.url == "-" else str(given.url)
 
 
 def _run_fetch(given: argparse.Namespace) -> int:
     dovecot = LiveDovecot.find(given.file)
-    fetch(dovecot, given.url, given.reader, sys.stdout.buffer, decoded=given.decode)
+    url = _url(given)
+    fetch(dovecot, url, given.reader or reader_of(url), sys.stdout.buffer, decoded=given.decode)
     sys.stdout.buffer.flush()
     return 0
 
@@ -109,6 +127,10 @@ def _run_revoke(given: argparse.Namespace) -> int:
 
 
 def _run_keys(given: argparse.Namespace) -> int:
+    found = False
     for mailbox in keys(LiveDovecot.find(given.file), given.user):
         print(mailbox)
+        found = True
+    if not found:
+        print(f"dovecot-urlauth: note: no mailbox of {given.user} has a key", file=sys.stderr)
     return 0

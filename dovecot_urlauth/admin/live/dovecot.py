@@ -56,7 +56,8 @@ class LiveDovecot:
         return self.configuration.serves("submission")
 
     def imap(self, user: str) -> OwnImap:
-        """Dovecot's imap for ``user``. Raises LiveFailure."""
+        """Dovecot's imap for ``user``. Raises LiveFailure, also when there is no such user."""
+        find_account(user, self.file)
         libexec = self.configuration.everything.get("libexec_dir", "/usr/lib/dovecot")
         return OwnImap(os.path.join(libexec, "imap"), self.file, user, self.patience)
 

@@ -67,7 +67,12 @@ class UrlauthSession:
 
     def _identify(self, reader: Account, token: str, service: str) -> None:
         auth = join(
-            b"AUTH", service.encode(), b"%d" % os.getpid(), reader.name.encode(), SESSION.encode(), token.encode()
+            b"AUTH",
+            service.encode(),
+            b"%d" % os.getpid(),
+            os.fsencode(reader.name),
+            SESSION.encode(),
+            token.encode(),
         )
         self._send(GREETING + auth + b"\n")
         answer = self._line("imap-urlauth-login")
@@ -88,13 +93,13 @@ class UrlauthSession:
 
     def select(self, owner: str) -> None:
         """Ask for the mail of ``owner``. Raises LiveFailure."""
-        self._send(join(b"USER", owner.encode()) + b"\n")
+        self._send(join(b"USER", os.fsencode(owner)) + b"\n")
         if self._line("imap-urlauth-worker") != b"OK":
             raise LiveFailure("imap-urlauth-worker", f"refuses the mail of {owner}", LOG_HINT)
 
     def fetch(self, url: str, *, decoded: bool = False) -> Fetched | Refused:
         """Fetch ``url`` as it is, or with its transfer encoding undone. Raises LiveFailure."""
-        self._send(join(b"URL", url.encode(), b"binary" if decoded else b"body") + b"\n")
+        self._send(join(b"URL", os.fsencode(url), b"binary" if decoded else b"body") + b"\n")
         word, *values = fields(self._line("imap-urlauth-worker"))
         if word == b"NO":
             texts = [value.removeprefix(b"error=") for value in values if value.startswith(b"error=")]

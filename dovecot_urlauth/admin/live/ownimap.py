@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import re
 import subprocess
 from contextlib import contextmanager
@@ -22,6 +24,8 @@ APPENDUID = re.compile(rb"\[APPENDUID (\d+) (\d+)\]")
 QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 NAMESPACE = re.compile(rb'\* NAMESPACE \(\(("[^"]*") ')
 LISTED = re.compile(rb'\* LIST \(([^)]*)\) (?:"[^"]*"|NIL) (.+)\r\n\Z', re.DOTALL)
+
+MUTF7 = re.compile(r"&[^-]*-")
 
 KEY_ENTRY = b"/private/vendor/vendor.dovecot/imap-urlauth"
 """The mailbox attribute that holds the key (lib-imap-urlauth/imap-urlauth-backend.c)."""
@@ -137,7 +141,7 @@ class OwnImap:
 
     def sign(self, rump: str) -> str:
         """GENURLAUTH: the URL with its token. Raises LiveFailure."""
-        word = b'"' + rump.encode() + b'"'
+        word = b'"' + os.fsencode(rump) + b'"'
         for line in self.expect("sign a URL", b"GENURLAUTH", word, b"INTERNAL").untagged:
             if line.startswith(b"* GENURLAUTH "):
                 return strings(line)[0].decode()
@@ -169,6 +173,11 @@ class OwnImap:
         if not self.command(b"EXAMINE", mailbox).ok:
             return False
         return any(b"FETCH" in line for line in self.command(b"UID FETCH %d (UID)" % uid).untagged)
+
+    def has_part(self, uid: int, part: str) -> bool:
+        """Whether a message of the mailbox that was looked at last has this part."""
+        reply = self.command(b"UID FETCH %d (BODY.PEEK[%s]<0.1>)" % (uid, os.fsencode(part)))
+        return reply.ok and any(b"FETCH" in line and b" NIL" not in line for line in reply.untagged)
 
     @contextmanager
     def _deadline(self) -> Iterator[None]:
@@ -216,6 +225,23 @@ class OwnImap:
 def mailbox_word(name: str) -> bytes:
     """A mailbox's name as an IMAP command takes it: quoted mUTF-7 (RFC 3501, 5.1.3)."""
     return b'"' + to_mutf7(name).replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+def mailbox_name(word: bytes) -> str:
+    """The name that imap lists so; what is no mUTF-7 stays as it is."""
+    listed = strings(word) if word.startswith((b'"', b"{")) else [word]
+    text = (listed or [b""])[0].decode(errors="replace")
+    return MUTF7.sub(lambda found: _decoded(found[0]), text)
+
+
+def _decoded(piece: str) -> str:
+    if piece == "&-":
+        return "&"
+    try:
+        padded = piece[1:-1].replace(",", "/") + "=" * (-len(piece[1:-1]) % 4)
+        return base64.b64decode(padded, validate=True).decode("utf-16-be")
+    except ValueError:
+        return piece
 
 
 def strings(line: bytes) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 from dovecot_urlauth.admin.live.failure import LiveFailure
 from dovecot_urlauth.admin.live.fetch import Refused
-from dovecot_urlauth.admin.live.ownimap import mailbox_word
+from dovecot_urlauth.admin.live.ownimap import mailbox_name, mailbox_word
 from dovecot_urlauth.admin.live.urls import access, expiry, rump, section
 from dovecot_urlauth.url.imapurl import parse
 from dovecot_urlauth.url.rules import RULES_2_4
@@ -44,8 +45,18 @@ def share(dovecot: LiveDovecot, wish: Share) -> str:
             raise LiveFailure("imap", f"{wish.owner} has no mailbox {wish.mailbox}")
         if not imap.has_message(mailbox, wish.uid):
             raise LiveFailure("imap", f"{wish.mailbox} of {wish.owner} has no message with UID {wish.uid}")
+        if wish.part and not imap.has_part(wish.uid, wish.part):
+            raise LiveFailure("imap", f"UID {wish.uid} in {wish.mailbox} of {wish.owner} has no part {wish.part}")
         message = rump(wish.owner, dovecot.server, wish.mailbox, uidvalidity, wish.uid)
         return imap.sign(message + section(wish.part) + end + access(wish.reader))
+
+
+def reader_of(url: str) -> str:
+    """Whom a URL is for. Raises LiveFailure where that is nobody in particular, InvalidURL."""
+    reader = parse(os.fsencode(url), RULES_2_4).access_user
+    if not reader:
+        raise LiveFailure("url", "is for nobody in particular", "say with --as in whose name it is fetched")
+    return os.fsdecode(reader)
 
 
 def fetch(dovecot: LiveDovecot, url: str, reader: str, output: IO[bytes], *, decoded: bool) -> int:
@@ -53,7 +64,7 @@ def fetch(dovecot: LiveDovecot, url: str, reader: str, output: IO[bytes], *, dec
 
     Raises LiveFailure, InvalidURL.
     """
-    owner = parse(url.encode(), RULES_2_4).user
+    owner = parse(os.fsencode(url), RULES_2_4).user
     if not owner:
         raise LiveFailure("url", "names no user, so nobody's mail")
     with dovecot.urlauth(reader) as session:
@@ -78,11 +89,11 @@ def revoke(dovecot: LiveDovecot, owner: str, mailbox: str) -> None:
 
 
 def keys(dovecot: LiveDovecot, owner: str) -> Iterator[str]:
-    """The mailboxes that have a key, so that URLs of them may be about; names as IMAP has them."""
+    """The mailboxes that have a key, so that URLs of them may be about; names as the other commands take them."""
     with dovecot.imap(owner) as imap:
         for mailbox in imap.mailboxes():
             if imap.key(mailbox) is not None:
-                yield mailbox.strip(b'"').decode(errors="replace")
+                yield mailbox_name(mailbox)
 
 
 class Progress:

@@ -34,4 +34,4 @@ def read_secret(base_dir: str) -> bytes:
 def session_token(secret: bytes, user: str, pid: int, session: str, service: str) -> str:
     """The token of one session, in lower-case hex."""
     message = b"%d" % pid + session.encode() + service.encode() + secret
-    return hmac.new(user.encode(), message, "sha1").hexdigest()
+    return hmac.new(os.fsencode(user), message, "sha1").hexdigest()

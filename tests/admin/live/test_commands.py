@@ -62,6 +62,13 @@ def test_share(run: Run) -> None:
     assert run("share", "alice", "Sent", "5", "--anyone", "--expire", "tomorrow")[0] == 2
     assert "no mailbox nowhere" in run("share", "alice", "nowhere", "5", "--anyone")[2]
     assert "no message with UID 6" in run("share", "alice", "Sent", "6", "--anyone")[2]
+    assert "has no part 9" in run("share", "alice", "Sent", "5", "--anyone", "--part", "9")[2]
+
+
+def test_a_reader_whom_nobody_knows_is_remarked_on(run: Run) -> None:
+    status, printed, said = run("share", "alice", "Sent", "5", "--for", "bbo")
+    assert (status, ";URLAUTH=user+bbo:internal:" in printed) == (0, True)
+    assert said == "dovecot-urlauth: note: the userdb knows no bbo, whom this URL is for\n"
 
 
 @pytest.mark.parametrize(
@@ -78,10 +85,14 @@ def test_what_is_no_duration(duration: str) -> None:
         expiry(duration, 0)
 
 
-def test_fetch(run: Run, stand_in: StandIn) -> None:
+def test_fetch(run: Run, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in.answer = lambda reader, service, owner, url, decoded: b"decoded" if decoded else b"as it is"
     assert run("fetch", signed(), "--as", "bob") == (0, "as it is", "")
     assert run("fetch", signed(), "--as", "bob", "--decode") == (0, "decoded", "")
+    assert run("fetch", signed()) == (0, "as it is", ""), "in the name of whom it is for"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(signed() + "\n"))
+    assert run("fetch", "-") == (0, "as it is", "")
+    assert "for nobody in particular" in run("fetch", RUMP.replace("user+bob", "authuser"))[2]
     stand_in.answer = lambda *words: None
     assert "not for you" in run("fetch", signed(), "--as", "bob")[2]
     assert "refused without a reason" in run("fetch", RUMP.replace("user+bob", "authuser"), "--as", "bob")[2]
@@ -120,7 +131,15 @@ def test_revoke_and_keys(run: Run, stand_in: StandIn) -> None:
             *COMMANDS,
         ]
     )
-    assert run("keys", "alice") == (0, "", "")
+    assert run("keys", "alice") == (0, "", "dovecot-urlauth: note: no mailbox of alice has a key\n")
+    assert run("keys", "nobody") == (1, "", "dovecot-urlauth: userdb: user nobody doesn't exist\n")
+
+
+def test_keys_names_mailboxes_as_share_takes_them(run: Run, stand_in: StandIn) -> None:
+    listed = '* LIST () "." "Gr&APwA3w-e &- mehr"\r\n* LIST () "." &AP-\r\nTAG OK done\r\n'
+    entry = f'* METADATA x (/private/vendor/vendor.dovecot/imap-urlauth "{KEY.hex()}")\r\nTAG OK done\r\n'
+    stand_in.configure_imap([(r"LIST", listed), (r"GETMETADATA", entry), *COMMANDS])
+    assert run("keys", "alice")[1] == "Grüße & mehr\n&AP-\n"
 
 
 def test_a_good_url(run: Run, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
