@@ -29,6 +29,8 @@ UNSET_SIZE = 2**64 - 1
 LOGIN_CHROOT = "token-login"
 FEW_SESSIONS = 4
 WAITS = {1: "the second", 2: "the third", 3: "the fourth"}
+LEAST_MEMORY = 24 * 1024 * 1024
+"""With 16 MB it does not start, or fails at the first mail (Python 3.11 and 3.14)."""
 ENOUGH_MEMORY = 128 * 1024 * 1024
 UNITS = {"B": 1, "k": 2**10, "M": 2**20, "G": 2**30}
 
@@ -85,7 +87,11 @@ def _check_service(configuration: Configuration, name: str) -> Iterator[Finding]
         yield from _check_other(configuration, name, executable)
     user = configuration.value_of(service.get("user", "root"))
     if name == WORKER and user != "root":
-        yield note(f"{name} runs as {user}: it serves the mail of users whose uid is {user}'s, and no other")
+        yield note(
+            f"{name}: user = {user} changes nothing: it is root until it becomes the user whose mail it reads"
+        )
+    if name == BROKER and user == "root" and executable.maker is Maker.OURS:
+        yield note(f"{name} runs as root: it needs no more rights than default_internal_user has")
     yield from _check_chroot(configuration, name, service)
 
 
@@ -134,13 +140,42 @@ def _check_other(configuration: Configuration, name: str, executable: Executable
             defect.mended and configuration.numbers >= defect.mended
         ):
             yield Finding(defect.level, f"{name} of Dovecot {configuration.version}: {defect.text}")
+    if name == WORKER and (
+        limits_of(configuration, name).clients != 1 or _session_count(configuration, name) != "1"
+    ):
+        count = "service_count" if configuration.is_2_3 else "restart_request_count"
+        yield fail(
+            f"{name} is Dovecot's own, which dies of a second session: set client_limit = 1 and {count} = 1"
+        )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a service may do: processes at once, and sessions in each of them."""
+
+    processes: int
+    clients: int
+
+
+def limits_of(configuration: Configuration, name: str) -> Limits:
+    """The limits of a service, Dovecot's defaults where it has none of its own."""
+    service, defaults = configuration.service(name), configuration.everything
+    return Limits(
+        _number(service.get("process_limit"), defaults.get("default_process_limit", "100")),
+        _number(service.get("client_limit"), defaults.get("default_client_limit", "1000")),
+    )
+
+
+def _session_count(configuration: Configuration, name: str) -> str:
+    """How many sessions a process serves in its life."""
+    return configuration.service(name).get("service_count" if configuration.is_2_3 else "restart_request_count")
 
 
 def _check_limits(configuration: Configuration, name: str, service: Block) -> Iterator[Finding]:
     defaults = configuration.everything
-    count = service.get("service_count" if configuration.is_2_3 else "restart_request_count")
-    clients = _number(service.get("client_limit"), defaults.get("default_client_limit", "1000"))
-    processes = _number(service.get("process_limit"), defaults.get("default_process_limit", "100"))
+    count = _session_count(configuration, name)
+    limits = limits_of(configuration, name)
+    processes, clients = limits.processes, limits.clients
     if count == "1":
         yield note(f"{name} starts anew for each session; conf.d/90-urlauth.conf has limits that suit it better")
     else:
@@ -151,7 +186,9 @@ def _check_limits(configuration: Configuration, name: str, service: Block) -> It
     if service.get("drop_priv_before_exec") == "yes":
         yield fail(f"{name}: with drop_priv_before_exec = yes the interpreter cannot be started")
     memory = _size(service.get("vsz_limit")) or _size(defaults.get("default_vsz_limit", "256 M"))
-    if 0 < memory < ENOUGH_MEMORY:
+    if 0 < memory < LEAST_MEMORY:
+        yield fail(f"{name}: vsz_limit is {memory // UNITS['M']} MB; Python needs {LEAST_MEMORY // UNITS['M']} MB")
+    elif 0 < memory < ENOUGH_MEMORY:
         yield note(f"{name}: vsz_limit is {memory // UNITS['M']} MB; Python may not find that enough")
 
 

@@ -140,7 +140,7 @@ READS = "it reads any user's mail for whoever connects"
         (("18446744073709551615 B", "100 M"), "note  imap-urlauth-login: vsz_limit is 100 MB; Python may not"),
         (
             ("user =\n", "user = vmail\n"),
-            "note  imap-urlauth-worker runs as vmail: it serves the mail of users whose uid",
+            "note  imap-urlauth-worker: user = vmail changes nothing: it is root until it becomes the user",
         ),
         (
             ("unix_listener auth-master", "unix_listener x"),
@@ -213,14 +213,31 @@ def test_what_the_report_says(report: Report, tmp_path: Path, change: tuple[str,
     assert any(each.startswith(line) for each in report(change)), report(change)
 
 
+def test_dovecots_own_worker_with_limits_that_suit_it(report: Report) -> None:
+    own = ("executable = ours --store=auto", "executable = imap-urlauth-worker")
+    limits = ("client_limit = 200", "client_limit = 1\n  service_count = 1")
+    lines = report(own, limits, ("  service_count = 0\n  client_limit = 1\n", "  client_limit = 1\n"))
+    assert not [line for line in lines if "dies of a second session" in line]
+
+
+def test_imap_urlauth_needs_no_root(report: Report) -> None:
+    lines = report(("user = $default_internal_user\n  unix", "user = root\n  unix"))
+    assert "note  imap-urlauth runs as root: it needs no more rights than default_internal_user has" in lines
+
+
 @pytest.mark.parametrize(
     ("limit", "megabytes"),
-    [("64M", 64), ("127 M", 127), ("1024 k", 1), ("2097152 B", 2), ("128 M", None), ("1 G", None)],
+    [("64M", 64), ("127 M", 127), ("24 M", 24), ("25165824 B", 24), ("128 M", None), ("1 G", None)],
 )
 def test_memory(report: Report, limit: str, megabytes: int | None) -> None:
     said = [line for line in report(("256 M", limit)) if "vsz_limit" in line]
     assert len(said) == (3 if megabytes else 0)
-    assert all(f"vsz_limit is {megabytes} MB" in line for line in said)
+    assert all(line.startswith("note") and f"vsz_limit is {megabytes} MB" in line for line in said)
+
+
+def test_no_memory_for_python(report: Report) -> None:
+    said = [line for line in report(("256 M", "1024 k")) if "vsz_limit" in line]
+    assert said == [f"FAIL  {name}: vsz_limit is 1 MB; Python needs 24 MB" for name in SERVICES]
 
 
 def test_the_workers_socket_may_be_shared_with_a_group(report: Report) -> None:
@@ -245,7 +262,10 @@ def test_dovecots_own_programs(report: Report, version: str, levels: dict[str, l
     lines = report(*own, ("executable = ours\n", "executable = imap-urlauth-login\n"), version=version)
     said = {name: [line.split()[0] for line in lines if f" {name} of Dovecot" in line] for name in levels}
     assert said == levels
-    assert sum("is Dovecot's own" in line for line in lines) == 3
+    assert sum("is Dovecot's own: " in line for line in lines) == 3
+    dies = "is Dovecot's own, which dies of a second session: set client_limit = 1 and "
+    count = "service_count" if version.startswith("2.3") else "restart_request_count"
+    assert f"FAIL  imap-urlauth-worker {dies}{count} = 1" in lines
 
 
 def test_an_unknown_program(report: Report, tmp_path: Path) -> None:

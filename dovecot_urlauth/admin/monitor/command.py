@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 import signal
 import site
@@ -9,8 +10,8 @@ import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from dovecot_urlauth.admin.monitor.sample import take_sample
-from dovecot_urlauth.admin.monitor.view import render, watch
+from dovecot_urlauth.admin.monitor.view import picture, watch
+from dovecot_urlauth.admin.monitor.watched import Watched
 
 if TYPE_CHECKING:
     import argparse
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 INTERVAL = 2.0
+LOCK_PATIENCE = 1.0
+"""Seconds to wait for a pid file that another one holds."""
 ENDING = (signal.SIGTERM, signal.SIGINT)
 LIBRARIES = "python3-prometheus-client and python3-daemon (or: pip install prometheus-client python-daemon)"
 
@@ -30,6 +33,7 @@ def add_monitor_command(commands: argparse._SubParsersAction[argparse.ArgumentPa
     """Add it to the command line."""
     what = "show the services' processes, sessions and memory, or offer them to Prometheus"
     monitor = commands.add_parser("monitor", help=what, description=what)
+    monitor.add_argument("-c", dest="file", metavar="FILE", help="compare with this configuration, and its limits")
     monitor.add_argument("--base-dir", metavar="DIR", help="only the Dovecot with this base_dir")
     monitor.add_argument("--once", action="store_true", help="show it once")
     monitor.add_argument("--interval", type=float, default=INTERVAL, metavar="SECONDS", help="between two looks")
@@ -45,9 +49,11 @@ def run_monitor(given: argparse.Namespace) -> int:
     if given.listen:
         return _serve(given)
     if given.once:
-        print("\n".join(render(take_sample(given.base_dir))))
+        print(picture(Watched.find(given.base_dir, given.file)))
         return 0
-    return watch(given.base_dir, given.interval)
+    if not given.interval > 0:
+        raise MonitorFailure(f"--interval={given.interval:g}: not a time to wait")
+    return watch(Watched.find(given.base_dir, given.file), given.interval)
 
 
 def parse_listen(text: str) -> tuple[str, int]:
@@ -60,6 +66,7 @@ def parse_listen(text: str) -> tuple[str, int]:
 
 def _serve(given: argparse.Namespace) -> int:
     address, port = parse_listen(given.listen)
+    watched = Watched.find(given.base_dir, given.file)
     for folder in site.getsitepackages():
         site.addsitedir(folder)  # an installation holds what the services need; this needs the distribution's
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
@@ -67,7 +74,7 @@ def _serve(given: argparse.Namespace) -> int:
         with _background(given) if given.daemon else nullcontext():
             from dovecot_urlauth.admin.monitor.metrics import serve
 
-            server, thread = serve(address, port, given.base_dir)
+            server, thread = serve(address, port, watched)
             if not given.daemon:
                 print(f"http://{address}:{server.server_port}/metrics", flush=True)
             signal.sigwait(ENDING)
@@ -83,17 +90,33 @@ def _serve(given: argparse.Namespace) -> int:
 def _background(given: argparse.Namespace) -> AbstractContextManager[object]:
     """python-daemon's: detached, its pid file locked, as an unprivileged user."""
     import daemon  # type: ignore[import-untyped]
-    from daemon.pidfile import PIDLockFile  # type: ignore[import-untyped]
+    from daemon.pidfile import TimeoutPIDLockFile  # type: ignore[import-untyped]
 
+    pid_file = TimeoutPIDLockFile(given.pid_file, LOCK_PATIENCE) if given.pid_file else None
+    if pid_file is not None and (holder := pid_file.read_pid()) is not None:
+        if _runs(holder):
+            raise MonitorFailure(f"{given.pid_file} is locked: process {holder} runs already")
+        pid_file.break_lock()
     who = _account(given.user) if given.user else None
     context: AbstractContextManager[object] = daemon.DaemonContext(
-        pidfile=PIDLockFile(given.pid_file) if given.pid_file else None,
+        pidfile=pid_file,
         uid=who.pw_uid if who else None,
         gid=who.pw_gid if who else None,
         signal_map={},
         stderr=sys.stderr,
     )
     return context
+
+
+def _runs(pid: int) -> bool:
+    """Whether there is such a process; that it may not be signalled says that there is."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _account(name: str) -> pwd.struct_passwd:

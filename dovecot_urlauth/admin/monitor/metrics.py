@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 
 from dovecot_urlauth.admin.check_services import SERVICES
-from dovecot_urlauth.admin.monitor.sample import State, take_sample
+from dovecot_urlauth.admin.monitor.sample import State
 from dovecot_urlauth.admin.processes import NoMaster
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
+    from dovecot_urlauth.admin.check_services import Limits
     from dovecot_urlauth.admin.monitor.sample import Sample
+    from dovecot_urlauth.admin.monitor.watched import Watched
 
 PREFIX = "dovecot_urlauth"
 
@@ -26,13 +28,13 @@ PREFIX = "dovecot_urlauth"
 class ProcessCollector:
     """Looks at /proc when it is asked."""
 
-    def __init__(self, base_dir: str | None) -> None:
-        self._base_dir = base_dir
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
 
     def collect(self) -> Iterator[Metric]:
         """Every number of one sample; of a Dovecot that does not run only that it does not."""
         try:
-            sample = take_sample(self._base_dir)
+            sample = self._watched.sample()
         except NoMaster:
             yield GaugeMetricFamily(f"{PREFIX}_up", "Whether this Dovecot runs", value=0)
             return
@@ -40,12 +42,15 @@ class ProcessCollector:
         yield _processes(sample)
         yield from _by_service(sample)
         yield GaugeMetricFamily(f"{PREFIX}_targets", "Users whose mail is being read", value=len(sample.targets()))
+        text = "Services with processes that are not those of the configuration"
+        yield GaugeMetricFamily(f"{PREFIX}_warnings", text, value=len(self._watched.warnings(sample)))
+        yield from _limits(self._watched.limits())
 
 
-def serve(address: str, port: int, base_dir: str | None) -> tuple[WSGIServer, Thread]:
+def serve(address: str, port: int, watched: Watched) -> tuple[WSGIServer, Thread]:
     """Answer scrapes from now on, in a thread of its own. Raises OSError."""
     registry = CollectorRegistry()
-    registry.register(ProcessCollector(base_dir))
+    registry.register(ProcessCollector(watched))
     return start_http_server(port, address, registry)
 
 
@@ -65,6 +70,11 @@ def _by_service(sample: Sample) -> Iterator[GaugeMetricFamily]:
         ("pss_bytes", "Memory, each shared page by its share", sample.memory),
         ("resident_bytes", "Memory, shared pages in full", lambda service: _total(sample, service)),
         ("oldest_process_seconds", "Age of the oldest process", lambda service: _oldest(sample, service)),
+        (
+            "start_time_seconds",
+            "When the oldest process was started, Unix time",
+            lambda name: _started(sample, name),
+        ),
     )
     for name, text, read in families:
         family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=["service"])
@@ -77,6 +87,22 @@ def _by_service(sample: Sample) -> Iterator[GaugeMetricFamily]:
 
 def _total(sample: Sample, service: str) -> int:
     return sum(one.resident for one in sample.of(service))
+
+
+def _started(sample: Sample, service: str) -> float | None:
+    """To the second: a value that changes is a restart, and nothing else."""
+    age = _oldest(sample, service)
+    return None if age is None else round(sample.taken - age)
+
+
+def _limits(limits: dict[str, Limits]) -> Iterator[GaugeMetricFamily]:
+    """What sessions and processes are to be compared with; nothing without the configuration."""
+    processes = GaugeMetricFamily(f"{PREFIX}_process_limit", "Processes that may run", labels=["service"])
+    sessions = GaugeMetricFamily(f"{PREFIX}_session_limit", "Sessions that there may be", labels=["service"])
+    for service, limit in limits.items():
+        processes.add_metric([service], limit.processes)
+        sessions.add_metric([service], limit.processes * limit.clients)
+    yield from (family for family in (processes, sessions) if family.samples)
 
 
 def _oldest(sample: Sample, service: str) -> float | None:

@@ -7,19 +7,19 @@ import time
 from typing import TYPE_CHECKING
 
 from dovecot_urlauth.admin.check_services import SERVICES
-from dovecot_urlauth.admin.monitor.sample import take_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from dovecot_urlauth.admin.monitor.sample import Running, Sample, State
+    from dovecot_urlauth.admin.monitor.watched import Watched
 
 CLEAR = "\x1b[H\x1b[J"
 MEGABYTE = 1024 * 1024
 SPANS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
-def render(sample: Sample) -> Iterator[str]:
+def render(sample: Sample, warnings: Iterable[str]) -> Iterator[str]:
     """The lines: one a service, the users being read, one a process, and what should not be so."""
     yield time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(sample.taken))
     yield f"{'SERVICE':20} {'PROCESSES':>9} {'SESSIONS':>8} {'PSS':>9}  STATES"
@@ -35,7 +35,7 @@ def render(sample: Sample) -> Iterator[str]:
     yield f"{'PID':>8} {'USER':12} {'AGE':>5} {'RSS':>9} {'PSS':>9}  TITLE"
     for one in sample.running:
         yield _line(one)
-    for warning in sample.warnings():
+    for warning in warnings:
         yield f"warning: {warning}"
 
 
@@ -44,11 +44,17 @@ def _states(sample: Sample, service: str) -> list[tuple[State, int]]:
     return sorted(sample.states(service).items(), key=lambda item: item[0].value)
 
 
-def watch(base_dir: str | None, interval: float) -> int:
+def picture(watched: Watched) -> str:
+    """What there is to see now. Raises NoMaster."""
+    sample = watched.sample()
+    return "\n".join(render(sample, watched.warnings(sample)))
+
+
+def watch(watched: Watched, interval: float) -> int:
     """Show it again and again, until interrupted. Raises NoMaster."""
     try:
         while True:
-            sys.stdout.write(CLEAR + "\n".join(render(take_sample(base_dir))) + "\n")
+            sys.stdout.write(CLEAR + picture(watched) + "\n")
             sys.stdout.flush()
             time.sleep(interval)
     except KeyboardInterrupt:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -92,6 +93,55 @@ def test_as_a_daemon_it_holds_its_pid_file(tmp_path: Path) -> None:
     assert not pid_file.exists()
 
 
+def test_a_pid_file_is_for_one(tmp_path: Path) -> None:
+    pid_file = tmp_path / "monitor.pid"
+    pid_file.write_text(f"{os.getpid()}\n")
+    with start("--listen", str(free_port()), "--daemon", "--pid-file", str(pid_file)) as process:
+        assert process.wait(20) == 1
+        assert process.stderr
+        said = process.stderr.read()
+    assert said == f"dovecot-urlauth: {pid_file} is locked: process {os.getpid()} runs already\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_daemon_becomes_its_user_and_takes_over_what_one_left_that_was_killed(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="urlauth-", dir="/var/lib") as folder:
+        os.chown(folder, 65534, 65534)
+        port, pid_file = free_port(), Path(folder) / "monitor.pid"
+        with subprocess.Popen(["true"]) as gone:
+            gone.wait()
+        pid_file.write_text(f"{gone.pid}\n")
+        words = ("--listen", str(port), "--daemon", "--pid-file", str(pid_file), "--user", "nobody")
+        with start(*words) as process:
+            assert process.wait(20) == 0
+        assert wait_for(lambda: pid_file.exists() and pid_file.read_text() != f"{gone.pid}\n", 20)
+        pid = int(pid_file.read_text())
+        try:
+            assert wait_for(lambda: _answers(port), 20)
+            assert os.stat(f"/proc/{pid}").st_uid == 65534
+            assert os.stat(f"/proc/{pid}").st_gid == 65534
+        finally:
+            os.kill(pid, signal.SIGTERM)
+        assert wait_for(lambda: not Path(f"/proc/{pid}").exists(), 20)
+
+
+def test_it_listens_on_loopback_alone() -> None:
+    port = free_port()
+    with start("--listen", str(port)) as process:
+        assert process.stdout
+        process.stdout.readline()
+        listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert [place for place in listening if place.endswith(f":{port:04X}")] == [f"0100007F:{port:04X}"]
+
+
+@pytest.mark.parametrize("interval", ["0", "-1", "nan"])
+def test_no_time_to_wait(interval: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dovecot-urlauth", "monitor", f"--interval={interval}"]) == 1
+    assert "not a time to wait" in capsys.readouterr().err
+
+
 def test_a_taken_port_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -115,7 +165,7 @@ def test_listening_elsewhere_must_be_said() -> None:
 
 def test_an_unknown_user() -> None:
     given = argparse.Namespace(
-        listen="9166", daemon=True, user="nobody-of-this-name", pid_file=None, base_dir=None, once=False
+        listen="9166", daemon=True, user="nobody-of-this-name", pid_file=None, base_dir=None, file=None, once=False
     )
     with pytest.raises(MonitorFailure, match="no such user"):
         run_monitor(given)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from dovecot_urlauth.admin.monitor import metrics, view
+from dovecot_urlauth.admin.doveconf import Configuration, parse
+from dovecot_urlauth.admin.monitor import view, watched
 from dovecot_urlauth.admin.monitor.metrics import ProcessCollector
 from dovecot_urlauth.admin.monitor.sample import Sample
+from dovecot_urlauth.admin.monitor.watched import Watched
 from dovecot_urlauth.admin.processes import NoMaster
 from tests.admin.monitor.test_sample import SAMPLE, one
 
@@ -17,10 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def page(monkeypatch: pytest.MonkeyPatch, look: Callable[[str | None], Sample]) -> list[str]:
-    monkeypatch.setattr(metrics, "take_sample", look)
+def page(
+    monkeypatch: pytest.MonkeyPatch,
+    look: Callable[[str | None], Sample],
+    configuration: Configuration | None = None,
+) -> list[str]:
+    monkeypatch.setattr(watched, "take_sample", look)
     registry = CollectorRegistry()
-    registry.register(ProcessCollector(None))
+    registry.register(ProcessCollector(Watched(None, configuration)))
     return [line for line in generate_latest(registry).decode().splitlines() if not line.startswith("#")]
 
 
@@ -36,6 +43,32 @@ def test_every_number(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "dovecot_urlauth_targets 2.0" in lines
     assert 'dovecot_urlauth_pss_bytes{service="imap-urlauth-worker"} 5120.0' in lines
     assert 'dovecot_urlauth_oldest_process_seconds{service="imap-urlauth"} 90.0' in lines
+
+
+def test_a_start_is_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    for taken in (1000.0, 1000.4):
+        sample = replace(SAMPLE, taken=taken)
+        lines = page(monkeypatch, lambda base_dir, sample=sample: sample)  # type: ignore[misc]
+        assert 'dovecot_urlauth_start_time_seconds{service="imap-urlauth"} 910.0' in lines
+
+
+def test_what_the_configuration_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (
+        "libexec_dir = /nowhere\ndefault_process_limit = 100\ndefault_client_limit = 1000\n"
+        "service imap-urlauth {\n  process_limit = 5\n  client_limit = 200\n}\n"
+    )
+    configuration = Configuration("2.4.1", "/x", parse(text), parse(""), parse(""))
+    lines = page(monkeypatch, lambda base_dir: SAMPLE, configuration)
+    assert 'dovecot_urlauth_process_limit{service="imap-urlauth"} 5.0' in lines
+    assert 'dovecot_urlauth_session_limit{service="imap-urlauth"} 1000.0' in lines
+    assert 'dovecot_urlauth_session_limit{service="imap-urlauth-worker"} 100000.0' in lines
+    assert "dovecot_urlauth_warnings 0.0" in lines
+
+
+def test_foreign_processes_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = page(monkeypatch, lambda base_dir: SAMPLE)
+    assert "dovecot_urlauth_warnings 1.0" in lines
+    assert not [line for line in lines if "_limit" in line], "without a configuration"
 
 
 def test_what_is_not_known_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +100,7 @@ def test_the_view_goes_on_until_it_is_interrupted(
             raise KeyboardInterrupt
 
     monkeypatch.setattr("time.sleep", sleep)
-    monkeypatch.setattr(view, "take_sample", lambda base_dir: SAMPLE)
-    assert view.watch(None, 2.0) == 0
+    monkeypatch.setattr(watched, "take_sample", lambda base_dir: SAMPLE)
+    assert view.watch(Watched(), 2.0) == 0
     assert sleeps == [2.0, 2.0]
     assert capsys.readouterr().out.count(view.CLEAR) == 2

@@ -74,14 +74,14 @@ def test_processes_of_dovecot_are_pointed_out() -> None:
 
 
 def test_the_view() -> None:
-    lines = list(render(SAMPLE))
+    lines = list(render(SAMPLE, SAMPLE.warnings()))
     assert lines[4].split() == [WORKER, "5", "3", "0.0", "MB", "3", "busy,", "1", "idle,", "1", "spare"]
     assert lines[5] == "mail being read: alice, carol"
     assert lines[-1] == "warning: imap-urlauth: 1 of 1 processes are Dovecot's own"
 
 
 def test_nothing_runs() -> None:
-    lines = list(render(Sample(0.0, ())))
+    lines = list(render(Sample(0.0, ()), ()))
     assert [line.split()[-2:] for line in lines[2:5]] == [["not", "running"]] * 3
     assert lines[5] == "mail being read: none"
 
