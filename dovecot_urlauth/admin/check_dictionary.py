@@ -60,6 +60,11 @@ def attribute_dictionary(configuration: Configuration, view: Block) -> Dictionar
     return None
 
 
+def _dictionaries(configuration: Configuration) -> list[str]:
+    """2.4: the names of the dictionaries, of which Dovecot takes only one."""
+    return [header.removeprefix("dict ") for header in configuration.as_worker.block("mail_attribute").blocks]
+
+
 def _parse_2_3(text: str) -> Dictionary | None:
     driver, _, rest = text.partition(":")
     options = (
@@ -83,6 +88,8 @@ def check_dictionary(configuration: Configuration) -> Iterator[Finding]:
     elif signing is None or serving is None or signing != serving:
         names = f"imap's is {signing or 'none'}, the worker's is {serving or 'none'}"
         yield fail(f"imap and the worker look for mailbox keys in different attribute dictionaries: {names}")
+    elif (named := _dictionaries(configuration))[1:]:
+        yield fail(f"mailbox keys have no place: mail_attribute has two dictionaries, {' and '.join(named)}")
     elif fault := _fault(configuration, serving):
         yield fail(f"mailbox keys have no place: {fault}")
     else:

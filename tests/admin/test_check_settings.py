@@ -155,6 +155,11 @@ def test_hosts_and_ports(version: str, change: dict[str, Any], line: str) -> Non
         ),
         (
             "2.4.1-4",
+            {"both": ("dict file {", "dict redis {\n  }\n  dict file {")},
+            "FAIL  mailbox keys have no place: mail_attribute has two dictionaries, redis and file",
+        ),
+        (
+            "2.4.1-4",
             {"both": ("dict file {", "dict keys {\n    driver = file")},
             "ok    mailbox keys are in the attribute dictionary keys",
         ),
