@@ -26,7 +26,7 @@ from dovecot_urlauth.service.process import ServiceProcess
 from dovecot_urlauth.service.run import EXIT_USAGE, Fatal, Start, run
 from dovecot_urlauth.service.title import start_title
 from dovecot_urlauth.store.engine.engine_start import prepare_engine
-from dovecot_urlauth.store.fallback import DOVECOT
+from dovecot_urlauth.store.fallback import AUTO, DOVECOT
 from dovecot_urlauth.worker.parent.stage import WorkerStage
 from dovecot_urlauth.worker.target import WorkerConfig
 
@@ -73,7 +73,7 @@ def serve(start: Start) -> int:
 def _configure(start: Start, *, mode: str, boxed: sandbox.Mode, audit: bool) -> WorkerConfig:
     """Everything that takes root to find out."""
     settings, config_fd, is_whole = _read_settings(start)
-    if not is_whole and mode == STORE_MODES[0]:
+    if not is_whole and mode == AUTO:
         mode = DOVECOT  # which defaults a driver has is not said, and Dovecot's own imap knows
     if settings.flag("mail_debug"):
         start.log.pipe.debugging = True
