@@ -66,6 +66,9 @@ service submission-login {{
   }}
 }}
 """
+#: made anew in the copy
+TRANSIENT = {"tmp": 0o1777, "run": 0o755}
+
 USERS = {"alice": 1001, "bob": 1002, "carol": 1003}
 
 STANZA = """\
@@ -89,12 +92,19 @@ class DebianServer:
         self.root = folder
         self.log = folder / "var/log/dovecot.log"
         self._master: subprocess.Popen[bytes] | None = None
-        tree = trees.tree(version.suite or version.name)
-        subprocess.run(["cp", "-a", "--reflink=auto", f"{tree}/.", str(folder)], check=True)
+        self._copy_tree(trees.tree(version.suite or version.name))
         self.imap_port, submission_port = free_ports(2)
         self._add_users()
         self._lay_out_dovecot(submission_port)
         self._lay_out_dpkg()
+
+    def _copy_tree(self, tree: Path) -> None:
+        """All but what other tests, which may run at the same time, have in it."""
+        kept = [path for path in tree.iterdir() if path.name not in TRANSIENT]
+        subprocess.run(["cp", "-a", "--reflink=auto", *kept, self.root], check=True)
+        for name, mode in TRANSIENT.items():
+            (self.root / name).mkdir()
+            (self.root / name).chmod(mode)
 
     def _add_users(self) -> None:
         with (self.root / "etc/passwd").open("a") as passwd, (self.root / "etc/group").open("a") as group:

@@ -125,6 +125,6 @@ def _check_homes(configuration: Configuration) -> None:
             f"{user} has no home in the userdb: set the attribute dictionary to another place first"
         )
     raise SwitchFailure(
-        "the userdb lists no user, so whether they have a home is not known: set the attribute dictionary first, "
-        f"for example\n{DICTIONARY[configuration.is_2_3]}"
+        "the userdb lists no user (does Dovecot run?), so whether they have a home is not known: "
+        f"set the attribute dictionary first, for example\n{DICTIONARY[configuration.is_2_3]}"
     )
