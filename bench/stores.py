@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-STORES = {"sdbox": 5011, "mdbox": 5012}
+STORES = {"sdbox": 5011, "mdbox": 5012, "mbox": 5013}
 """user and format -> uid; nobody on the machine has these numbers"""
 
 

@@ -33,7 +33,10 @@ class MboxRules:
     """What a reader of mbox files goes by."""
 
     read_locks: tuple[str, ...] = ("fcntl",)
-    """Which locks are taken, in this order: some of :data:`LOCKS`."""
+    """Which locks are taken, in this order: some of :data:`LOCKS`.
+
+    fcntl, the default, is always among them: 2.4 adds to it what stands in braces, and one lock more does no harm.
+    """
     lock_seconds: int = DEFAULT_SECONDS
     """How long they are waited for."""
     colonless_line_is_name: bool = False
@@ -55,7 +58,7 @@ def mbox_rules(settings: Settings, *, colonless_line_is_name: bool) -> MboxRules
     seconds = read_time(settings.get("mbox_lock_timeout"), DEFAULT_SECONDS)
     at_most = read_time(settings.get("mail_max_lock_timeout"), 0)
     return MboxRules(
-        read_locks=tuple(locks),
+        read_locks=tuple(dict.fromkeys(("fcntl", *locks) if locks else ())),
         lock_seconds=min(seconds, at_most) if at_most else seconds,
         colonless_line_is_name=colonless_line_is_name,
     )

@@ -19,7 +19,8 @@ def test_defaults() -> None:
 
 
 def test_locks() -> None:
-    assert rules(mbox_read_locks="flock, FCNTL").read_locks == ("flock", "fcntl")
+    assert rules(mbox_read_locks="flock, FCNTL").read_locks == ("fcntl", "flock")
+    assert rules(mbox_read_locks="flock").read_locks == ("fcntl", "flock")
     assert rules(mbox_read_locks="").read_locks == ()
 
 

@@ -50,6 +50,13 @@ def _dbox(driver: str) -> MailStore:
     return MailStore(driver, old + SMALL_LOGS, new + SMALL_LOGS, has_alt=True)
 
 
+def _mbox() -> MailStore:
+    """Debian's default, but for the place of INBOX."""
+    old = "mail_location = mbox:~/mail:INBOX=~/spool\n"
+    new = "mail_driver = mbox\nmail_path = ~/mail\nmail_inbox_path = ~/spool\n"
+    return MailStore("mbox", old + SMALL_LOGS, new + SMALL_LOGS)
+
+
 def _compressed(method: str) -> MailStore:
     old = f"mail_plugins = zlib\nplugin {{\n  zlib_save = {method}\n}}\n"
     new = f"mail_plugins {{\n  mail_compress = yes\n}}\nmail_compress_write_method = {method}\n"
@@ -69,6 +76,7 @@ STORES = {
         MailStore(MAILDIR),
         _dbox("sdbox"),
         _dbox("mdbox"),
+        _mbox(),
         _compressed("gz"),
         _compressed("zstd"),
         ENCRYPTED,

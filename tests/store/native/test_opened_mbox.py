@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
@@ -16,11 +17,23 @@ from dovecot_urlauth.config.mbox_rules import MboxRules
 from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, StoreError, StoreFailure, Unsupported
 from dovecot_urlauth.store.native.driver import Busy
 from dovecot_urlauth.store.native.layout import Place
-from dovecot_urlauth.store.native.mbox import opened_mbox
+from dovecot_urlauth.store.native.mbox import opened_mbox, read_lock
 from dovecot_urlauth.store.native.mbox.opened_mbox import OpenedMbox
 from dovecot_urlauth.store.native.mbox.places import MboxPlaces, mbox_places
 from tests.store import ondisk
-from tests.store.mboxes import EXTENSION, FROM, GUID, MAILS, RULES, SHOWN, Mbox, content, is_free, lock_of_another
+from tests.store.mboxes import (
+    EXTENSION,
+    FROM,
+    GUID,
+    LONG,
+    MAILS,
+    RULES,
+    SHOWN,
+    Mbox,
+    content,
+    is_free,
+    lock_of_another,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -263,3 +276,23 @@ def test_the_kernels_layout_of_a_lock() -> None:
     with open("/dev/null", "rb") as file:
         answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 0, 0, 0))
     assert struct.unpack("hhqqi4x", answer)[0] == fcntl.F_UNLCK
+
+
+def test_a_file_system_without_locks(mbox: Mbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dovecot may know what to do."""
+
+    def refuse(fd: int, kind: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(read_lock.METHODS, "fcntl", refuse)
+        with pytest.raises(Unsupported, match=r"fcntl\(\) failed with mbox: No locks"):
+            mbox.opened().locate(1)
+    mbox.write({1: LONG})
+    located = mbox.opened().locate(1)
+    assert located.lock
+    located.lock.release()
+    monkeypatch.setitem(read_lock.METHODS, "fcntl", refuse)
+    with pytest.raises(StoreFailure, match="No locks"):
+        located.lock.take()
+    located.file.close()

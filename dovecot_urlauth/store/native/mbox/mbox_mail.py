@@ -153,9 +153,12 @@ class MboxMail:
 
     def take(self) -> None:
         """See Lock.take."""
-        self._lock.take()
         try:
+            self._lock.take()
             self._check()
+        except Unsupported as error:
+            self._lock.release()
+            raise StoreFailure(f"mbox file was changed while a message was read: {error.text}") from None
         except BaseException:
             self._lock.release()
             raise
@@ -165,10 +168,7 @@ class MboxMail:
         version = _version(self._file)
         if version == self._version:
             return
-        try:
-            found = self._find_again()
-        except Unsupported as error:
-            raise StoreFailure(f"mbox file was changed while a message was read: {error.text}") from None
+        found = self._find_again()
         if found is None or not found.is_same(self._found):
             raise StoreFailure("message was expunged while it was read")
         self._found = found

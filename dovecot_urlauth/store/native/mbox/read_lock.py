@@ -14,7 +14,7 @@ import errno
 import fcntl
 from struct import pack
 
-from dovecot_urlauth.store.errors import StoreFailure
+from dovecot_urlauth.store.errors import StoreFailure, Unsupported
 from dovecot_urlauth.store.native.driver import Busy
 
 TYPE_CHECKING = False
@@ -40,7 +40,8 @@ class ReadLock:
     def take(self) -> None:
         """Take all locks, in the order of the setting.
 
-        Raises Busy when somebody else has one for writing, and StoreFailure when the file system has no locks.
+        Raises Busy when somebody else has one for writing, Unsupported when the file system has no such locks, and
+        StoreFailure when the file is closed.
         """
         for method in self._rules.read_locks:
             if method in self._held:
@@ -51,7 +52,7 @@ class ReadLock:
                 self.release()
                 if error.errno in TAKEN:
                     raise Busy("Timeout while waiting for lock", self._rules.lock_seconds) from None
-                raise StoreFailure(f"{method}() failed with mbox: {error.strerror}") from None
+                raise Unsupported(f"{method}() failed with mbox: {error.strerror}") from None
             except ValueError:
                 raise StoreFailure("mbox file was closed") from None
             self._held.append(method)
