@@ -17,7 +17,7 @@ LIBRARIES = {
     ENCRYPTING: ("python3-cryptography", ("cryptography.hazmat.primitives.ciphers",)),
 }
 
-PROBE = "import sys; sys.path.insert(0, sys.argv[1]); import {module}"
+PROBE = "import sys; sys.path += [sys.argv[1], sys.argv[1] + '/distribution']; import {module}"
 
 
 def check_stores(name: str, configuration: Configuration, executable: Executable) -> Iterator[Finding]:

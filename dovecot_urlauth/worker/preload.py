@@ -54,7 +54,12 @@ def preload(config: WorkerConfig) -> None:
     """Load everything that serving a URL takes in this dialect, and run it."""
     for name in MODULES:
         __import__(name)
-    for name in wanted_by_plugins(config.settings):
+    wanted = wanted_by_plugins(config.settings)
+    if wanted:
+        from dovecot_urlauth.start.distribution import add_distribution
+
+        add_distribution()
+    for name in wanted:
         try:
             __import__(name)
         except ImportError:

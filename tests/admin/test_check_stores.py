@@ -68,3 +68,9 @@ def test_nothing_is_missing(library: Path) -> None:
 def test_an_executable_without_a_library_is_none_of_its_business(library: Path) -> None:
     (library.parent / NAME).write_text("#!/usr/bin/python3 -IBS\nimport sys  # dovecot_urlauth\n")
     assert said(library, "mail_plugins = mail_crypt") == []
+
+
+def test_a_distribution_s_own_library(library: Path) -> None:
+    (library / "distribution" / "lz4").mkdir(parents=True)
+    (library / "distribution" / "lz4" / "block.py").write_text("")
+    assert said(library, OLD, "plugin {\n  zlib_save = lz4\n}") == []

@@ -46,6 +46,7 @@ def test_it_holds_no_byte_code_and_no_machine_code(deb: Path) -> None:
     ).stdout
     assert "/usr/libexec/dovecot-urlauth/imap-urlauth-worker" in listed
     assert "./usr/lib/dovecot-urlauth/setproctitle -> ../python3/dist-packages/setproctitle" in listed
+    assert "./usr/lib/dovecot-urlauth/distribution -> ../python3/dist-packages" in listed
     assert not re.search(r"\.pyc|__pycache__|\.so\b", listed)
     conffiles = subprocess.run(
         ["dpkg-deb", "--info", str(deb), "conffiles"], capture_output=True, text=True, check=True

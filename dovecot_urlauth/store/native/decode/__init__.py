@@ -35,6 +35,10 @@ class Decoding:
         self._attributes = attributes
         self._inbox_guid = inbox_guid
         self._keyring: Keyring | None = None
+        if self._compressions or self._crypt is not None:
+            from dovecot_urlauth.start.distribution import add_distribution
+
+            add_distribution()
 
     async def decoded(self, stored: Source, pace: Pace, guid: Callable[[], bytes]) -> Source:
         """The message that is stored like this in the mailbox with this ``guid()``.
