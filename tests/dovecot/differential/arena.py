@@ -33,6 +33,10 @@ LARGE_PATIENCE = 40.0
 #: What is stored instead of a message without a byte, which imap refuses.
 EMPTY = b"\r\n"
 
+ACL_NEUTRAL = "anyone l\nuser=bob lr\n"
+ACL_ALLOWS = "owner lrw\n-user=alice w\n"
+ACL_DENIES = "owner lr\n-user=alice r\n"
+
 #: Alarming lines of ours.
 COMPLAINT = re.compile(r"imap-urlauth-worker.*(?:Error|Fatal|Panic|Traceback)")
 
@@ -79,8 +83,8 @@ class Arena:
 
     def __init__(self, version: Version, installation: Installation, store: MailStore) -> None:
         self._store = store
-        settings = store.settings(version, installation)
-        self.dovecot = DovecotInstance(version, TUNED, installation, extra=settings)
+        self.dovecot = DovecotInstance(version, TUNED, installation)
+        self.dovecot.extra = store.settings(version, installation, self.dovecot.inside)
         self.keys: dict[str, bytes] = {}
         self._respondents = [Respondent(self.dovecot, name) for name in (STOCK_WORKER, WORKER)]
         self._uidvalidity = 0
@@ -93,6 +97,8 @@ class Arena:
             self._imap = self.dovecot.imap("alice", timeout=120)
             for in_url, name in MAILBOXES.items():
                 self.keys[name] = self._mailbox(name, in_url)
+            if self._store.has_acl:
+                self._write_acls()
         except BaseException:
             self.dovecot.stop(check=False)
             raise
@@ -116,6 +122,14 @@ class Arena:
         keys = mailbox_keys(self.dovecot.home("alice"))
         [key] = [key for key in keys if sign(rump.encode(), key) == signed]
         return key
+
+    def _write_acls(self) -> None:
+        """The mailbox of the questions may be read; of the others the last one may not."""
+        names = [name for name in self.keys if name != MAILBOX]
+        acls = {"INBOX": ACL_NEUTRAL, MAILBOX: ACL_ALLOWS, names[-1]: ACL_DENIES}
+        for name, text in acls.items():
+            folder = self.dovecot.home("alice") / "Maildir" / ("" if name == "INBOX" else f".{name}")
+            (folder / "dovecot-acl").write_text(text)
 
     def put(self, messages: list[bytes]) -> list[Stored]:
         """Deliver messages; where each is stored. Workers look into the mailbox anew."""

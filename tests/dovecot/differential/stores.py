@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from testing.versions import PIECES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from testing.executables import Installation
     from testing.versions import Version
 
@@ -30,18 +32,21 @@ class MailStore:
     new: str = ""
     has_alt: bool = False
     """Some of the mail is moved to a second storage."""
+    has_acl: bool = False
+    """Mailboxes have ACL files; one of them may not be read."""
 
     @property
     def takes_files(self) -> bool:
         """Messages are put into the mailbox as they are; otherwise imap stores them."""
-        return self.name == MAILDIR
+        return self.name in (MAILDIR, DICT_PROXY.name, ACL.name)
 
-    def settings(self, version: Version, installation: Installation) -> str:
-        """The configuration: our worker may not leave this store to Dovecot's own imap."""
+    def settings(self, version: Version, installation: Installation, base: Path) -> str:
+        """The configuration: our worker may not leave this store to Dovecot's own imap; ``base`` is for `BASE`."""
         worker = (
             f"service {PIECES[2]} {{\n  executable = {installation.executables}/{PIECES[2]} --store=native\n}}\n"
         )
-        return (self.old if version.language == "2.3" else self.new) + ("" if self.takes_files else worker)
+        own = (self.old if version.language == "2.3" else self.new).replace("BASE", str(base))
+        return own + ("" if self.name == MAILDIR else worker)
 
 
 def _dbox(driver: str) -> MailStore:
@@ -70,6 +75,25 @@ ENCRYPTED = MailStore(
 )
 """With keys of folders and users."""
 
+DICT_PROXY = MailStore(
+    "dict-proxy",
+    "mail_attribute_dict = proxy::attributes\n"
+    "dict {\n  attributes = file:BASE/home/alice/dovecot-attributes\n}\n"
+    "service dict {\n  user = root\n  unix_listener dict {\n    mode = 0666\n  }\n}\n",
+    "mail_attribute {\n  dict file {\n    dict_driver = proxy\n    dict_proxy_name = attributes\n  }\n}\n"
+    "dict_server {\n  dict attributes {\n    dict_driver = file\n"
+    "    dict_file_path = BASE/home/alice/dovecot-attributes\n  }\n}\n"
+    "service dict {\n  user = root\n  unix_listener dict {\n    mode = 0666\n  }\n}\n",
+)
+"""A Maildir; Dovecot's dict service has the keys."""
+ACL = MailStore(
+    "acl",
+    "protocol imap-urlauth-worker {\n  mail_plugins = acl\n}\nplugin {\n  acl = vfile\n}\n",
+    "protocol imap-urlauth-worker {\n  mail_plugins {\n    acl = yes\n  }\n}\nacl_driver = vfile\n",
+    has_acl=True,
+)
+"""A Maildir whose worker asks for rights."""
+
 STORES = {
     store.name: store
     for store in (
@@ -80,5 +104,7 @@ STORES = {
         _compressed("gz"),
         _compressed("zstd"),
         ENCRYPTED,
+        DICT_PROXY,
+        ACL,
     )
 }
