@@ -18,7 +18,8 @@ UNDERSTOOD = frozenset(
     mail_attribute mail_attribute_dict mail_chroot mail_control_path mail_debug mail_driver mail_gid
     mail_home mail_inbox_path mail_index_path mail_location mail_path mail_plugins mail_uid
     mailbox_directory_name mailbox_directory_name_legacy mailbox_list_layout
-    mailbox_list_normalize_names_to_nfc mailbox_list_utf8 mailbox_root_directory_name
+    mailbox_list_normalize_names_to_nfc mailbox_list_storage_escape_char mailbox_list_utf8
+    mailbox_list_visible_escape_char mailbox_root_directory_name
     maildir_broken_filename_sizes mail_max_lock_timeout mbox_lock_timeout mbox_min_index_size mbox_read_locks
     namespace valid_chroot_dirs""".split()
 )
@@ -33,8 +34,8 @@ IRRELEVANT = frozenset(
     mail_cache_purge_header_continue_count mail_cache_purge_min_size mail_cache_record_max_size
     mail_cache_unaccessed_field_drop mail_ext_attachment mail_ext_attachment_hash mail_ext_attachment_min_size
     mail_ext_attachment_path mail_fsync mail_index_log2_max_age mail_index_log_rotate_max_size
-    mail_index_log_rotate_min_age mail_index_log_rotate_min_size mail_index_rewrite_max_log_bytes
-    mail_index_rewrite_min_log_bytes mail_log_prefix mail_max_keyword_length
+    mail_index_log_rotate_min_age mail_index_log_rotate_min_size mail_index_private_path
+    mail_index_rewrite_max_log_bytes mail_index_rewrite_min_log_bytes mail_log_prefix mail_max_keyword_length
     mail_max_userip_connections mail_never_cache_fields mail_plugin_dir mail_prefetch_count
     mail_privileged_group mail_save_crlf mail_server_admin mail_server_comment mail_shared_explicit_inbox
     mail_sort_max_read_count mail_temp_dir mail_temp_scan_interval mail_utf8_extensions
@@ -51,12 +52,9 @@ IRRELEVANT = frozenset(
 
 NEUTRAL = {
     "mail_full_filesystem_access": "no",
-    "mail_index_private_path": "",
     "mail_nfs_index": "no",
     "mail_nfs_storage": "no",
-    "mailbox_list_storage_escape_char": "",
     "mailbox_list_validate_fs_names": "yes",
-    "mailbox_list_visible_escape_char": "",
 }
 """Settings of which the native store knows one value, Dovecot's default."""
 

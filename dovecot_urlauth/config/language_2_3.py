@@ -5,6 +5,7 @@ from __future__ import annotations
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.mail_location import parse_mail_location
 from dovecot_urlauth.config.overrides import override_2_3
+from dovecot_urlauth.config.plugins import words
 from dovecot_urlauth.config.variables_2_3 import IMPORTED, imported
 from dovecot_urlauth.config.variables_2_3 import expand as expand
 from dovecot_urlauth.config.variables_2_3 import variables_of as variables_of
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.dialect.dialect import Dialect
 
 EXPANDED: tuple[str, ...] = ()
+LISTESCAPE_CHAR = "\\"
 
 
 def override(fields: Mapping[str, str], settings: Settings, dialect: Dialect) -> Settings:
@@ -45,7 +47,14 @@ def location(get: Lookup, expand: Expand, home: bytes | None, *, is_inbox: bool)
     text = get("location") or get("mail_location")
     if not text:
         raise UnsupportedSetting("mail_location is not set")
-    return parse_mail_location(expand(text), home, is_inbox=is_inbox)
+    return parse_mail_location(expand(text), home, is_inbox=is_inbox, escape=_listescape(get))
+
+
+def _listescape(get: Lookup) -> str:
+    """The plugin's character, "" without the plugin; of a longer text Dovecot takes the first."""
+    if "listescape" not in words(get("mail_plugins") or ""):
+        return ""
+    return (get("plugin/listescape_char") or LISTESCAPE_CHAR)[0]
 
 
 def attribute_dict(user: MailUser, expand: Expand, major: int) -> AttributeDict:

@@ -80,6 +80,10 @@ class Location:
     driver: str = MAILDIR
     alt: bytes | None = None
     """ALT, the root of the second storage."""
+    escape: bytes = b""
+    """What stands in stored names before two digits for a character that they cannot have."""
+    visible_escape: bytes = b""
+    """BROKENCHAR: what stands in names before two digits for a byte of a stored name that is not mUTF-7."""
 
     def folders(self) -> tuple[bytes, ...]:
         """Every folder below which something may have to be read."""
@@ -90,18 +94,21 @@ class Location:
 
 
 HARMLESS = frozenset(
-    ("SUBSCRIPTIONS", "VOLATILEDIR", "INDEXCACHE", "LISTINDEX", "ITERINDEX", "NO-NOSELECT", "ALTNOCHECK")
+    "ALTNOCHECK INDEXCACHE INDEXPVT ITERINDEX LISTINDEX NO-NOSELECT SUBSCRIPTIONS VOLATILEDIR".split()
 )
 """Keys that do not matter to where bytes are."""
+NO_ESCAPES = "&-+,./~"
+"""Characters of mUTF-7 and of paths, with which escaping would depend on the version."""
 
 PATHS = {"INBOX": "inbox", "INDEX": "index", "CONTROL": "control", "ALT": "alt"}
-LAYOUT_KEYS = frozenset(("LAYOUT", "DIRNAME", "FULLDIRNAME", "MAILBOXDIR", "UTF-8"))
+LAYOUT_KEYS = frozenset(("BROKENCHAR", "LAYOUT", "DIRNAME", "FULLDIRNAME", "MAILBOXDIR", "UTF-8"))
 
 
-def parse_mail_location(text: str, home: bytes | None, *, is_inbox: bool) -> Location:
+def parse_mail_location(text: str, home: bytes | None, *, is_inbox: bool, escape: str = "") -> Location:
     """2.3: ``<driver>:<root>[:KEY[=VALUE]]...``, variables expanded.  Raises UnsupportedSetting.
 
-    ``is_inbox`` says whether the namespace has INBOX, which a maildir then has at the root itself.
+    ``is_inbox`` says whether the namespace has INBOX, which a maildir then has at the root itself; ``escape`` is
+    listescape's character.
     """
     driver, colon, rest = text.partition(":")
     if not colon or driver not in DRIVERS:
@@ -134,6 +141,8 @@ def parse_mail_location(text: str, home: bytes | None, *, is_inbox: bool) -> Loc
         mailboxes=values.get("MAILBOXDIR", "") or rules.mailboxes,
         directory_name=directory_name,
         index_has_directory_name="FULLDIRNAME" in values,
+        escape=escape,
+        visible_escape=values.get("BROKENCHAR", ""),
     )
 
 
@@ -202,6 +211,8 @@ def from_mail_settings(get: Callable[[str], str | None], home: bytes | None) -> 
         mailboxes=text("mailbox_root_directory_name", rules.mailboxes),
         directory_name=directory_name,
         index_has_directory_name=not is_yes(text("mailbox_directory_name_legacy", "no")),
+        escape=text("mailbox_list_storage_escape_char", ""),
+        visible_escape=text("mailbox_list_visible_escape_char", ""),
     )
 
 
@@ -232,7 +243,12 @@ def _complete(
     mailboxes: str,
     directory_name: str,
     index_has_directory_name: bool,
+    escape: str,
+    visible_escape: str,
 ) -> Location:
+    for character in filter(None, (escape, visible_escape)):
+        if len(character) > 1 or not character.isascii() or character.isalnum() or character in NO_ESCAPES:
+            raise UnsupportedSetting(f"escape character of mailbox names is {character}")
     if layout not in SEPARATORS:
         raise UnsupportedSetting(f"mailbox list layout is {layout}")
     if layout == MAILDIRPP and directory_name:
@@ -255,4 +271,6 @@ def _complete(
         index_has_directory_name=bool(directory_name) and index_has_directory_name,
         driver=rules.driver,
         alt=alt,
+        escape=escape.encode(),
+        visible_escape=visible_escape.encode(),
     )

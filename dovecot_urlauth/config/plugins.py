@@ -35,13 +35,14 @@ PLUGINS = {
     ),
     "apparmor": Effect.CONFINES,
     **dict.fromkeys(
-        """fs_compress fs_crypt listescape mail_filter mailbox_alias var_expand_crypt
+        """fs_compress fs_crypt mail_filter mailbox_alias var_expand_crypt
         virtual""".split(),
         Effect.CHANGES,
     ),
     "mail_compress": Effect.STORES,
     "mail_crypt": Effect.STORES,
     "zlib": Effect.STORES,
+    "listescape": Effect.STORES,
     "acl": Effect.RIGHTS,
 }
 

@@ -91,7 +91,8 @@ def test_root_is_inbox_in_its_own_namespace_only() -> None:
      "mbox:~/mail:INDEX=MEMORY", "mbox:", "imapc:", "maildir:",
      "maildir:Maildir", "maildir:~root/Maildir", "maildir:/m:INDEX=MEMORY", "maildir:/m:ALT=/a",
      "maildir:/m:LAYOUT=index", "maildir:/m:LAYOUT=Maildir++", "maildir:/m:DIRNAME=x", "maildir:/m:BROKENCHAR=&",
-     "maildir:/m:NO-FS-VALIDATION", "maildir:/m:INDEXPVT=/p", "maildir:/m:NEWKEY", "maildir:/m:INBOX=x"],
+     "maildir:/m:NO-FS-VALIDATION", "maildir:/m:BROKENCHAR=ab", "maildir:/m:BROKENCHAR=x",
+     "maildir:/m:NEWKEY", "maildir:/m:INBOX=x"],
 )  # fmt: skip
 def test_unsupported_mail_location(text: str) -> None:
     with pytest.raises(UnsupportedSetting):

@@ -99,8 +99,6 @@ UNSUPPORTED = {
     "mail_full_filesystem_access": "yes",
     "mail_nfs_index": "yes",
     "mail_nfs_storage": "Yes",
-    "mailbox_list_storage_escape_char": "%",
-    "mailbox_list_visible_escape_char": "%",
     "mailbox_list_validate_fs_names": "no",
     "mail_never_heard_of": "",
     "mailbox_never_heard_of": "x",
@@ -251,3 +249,21 @@ def test_no_namespace_and_no_dictionary() -> None:
         old(mail_attribute_dict="")
     with pytest.raises(UnsupportedSetting, match="dictionary redis:"):
         new({"mail_attribute/dict": "redis"})
+
+
+def test_escape_characters() -> None:
+    def escapes(settings: NativeSettings) -> tuple[bytes, bytes]:
+        [inbox] = settings.namespaces
+        assert inbox.location is not None
+        return inbox.location.escape, inbox.location.visible_escape
+
+    assert escapes(old()) == escapes(new()) == (b"", b"")
+    assert escapes(old(mail_plugins="listescape")) == (b"\\", b"")
+    assert escapes(old(mail_plugins="listescape", plugin__listescape_char="%^")) == (b"%", b"")
+    assert escapes(old(mail_location="maildir:~/m:BROKENCHAR=^", plugin__listescape_char="%")) == (b"", b"^")
+    both = {"mailbox_list_storage_escape_char": "%", "mailbox_list_visible_escape_char": "^"}
+    assert escapes(new(both)) == (b"%", b"^")
+    assert escapes(new({f"namespace/inbox/{name}": value for name, value in both.items()})) == (b"%", b"^")
+    for bad in ("&", "ab", "x", "\u00e4"):
+        [inbox] = new({"mailbox_list_storage_escape_char": bad}).namespaces
+        assert inbox.why_not == f"escape character of mailbox names is {bad}"

@@ -61,6 +61,9 @@ NAMESPACES = "namespace inbox {{\n  inbox = yes\n  separator = /\n}}\nnamespace 
 ENGINE = ("mail_plugins = virtual\n", "mail_plugins {{\n  virtual = yes\n}}\n")
 """What only Dovecot's own imap can do, in both languages."""
 
+SLASHES = "namespace inbox {{\n  inbox = yes\n  separator = /\n}}\n"
+DOTS = SLASHES.replace("/", ".")
+
 DEL = "a mailbox with DEL in its name"
 MAY_HAVE_DEL = ("2.3.19.1", "2.4.1")
 
@@ -234,6 +237,41 @@ CASES = {
         new="namespace inbox {{\n  inbox = yes\n  separator = /\n}}\nnamespace archive {{\n  separator = /\n"
         "  prefix = Archive/\n  mail_driver = mdbox\n  mail_path = ~/archive\n}}\n",
         mailbox=("Archive/old", "Archive/old"),
+    ),
+    "names with an escape character": Case(
+        NATIVE,
+        old="mail_plugins = listescape\nplugin {{\n  listescape_char = ^\n}}\n" + SLASHES,
+        new="mailbox_list_storage_escape_char = ^\n" + SLASHES,
+        mailbox=("a.b^c/d.e", "a.b%5Ec/d.e"),
+    ),
+    "names that are not ASCII, with an escape character": Case(
+        NATIVE,
+        old="mail_plugins = listescape\n" + SLASHES,
+        new='mailbox_list_storage_escape_char = "|"\n' + SLASHES,
+        mailbox=("&AOQ-.&AOQ-", "%C3%A4.%C3%A4"),
+    ),
+    "a layout of directories with an escape character": Case(
+        NATIVE,
+        old="mail_plugins = listescape\nmail_location = maildir:~/Maildir:LAYOUT=fs\n" + DOTS,
+        new="mailbox_list_storage_escape_char = ^\nmailbox_list_layout = fs\n" + DOTS,
+        mailbox=("a/b.c", "a%2Fb.c"),
+    ),
+    "a character for names that are no mUTF-7": Case(
+        NATIVE,
+        old="mail_location = maildir:~/Maildir:BROKENCHAR=^\n",
+        new="mailbox_list_visible_escape_char = ^\n",
+        mailbox=("a.&AOQ-", "a.%C3%A4"),
+    ),
+    "a name with such a character": Case(
+        DOVECOT,
+        old="mail_location = maildir:~/Maildir:BROKENCHAR=^\n",
+        new="mailbox_list_visible_escape_char = ^\n",
+        mailbox=("a^b", "a%5Eb"),
+    ),
+    "a private index": Case(
+        NATIVE,
+        old="mail_location = maildir:~/Maildir:INDEXPVT=~/private\n",
+        new="mail_index_private_path = ~/private\n",
     ),
     "a volatile directory": Case(
         NATIVE,

@@ -51,7 +51,7 @@ def name_rules(location: Location, separator: bytes | None) -> NameRules:
         reserved = (location.directory_name,)
     elif location.layout == FS and location.driver == MAILDIR:
         reserved = MAILDIR_DIRECTORIES
-    return NameRules(separator or own, own, location.utf8, reserved)
+    return NameRules(separator or own, own, location.utf8, location.escape, location.visible_escape, reserved)
 
 
 def places(location: Location, name: bytes) -> MailboxPlaces:

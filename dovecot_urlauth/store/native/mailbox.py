@@ -119,6 +119,9 @@ class NativeStore:
         location = namespace.location
         if location is None:
             raise Unsupported(namespace.why_not)
+        if location.escape and namespace.prefix and mailbox.upper() != b"INBOX":
+            if (name + namespace.separator).startswith(b"INBOX" + namespace.separator):
+                raise Unsupported("INBOX below a prefix, which may be escaped as a whole")
         if name == b"INBOX":
             return location, name, name
         return location, storage_name(name, name_rules(location, namespace.separator)), namespace.prefix + name

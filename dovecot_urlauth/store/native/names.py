@@ -10,7 +10,7 @@ from __future__ import annotations
 from binascii import b2a_base64
 
 from dovecot_urlauth.start.frozen import frozen
-from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused
+from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, Unsupported
 
 NAME_LIMIT = 4096
 """Bytes; longer names cannot be paths (PATH_MAX)."""
@@ -26,6 +26,10 @@ class NameRules:
     """Between the parts of names in the store: ``.`` for Maildir++, ``/`` for fs."""
     utf8: bool = False
     """Whether the store has UTF-8 names instead of mUTF-7."""
+    escape: bytes = b""
+    """What stands in the store's names before two digits for a character that they cannot have."""
+    visible_escape: bytes = b""
+    """What stands in names before two digits for a byte of the store's name that is not mUTF-7."""
     reserved: tuple[bytes, ...] = ()
     """Parts that the store uses for itself: DIRNAME, or a maildir's own directories below ``/``."""
 
@@ -50,12 +54,33 @@ def normalize(name: bytes) -> bytes:
 
 
 def storage_name(name: bytes, rules: NameRules) -> bytes:
-    """Turn ``name``, without the namespace's prefix, into the store's name.  Raises MailboxRefused."""
+    """Turn ``name``, without the namespace's prefix, into the store's name.
+
+    Raises MailboxRefused or Unsupported.
+    """
+    if rules.visible_escape and rules.visible_escape in name:
+        raise Unsupported("a mailbox name with the visible escape character")
     _check_visible(name, rules)
-    parts = name.split(rules.separator)
-    stored = rules.storage_separator.join(part if rules.utf8 else to_mutf7(part.decode()) for part in parts)
+    parts = [part if rules.utf8 else to_mutf7(part.decode()) for part in name.split(rules.separator)]
+    if rules.escape:
+        parts = [_escaped(part, rules) for part in parts]
+    stored = rules.storage_separator.join(parts)
     _check_path(stored, rules)
     return stored
+
+
+def _escaped(part: bytes, rules: NameRules) -> bytes:
+    """One part of a name with what the store's names cannot have as two digits.
+
+    Matches mailbox_list_escape_name_params.  Versions differ about a part that begins like a home directory, and
+    a few names are only escaped as a whole.  Raises Unsupported.
+    """
+    if part.startswith(b"~") or part in (b".", b"..", *rules.reserved):
+        raise Unsupported("a mailbox name with a part that is escaped as a whole")
+    escaped = part.replace(rules.escape, b"%s%02x" % (rules.escape, rules.escape[0]))
+    for character in {rules.storage_separator, b"/"} - {rules.escape}:
+        escaped = escaped.replace(character, b"%s%02x" % (rules.escape, character[0]))
+    return escaped
 
 
 def to_mutf7(text: str) -> bytes:
@@ -78,7 +103,7 @@ def _modified_base64(text: str) -> bytes:
 
 
 def _check_visible(name: bytes, rules: NameRules) -> None:
-    if rules.separator != rules.storage_separator and rules.storage_separator in name:
+    if rules.separator != rules.storage_separator and rules.storage_separator in name and not rules.escape:
         raise MailboxRefused(f"Character not allowed in mailbox name: '{rules.storage_separator.decode()}'")
     if name.startswith(rules.separator):
         raise MailboxRefused("Invalid mailbox name: Begins with hierarchy separator")

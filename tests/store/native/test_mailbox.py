@@ -13,7 +13,7 @@ from dovecot_urlauth.message import steps
 from dovecot_urlauth.message.fetch import Request
 from dovecot_urlauth.message.source import BytesSource
 from dovecot_urlauth.service.loop import Loop
-from dovecot_urlauth.store.errors import MailboxMissing, StoreFailure
+from dovecot_urlauth.store.errors import MailboxMissing, StoreFailure, Unsupported
 from dovecot_urlauth.store.native.driver import OPENERS, Located
 from dovecot_urlauth.store.native.mailbox import QUICKLY_COUNTED, NativeStore, believable_size
 from tests.store import ondisk
@@ -141,6 +141,19 @@ def test_others_have_their_turn(maildir: Path, store: NativeStore, monkeypatch: 
     wait(reader())
     assert seen[: seen.index("begins")].count("other") > 10
     assert seen[seen.index("begins") : seen.index("ends")].count("other") > 10
+
+
+@pytest.mark.parametrize(("name", "works"), [(b"INBOX", True), (b"INBOX.INBOX", False), (b"INBOX.INBOX.a", False)])
+def test_a_prefix_that_is_inbox_beside_an_escape_character(tmp_path: Path, name: bytes, works: bool) -> None:
+    make_maildir(tmp_path / "Maildir", {})
+    changes = {"mail_plugins": "listescape", "namespace/inbox/prefix": "INBOX."}
+    opened = NativeStore(native_settings(user(tmp_path, changes), DOVECOT_2_3_19), LOOP)
+    if works:
+        assert open_mailbox(opened, name)
+    else:
+        with pytest.raises(Unsupported, match="below a prefix"):
+            open_mailbox(opened, name)
+    opened.close()
 
 
 class SlowAttributes:

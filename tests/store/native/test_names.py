@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dovecot_urlauth.config.mail_location import FS, Location
-from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, StoreError
+from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, StoreError, Unsupported
 from dovecot_urlauth.store.native.layout import MailboxPlaces, Place, name_rules, places, storage_places
-from dovecot_urlauth.store.native.names import check_utf8, normalize, storage_name, to_mutf7
+from dovecot_urlauth.store.native.names import NameRules, check_utf8, normalize, storage_name, to_mutf7
 
 MAILDIR = Location(root=b"/mail", inbox=b"/mail")
 FOLDERS = Location(root=b"/mail", layout=FS)
@@ -140,3 +140,43 @@ def test_no_name_leads_out_of_the_root(text: str, location: Location, separator:
     for place in (found.mail, found.index, found.control):
         assert place.root in (b"/mail", b"/index", b"/control")
         assert not any(step in (b"", b".", b"..") or b"/" in step or b"\0" in step for step in place.steps)
+
+
+ESCAPED = NameRules(b"/", b".", escape=b"^", visible_escape=b"|")
+ESCAPED_FS = NameRules(b".", b"/", escape=b"%", reserved=(b"cur",))
+
+
+@pytest.mark.parametrize(
+    ("rules", "name", "stored"),
+    [
+        (ESCAPED, "a.b/c^d", b"a^2eb.c^5ed"),
+        (ESCAPED, "\u00e4.\u00e4/..x", b"&AOQ-^2e&AOQ-.^2e^2ex"),
+        (ESCAPED, "INBOX/a b&", b"INBOX.a b&-"),
+        (ESCAPED_FS, "a/b.c%d", b"a%2fb/c%25d"),
+        (ESCAPED_FS, "cur2.a", b"cur2/a"),
+    ],
+)
+def test_escaped_names(rules: NameRules, name: str, stored: bytes) -> None:
+    assert storage_name(name.encode(), rules) == stored
+
+
+@pytest.mark.parametrize(
+    ("rules", "name"),
+    [
+        (ESCAPED, "~a"),
+        (ESCAPED, "a/~b"),
+        (ESCAPED, "."),
+        (ESCAPED, "a/.."),
+        (ESCAPED, "a|b"),
+        (ESCAPED_FS, "a.cur"),
+    ],
+)
+def test_names_that_are_escaped_as_a_whole(rules: NameRules, name: str) -> None:
+    with pytest.raises(Unsupported):
+        storage_name(name.encode(), rules)
+
+
+@pytest.mark.parametrize("name", ["/a", "a//b", "a/"])
+def test_an_escape_character_allows_no_odd_separators(name: str) -> None:
+    with pytest.raises(MailboxRefused):
+        storage_name(name.encode(), ESCAPED)
