@@ -1,5 +1,7 @@
 """One conversation with the engine: commands out, events in, one command at a time.
 
+Whether the engine is a process here or a connection to another backend makes no difference to it.
+
 A transfer that the consumer gives up, a time limit, an answer that makes no sense: each leaves a dialogue
 whose place nobody knows, so the engine is killed and the session is over.
 """
@@ -7,7 +9,6 @@ whose place nobody knows, so the engine is killed and the session is over.
 from __future__ import annotations
 
 from dovecot_urlauth.start.frozen import frozen
-from dovecot_urlauth.store.engine.imap_process import Command, EngineProcess
 from dovecot_urlauth.store.errors import StoreFailure
 from dovecot_urlauth.wire.imapdialogue import Event, ImapDialogue, Piece, Status
 from dovecot_urlauth.wire.lines import ProtocolError
@@ -15,8 +16,42 @@ from dovecot_urlauth.wire.lines import ProtocolError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from typing import Protocol
 
     from dovecot_urlauth.service.loop import Loop
+
+    class Imap(Protocol):
+        """Somebody who speaks IMAP and has logged in; every method but the last two may raise EngineGone."""
+
+        @property
+        def last_complaint(self) -> str:
+            """What it last said of its troubles beside the dialogue; empty if nothing."""
+
+        def send(self, line: bytes) -> None:
+            """Send a command."""
+
+        async def read(self, seconds: float) -> bytes:
+            """What it has said, waiting for at most ``seconds`` (StoreFailure when they pass)."""
+
+        def has_spoken(self) -> bool:
+            """Whether something it said, or its end, waits to be read."""
+
+        def close(self) -> None:
+            """Let it end by itself."""
+
+        def kill(self) -> None:
+            """End it at once."""
+
+    class ImapStart(Protocol):
+        """How an engine comes to be, and by which host it knows its own URLs."""
+
+        @property
+        def host(self) -> bytes:
+            """With the port behind a colon, where it is not IMAP's own."""
+
+        def start(self, log: Callable[[str], None], loop: Loop) -> Imap:
+            """Start one without waiting for it.  Raises StoreFailure."""
+
 
 ANSWER_SECONDS = 120.0
 """Seconds of silence that end a session: a huge mailbox with a cold index, or a lock, may take its time."""
@@ -34,9 +69,9 @@ class EngineSession:
     """An engine that has been started and is spoken to."""
 
     def __init__(
-        self, command: Command, log: Callable[[str], None], loop: Loop, seconds: float = ANSWER_SECONDS
+        self, command: ImapStart, log: Callable[[str], None], loop: Loop, seconds: float = ANSWER_SECONDS
     ) -> None:
-        self._process = EngineProcess(command, log, loop)
+        self._process = command.start(log, loop)
         self._dialogue = ImapDialogue()
         self._seconds = seconds
         self._commands = 0

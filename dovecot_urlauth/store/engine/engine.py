@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from dovecot_urlauth.message.request import Request
     from dovecot_urlauth.service.loop import Loop
-    from dovecot_urlauth.store.engine.imap_process import Command
+    from dovecot_urlauth.store.engine.dialogue import ImapStart
 
 KEY_ENTRY = b"/private/vendor/vendor.dovecot/imap-urlauth"
 KEY_DIGITS = 128
@@ -63,11 +63,12 @@ class EngineStore:
     def __init__(
         self,
         user: bytes,
-        command: Command,
+        command: ImapStart,
         log: Callable[[str], None],
         loop: Loop,
     ) -> None:
         self.user = user
+        self.host = command.host
         self._command = command
         self._log = log
         self._session: EngineSession | None = None
@@ -183,7 +184,8 @@ class EngineMailbox:
     async def _fetch(self, uid: int, request: Request) -> Delivery:
         if self._key is None:
             raise StoreFailure("a mailbox without a key cannot be read")
-        url = own_url(self._store.user, self._mailbox, self._uidvalidity, uid, request, self._key)
+        store = self._store
+        url = own_url(store.user, store.host, self._mailbox, self._uidvalidity, uid, request, self._key)
         session = self._store.session()
         session.send(b'URLFETCH ("%s" %s)' % (url, _items(request)))
         reply: UrlFetch | None = None

@@ -23,7 +23,7 @@ import os
 
 from dovecot_urlauth.config import plugins
 from dovecot_urlauth.start.frozen import frozen
-from dovecot_urlauth.store.engine.imap_process import CONFIG_FD, Command
+from dovecot_urlauth.store.engine.imap_process import CONFIG_FD, OUR_HOST, Command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
     from dovecot_urlauth.config.mail_user import MailUser
     from dovecot_urlauth.config.settings import Settings
-
-OUR_HOST = b"localhost"
-"""The host in the URLs that the engine is asked for, whatever the site's own URLs say."""
 
 OPTIONS = (
     b"imap_urlauth_host=" + OUR_HOST,

@@ -45,6 +45,10 @@ class EngineGone(StoreFailure):
     """The engine has ended, and not because we wanted it to."""
 
 
+OUR_HOST = b"localhost"
+"""The host in the URLs that the engine is asked for, whatever the site's own URLs say."""
+
+
 @frozen
 class Command:
     """What is executed, and the file that holds the configuration, if it does."""
@@ -53,6 +57,14 @@ class Command:
     arguments: tuple[bytes, ...]
     environment: Mapping[bytes, bytes]
     config_fd: int | None
+
+    @property
+    def host(self) -> bytes:
+        return OUR_HOST
+
+    def start(self, log: Callable[[str], None], loop: Loop) -> EngineProcess:
+        """Start an engine, whose complaints ``log`` gets.  Raises StoreFailure."""
+        return EngineProcess(self, log, loop)
 
 
 class EngineProcess:

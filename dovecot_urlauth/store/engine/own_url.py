@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from binascii import hexlify
 
-from dovecot_urlauth.store.engine.engine_start import OUR_HOST
 from dovecot_urlauth.store.native.names import to_mutf7
 from dovecot_urlauth.url.token import mint
 
@@ -21,9 +20,14 @@ _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 _PERCENT = tuple(bytes((byte,)) if byte in _PLAIN else b"%%%02x" % byte for byte in range(256))
 
 
-def own_url(user: bytes, mailbox: bytes, uidvalidity: int, uid: int, request: Request, key: bytes) -> bytes:
-    """A signed URL (RFC 4467, 5092) of what ``request`` names, for ``user`` to fetch; uidvalidity 0: any."""
-    parts = [b"imap://", _encode(user), b"@", OUR_HOST, b"/", _encode(mailbox)]
+def own_url(
+    user: bytes, host: bytes, mailbox: bytes, uidvalidity: int, uid: int, request: Request, key: bytes
+) -> bytes:
+    """A signed URL (RFC 4467, 5092) of what ``request`` names, for ``user`` to fetch; uidvalidity 0: any.
+
+    ``host`` is the one that the engine takes for its own, with the port where it has one.
+    """
+    parts = [b"imap://", _encode(user), b"@", host, b"/", _encode(mailbox)]
     if uidvalidity:
         parts.append(b";UIDVALIDITY=%d" % uidvalidity)
     parts.append(b"/;UID=%d" % uid)

@@ -15,7 +15,7 @@ from dovecot_urlauth.message.errors import InvalidSection, PartMissing, Undecoda
 from dovecot_urlauth.message.request import Request
 from dovecot_urlauth.store.engine.dialogue import EngineSession
 from dovecot_urlauth.store.engine.engine import EngineStore
-from dovecot_urlauth.store.engine.imap_process import Command, EngineGone
+from dovecot_urlauth.store.engine.imap_process import Command, EngineGone, EngineProcess
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreFailure
 from dovecot_urlauth.wire.imapdialogue import Status, UrlFetch
 from tests.store.waiting import LOOP, gather, open_mailbox, wait, whole
@@ -484,6 +484,7 @@ def test_the_copy_cannot_be_read(stage: Stage) -> None:
         command = Command(b"/bin/sleep", (b"sleep", b"60"), {}, None)
         session = EngineSession(command, lambda text: None, LOOP)
         time.sleep(0.3)
+        assert isinstance(session._process, EngineProcess)
         owner = os.stat(f"/proc/{session._process.pid}/environ").st_uid
         session.kill()
         os._exit(0 if owner == 0 else 1)

@@ -32,7 +32,7 @@ names = octets.filter(lambda name: not name.endswith(b"/") and b"//" not in name
 def test_own_url_says_what_was_asked(
     user: bytes, mailbox: bytes, uidvalidity: int, uid: int, request: Request
 ) -> None:
-    url = parse(own_url(user, mailbox, uidvalidity, uid, request, KEY), RULES_2_3)
+    url = parse(own_url(user, OUR_HOST, mailbox, uidvalidity, uid, request, KEY), RULES_2_3)
     assert (url.user, url.host, url.mailbox, url.uidvalidity) == (user, OUR_HOST, mailbox, uidvalidity)
     assert (url.uid, url.section or b"") == (uid, request.section)
     assert (url.partial_offset, url.partial_size or None) == (request.partial_offset, request.partial_size)
