@@ -13,7 +13,7 @@ from dovecot_urlauth.service.connection import Connection, ConnectionLost
 from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.service.sender import Sender
 from dovecot_urlauth.service.stats import SILENT, ConnectionEvents, Stats
-from dovecot_urlauth.wire.authmaster import AuthMaster, NotFound, ServerHello, UserReply
+from dovecot_urlauth.wire.authmaster import AuthMaster, NotFound, PassReply, ServerHello, UserReply
 from dovecot_urlauth.wire.lines import ProtocolError
 
 TYPE_CHECKING = False
@@ -131,7 +131,7 @@ class Auth:
             if isinstance(event, ServerHello):
                 self._greeted_at = self._loop.now()
                 self._greeted.set(event)
-            elif event.id in self._waiting:  # else it was given up
+            elif not isinstance(event, PassReply) and event.id in self._waiting:  # else it was given up
                 self._waiting[event.id].set(event)
 
     def _times(self, started: float) -> str:

@@ -83,3 +83,11 @@ TARGET_USER = Wanted(
     rights_from="imap",
 )
 """The worker and the mail store of the user whose mail it reads."""
+
+BACKENDS = Wanted(
+    service="imap-urlauth-worker",
+    modules=("ssl",),
+    protocol="imap-urlauth-worker",
+    blocks=("ssl",),
+)
+"""What a certificate of another backend has to be worth."""

@@ -11,6 +11,11 @@ imap-urlauth redeems a login's request over ``auth-master``; the worker looks ta
     -> USER\t1\talice\tprotocol=imap
     <- USER\t1\talice\tuid=5001\tgid=5001\thome=/home/alice
 
+The worker may ask where a user's mail is as well, by the passdb's fields (root only)::
+
+    -> PASS\t2\talice\tprotocol=imap
+    <- PASS\t2\tuser=alice\tproxy\thost=192.0.2.2\tmaster=m\tpass=secret
+
 Other answers are ``NOTFOUND\t<id>`` and ``FAIL\t<id>[\treason=<text>]``.
 
 States: VERSION, SPID, OPEN.  Fatal: another major version, no SPID, an answer without a number, a line above
@@ -54,6 +59,14 @@ class UserReply:
 
     id: int
     name: bytes
+    fields: Mapping[bytes, bytes]
+
+
+@frozen
+class PassReply:
+    """What the passdb says of a user; a field without ``=`` has the value ``b""``."""
+
+    id: int
     fields: Mapping[bytes, bytes]
 
 
@@ -106,7 +119,11 @@ class AuthMaster(LineProtocol):
         """
         self._output += _line(b"USER", b"%d" % request_id, name, parameter, *([b"debug"] if debug else []))
 
-    def next_event(self) -> ServerHello | UserReply | NotFound | Failed | None:
+    def pass_lookup(self, request_id: int, name: bytes, parameter: bytes) -> None:
+        """Ask for the passdb's fields; ``parameter`` is the dialect's.  Raises ValueError as above."""
+        self._output += _line(b"PASS", b"%d" % request_id, name, parameter)
+
+    def next_event(self) -> ServerHello | UserReply | PassReply | NotFound | Failed | None:
         """The next event, or None until more has come; raises ProtocolError."""
         while (line := self._lines.next_line()) is not None:
             event = _READERS[self.state](self, line)
@@ -133,7 +150,7 @@ class AuthMaster(LineProtocol):
         self.state = State.OPEN
         return ServerHello(pid)
 
-    def _read_answer(self, line: bytes) -> UserReply | NotFound | Failed | None:
+    def _read_answer(self, line: bytes) -> UserReply | PassReply | NotFound | Failed | None:
         word, *rest = fields(line) or [b""]
         build = _ANSWERS.get(word)
         if build is None:
@@ -155,8 +172,15 @@ def _line(*values: bytes) -> bytes:
 def _user(request_id: int, values: list[bytes]) -> UserReply | None:
     if not values or not values[0]:
         return None
-    pairs = (value.partition(b"=") for value in values[1:] if value)
-    return UserReply(request_id, values[0], {name: value for name, _, value in pairs})
+    return UserReply(request_id, values[0], _pairs(values[1:]))
+
+
+def _pass(request_id: int, values: list[bytes]) -> PassReply:
+    return PassReply(request_id, _pairs(values))
+
+
+def _pairs(values: list[bytes]) -> dict[bytes, bytes]:
+    return {name: content for name, _, content in (value.partition(b"=") for value in values if value)}
 
 
 def _not_found(request_id: int, values: list[bytes]) -> NotFound:
@@ -169,15 +193,16 @@ def _failed(request_id: int, values: list[bytes]) -> Failed:
 
 
 if TYPE_CHECKING:
-    _Event = ServerHello | UserReply | NotFound | Failed
+    _Event = ServerHello | UserReply | PassReply | NotFound | Failed
 
 _READERS: Mapping[State, Callable[[AuthMaster, bytes], _Event | None]] = {
     State.VERSION: AuthMaster._read_version,
     State.SPID: AuthMaster._read_spid,
     State.OPEN: AuthMaster._read_answer,
 }
-_ANSWERS: Mapping[bytes, Callable[[int, list[bytes]], UserReply | NotFound | Failed | None]] = {
+_ANSWERS: Mapping[bytes, Callable[[int, list[bytes]], UserReply | PassReply | NotFound | Failed | None]] = {
     b"USER": _user,
+    b"PASS": _pass,
     b"NOTFOUND": _not_found,
     b"FAIL": _failed,
 }
@@ -189,6 +214,7 @@ __all__ = [
     "AuthMaster",
     "Failed",
     "NotFound",
+    "PassReply",
     "ServerHello",
     "State",
     "UserReply",

@@ -18,7 +18,7 @@ from dovecot_urlauth.config.read import (
     read_settings,
     receive_config_fd,
 )
-from dovecot_urlauth.config.wanted import TARGET_USER
+from dovecot_urlauth.config.wanted import BACKENDS, TARGET_USER
 from dovecot_urlauth.dialect.dialect import ConfigSource
 from dovecot_urlauth.service import sandbox
 from dovecot_urlauth.service.options import parse_options
@@ -36,7 +36,12 @@ if TYPE_CHECKING:
 
 NAME = "imap-urlauth-worker"
 OPTIONS = "a:c:i:kLo:O"
-LONG_OPTIONS = {"store": ("auto", "native", "dovecot"), "audit": ("no", "yes"), **sandbox.OPTION}
+LONG_OPTIONS = {
+    "store": ("auto", "native", "dovecot"),
+    "audit": ("no", "yes"),
+    "backends": ("here", "ask"),
+    **sandbox.OPTION,
+}
 LIBEXEC_DIR = "/usr/lib/dovecot"
 AUTH_SOCKET = "auth-userdb"
 WORKER_SOCKET = "imap-urlauth-worker"
@@ -54,6 +59,7 @@ def serve(start: Start) -> int:
         mode=options.last("store", "auto"),
         boxed=sandbox.MODES[options.last("sandbox", "auto")],
         audit=options.last("audit", "no") == "yes",
+        asks_backends=options.last("backends", "here") == "ask",
     )
     if not start.environment.under_master:
         from dovecot_urlauth.worker.standalone import serve_standard_streams
@@ -70,11 +76,12 @@ def serve(start: Start) -> int:
     return stage.exit_status
 
 
-def _configure(start: Start, *, mode: str, boxed: sandbox.Mode, audit: bool) -> WorkerConfig:
+def _configure(start: Start, *, mode: str, boxed: sandbox.Mode, audit: bool, asks_backends: bool) -> WorkerConfig:
     """Everything that takes root to find out."""
     settings, config_fd, is_whole = _read_settings(start)
     if not is_whole and mode == AUTO:
         mode = DOVECOT  # which defaults a driver has is not said, and Dovecot's own imap knows
+    source = start.dialect.config_source
     if settings.flag("mail_debug"):
         start.log.pipe.debugging = True
     libexec_dir = os.fsencode(settings.get("libexec_dir", LIBEXEC_DIR))
@@ -87,6 +94,7 @@ def _configure(start: Start, *, mode: str, boxed: sandbox.Mode, audit: bool) -> 
         store_mode=mode,
         sandbox=boxed,
         audit=audit,
+        backends=read_settings(start.environment, source, BACKENDS) if asks_backends else None,
         extra_groups=start.environment.restrictions.extra_groups,
         base_dir=os.fsencode(base_dir),
         userdb_path=os.fsencode(os.path.join(base_dir, settings.get("auth_socket_path", AUTH_SOCKET))),

@@ -54,6 +54,8 @@ class WorkerConfig:
     """RESTRICT_SETEXTRAGROUPS: groups that every target user gets on top of its own."""
     base_dir: bytes
     userdb_path: bytes
+    backends: Settings | None = None
+    """Settings of TLS to other backends; None when nobody is asked on which of them a target user's mail is."""
     audit: bool = False
     """Whether each URL is written into the log with its outcome."""
 
@@ -137,6 +139,17 @@ async def open_target(
 
     Raises PrivilegesKept only.
     """
+    if config.backends is not None:
+        from dovecot_urlauth.worker.backend.asking import BackendNotFound
+
+        try:
+            elsewhere = await _open_elsewhere(loop, user, config, log)
+        except BackendNotFound as error:
+            log.error(f"Failed to find the backend of user {os.fsdecode(user.name)}: {error}")
+            return _nobody(user, config)
+        if elsewhere is not None:
+            engine_started()
+            return elsewhere
     account = user.account
     if account is None:
         return _nobody(user, config)
@@ -152,6 +165,26 @@ async def open_target(
         folders = native_settings(account, config.dialect).folders()
         sandbox.enter(config.sandbox, log, folders if account.home is None else (*folders, account.home))
     return OpenedTarget(user.name, account.settings, store, user.asked_for)
+
+
+async def _open_elsewhere(loop: Loop, user: TargetUser, config: WorkerConfig, log: Log) -> OpenedTarget | None:
+    """The mail on another backend, for which nobody here is needed; None when it is here.
+
+    Raises BackendNotFound, PrivilegesKept.
+    """
+    from dovecot_urlauth.store.engine.engine import EngineStore
+    from dovecot_urlauth.worker.backend.asking import find_backend
+
+    settings = config.settings if user.account is None else user.account.settings
+    site = settings.get("imap_urlauth_host"), settings.number("imap_urlauth_port", DEFAULT_PORT)
+    found = await find_backend(loop, user.asked_for, site, config, log)
+    if found is None:
+        return None
+    log.debug("store: dovecot: on another backend")
+    store = EngineStore(found.user, found, log.debug, loop)
+    store.start()
+    _drop_to_nobody()
+    return OpenedTarget(found.user, settings, store, user.asked_for)
 
 
 def _become(account: Account) -> None:
@@ -170,9 +203,13 @@ def _become(account: Account) -> None:
                 continue  # as Dovecot: a missing home is no reason to refuse
 
 
-def _nobody(user: TargetUser, config: WorkerConfig) -> OpenedTarget:
+def _drop_to_nobody() -> None:
     if os.getuid() == 0:
         drop_privileges(NOBODY)
         forbid_new_privileges()
         os.chdir(b"/")
+
+
+def _nobody(user: TargetUser, config: WorkerConfig) -> OpenedTarget:
+    _drop_to_nobody()
     return OpenedTarget(user.name, config.settings, None, user.asked_for)

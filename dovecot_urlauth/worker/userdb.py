@@ -14,16 +14,18 @@ from time import time
 from dovecot_urlauth.service.connection import ConnectionLost, connect
 from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.service.stats import SILENT, ConnectionEvents, Stats
-from dovecot_urlauth.wire.authmaster import AuthMaster, Failed, NotFound, UserReply
+from dovecot_urlauth.wire.authmaster import AuthMaster, Failed, NotFound, PassReply, UserReply
 from dovecot_urlauth.wire.lines import ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.service.connection import Connection
     from dovecot_urlauth.service.loop import Loop, Promise
 
-    Answer = UserReply | NotFound | Failed
+    Answer = UserReply | PassReply | NotFound | Failed
 
 CONNECT_PATIENCE = 1.0
 """Seconds that a full backlog is tried again."""
@@ -95,24 +97,37 @@ class Userdb:
 
     async def ask(self, name: bytes, *, debug: bool) -> UserReply | None:
         """What the userdb knows of ``name``, None when there is no such user. Raises LookupFailed."""
+        parameter = self._dialect.userdb_parameter
+        answer = await self._answer(
+            name, lambda number: self._protocol.user_lookup(number, name, parameter, debug=debug)
+        )
+        return answer if isinstance(answer, UserReply) else None
+
+    async def ask_passdb(self, name: bytes) -> Mapping[bytes, bytes] | None:
+        """The passdb's fields of ``name``, which root alone is told; None as above. Raises LookupFailed."""
+        parameter = self._dialect.userdb_parameter.partition(b"=")[0] + b"=imap"
+        answer = await self._answer(name, lambda number: self._protocol.pass_lookup(number, name, parameter))
+        return answer.fields if isinstance(answer, PassReply) else None
+
+    async def _answer(self, name: bytes, question: Callable[[int], None]) -> Answer | None:
         try:
-            answer = await self._ask(name, debug=debug)
+            answer = await self._ask(name, question)
         except _AuthGone:
             try:
-                answer = await self._ask(name, debug=debug)  # auth was restarted: ask the new one
+                answer = await self._ask(name, question)  # auth was restarted: ask the new one
             except _AuthGone as gone:
                 raise LookupFailed(str(gone)) from gone
         except ValueError:
             return None  # no user can have a name that auth does not take
         if isinstance(answer, Failed):
             raise LookupFailed(os.fsdecode(answer.reason) if answer.reason else INTERNAL_ERROR)
-        return answer if isinstance(answer, UserReply) else None
+        return answer
 
-    async def _ask(self, name: bytes, *, debug: bool) -> Answer:
+    async def _ask(self, name: bytes, question: Callable[[int], None]) -> Answer:
         """Raises LookupFailed, _AuthGone, ValueError."""
         number = self._last_id = self._last_id + 1
         await self.connect()
-        self._protocol.user_lookup(number, name, self._dialect.userdb_parameter, debug=debug)
+        question(number)
         connection = self._connection
         if connection is None or not connection.send_now(self._protocol.data_to_send()):
             gone = _AuthGone("Broken pipe")
@@ -124,7 +139,7 @@ class Userdb:
         self._report(LOOKUP_STARTED, name, began)
         try:
             answer = await promise.wait(LOOKUP_TIMEOUT)
-            if isinstance(answer, UserReply):
+            if isinstance(answer, UserReply | PassReply):
                 error = ""
             else:
                 error = os.fsdecode(getattr(answer, "reason", None) or b"Lookup failed")
@@ -149,7 +164,7 @@ class Userdb:
             while data := await connection.read():
                 protocol.receive_data(data)
                 while (event := protocol.next_event()) is not None:
-                    if isinstance(event, UserReply | NotFound | Failed):
+                    if isinstance(event, UserReply | PassReply | NotFound | Failed):
                         promise = self._asked.get(event.id)
                         if promise is not None:
                             promise.set(event)

@@ -13,6 +13,7 @@ from dovecot_urlauth.wire.authmaster import (
     AuthMaster,
     Failed,
     NotFound,
+    PassReply,
     ServerHello,
     State,
     UserReply,
@@ -75,6 +76,11 @@ ANSWERS = [
         b"USER\t1\talice\t\tanonymous\tmail=a=b\x01tc\t\n",
         UserReply(1, b"alice", {b"anonymous": b"", b"mail": b"a=b\tc"}),
     ),
+    (
+        b"PASS\t2\tuser=alice\tproxy\thost=b2\tpass=a=b\x01tc\n",
+        PassReply(2, {b"user": b"alice", b"proxy": b"", b"host": b"b2", b"pass": b"a=b\tc"}),
+    ),
+    (b"PASS\t2\n", PassReply(2, {})),
     (b"NOTFOUND\t7\n", NotFound(7)),
     (b"FAIL\t7\n", Failed(7, None)),
     (b"FAIL\t7\treason=because\x01nof it\n", Failed(7, b"because\nof it")),
@@ -87,7 +93,7 @@ def test_answers(line: bytes, event: object) -> None:
     assert same_in_pieces(_master, HELLO + line) == ([ServerHello(6204), event], None)
 
 
-@pytest.mark.parametrize("line", [b"\n", b"PASS\t1\n", b"NEWWORD\n"])
+@pytest.mark.parametrize("line", [b"\n", b"LIST\t1\n", b"NEWWORD\n"])
 def test_unknown_words_are_skipped(line: bytes) -> None:
     assert same_in_pieces(_master, HELLO + line + b"NOTFOUND\t1\n") == (
         [ServerHello(6204), NotFound(1)],

@@ -21,6 +21,7 @@ from dovecot_urlauth.wire.fetch import CommandReader
 from dovecot_urlauth.wire.fetchreply import ReplyReader
 from dovecot_urlauth.wire.handoff import LAYOUT_2_4, HandoffReader
 from dovecot_urlauth.wire.imapdialogue import ImapDialogue
+from dovecot_urlauth.wire.imaplogin import Credentials, ImapLogin
 from dovecot_urlauth.wire.lines import LineProtocol, ProtocolError
 from dovecot_urlauth.wire.login import LoginProtocol
 from dovecot_urlauth.wire.stats import StatsWriter
@@ -45,6 +46,7 @@ MADE: dict[type, Callable[[], Any]] = {
     DictClient: lambda: DictClient(3, b"attributes", b"bob"),
     HandoffReader: lambda: HandoffReader(LAYOUT_2_4),
     ImapDialogue: ImapDialogue,
+    ImapLogin: lambda: ImapLogin(Credentials(b"alice", b"master", b"secret")),
     LoginProtocol: LoginProtocol,
     StatsWriter: lambda: StatsWriter("imap-urlauth"),
 }
@@ -67,8 +69,9 @@ def test_a_protocol_begins_in_a_state_with_nothing_to_report(make: Callable[[], 
 def test_lines_are_read_by_the_common_base(cls: type) -> None:
     """What else a class can do is a command that it gives, never another way in or out for bytes."""
     own = {name for name in vars(cls) if not name.startswith("_")} - INTERFACE
-    given = {"request", "cancel", "pending", "lookup", "user_lookup", "opening", "selected", "expect", "report"}
-    assert own <= given
+    lookups = {"lookup", "user_lookup", "pass_lookup"}
+    given = {"request", "cancel", "pending", "opening", "selected", "expect", "encrypted", "report"}
+    assert own <= given | lookups
     taken = {name for name in ("feed", "read", "take", "rest", "unread", "next_command") if hasattr(cls, name)}
     assert taken == set()
 

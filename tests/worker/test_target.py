@@ -10,10 +10,13 @@ import pytest
 from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
 from dovecot_urlauth.service.privileges import PrivilegesKept
+from dovecot_urlauth.store.engine.engine import EngineStore
 from dovecot_urlauth.store.errors import StoreFailure
 from dovecot_urlauth.wire.authmaster import UserReply
 from dovecot_urlauth.wire.control import Access
 from dovecot_urlauth.worker import target as target_module
+from dovecot_urlauth.worker.backend import asking
+from dovecot_urlauth.worker.backend.asking import BackendNotFound
 from dovecot_urlauth.worker.target import NOBODY, OpenedTarget, TargetUser, find_target, open_target
 from dovecot_urlauth.worker.userdb import LookupFailed
 from tests.clock import SteppingLoop
@@ -42,6 +45,7 @@ def config(**settings: str) -> Any:
         store_mode=settings.get("store", "auto"),
         engine=None,
         sandbox=target_module.sandbox.Mode.REQUIRE,
+        backends=Settings({}) if settings.get("backends") else None,
     )
 
 
@@ -233,3 +237,73 @@ def test_privileges_that_are_kept_are_the_end(dropped: list[Any], monkeypatch: p
     monkeypatch.setattr(target_module, "drop_privileges", keep)
     with pytest.raises(PrivilegesKept):
         opened(TargetUser(b"x", b"x", None, None), Log())
+
+
+class Found:
+    """Mail on another backend, without one."""
+
+    user = b"alice@b2"
+    host = b"h:1143"
+
+    def __init__(self) -> None:
+        self.started = 0
+
+    def start(self, log: Any, loop: Any) -> Any:
+        self.started += 1
+        return SimpleNamespace(close=lambda: None)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_mail_on_another_backend(dropped: list[Any], monkeypatch: pytest.MonkeyPatch, is_known: bool) -> None:
+    """Whoever the user is here, nobody here is needed, and no store of ours is opened."""
+    found, asked, engines = Found(), list[Any](), list[bool]()
+
+    async def find_backend(loop: Any, name: bytes, site: tuple[str, int], *others: Any) -> Found:
+        asked.append((name, site))
+        assert not dropped, "auth tells the fields to root alone"
+        return found
+
+    monkeypatch.setattr(asking, "find_backend", find_backend)
+    user = (
+        find(alice(), name=b"ALICE", imap_urlauth_port="1143")[0]
+        if is_known
+        else TargetUser(b"ALICE", b"ALICE", None, None)
+    )
+    log: Any = Log()
+    loop = SteppingLoop()
+    target = loop.run(
+        open_target(
+            loop, user, config(backends="ask", imap_urlauth_port="1143"), log, lambda: engines.append(True)
+        )
+    )
+    loop.close()
+    assert (asked, found.started, engines) == ([(b"ALICE", ("h", 1143))], 1, [True])
+    assert dropped == [NOBODY, "no_new_privs", b"/"]
+    assert (target.name, target.asked_for, target.host) == (b"alice@b2", b"ALICE", "h")
+    assert isinstance(target.store, EngineStore)
+    assert (target.store.user, target.store.host) == (b"alice@b2", b"h:1143")
+
+
+def test_mail_that_is_here_after_all(dropped: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def find_backend(*others: Any) -> None:
+        return None
+
+    monkeypatch.setattr(asking, "find_backend", find_backend)
+    monkeypatch.setattr(target_module, "open_store", lambda *others: None)
+    opened(find(alice())[0], Log(), backends="ask")
+    assert dropped[0].uid == 5000
+
+
+def test_mail_that_nobody_knows_where_to_look_for(dropped: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not looked for here instead."""
+
+    async def find_backend(*others: Any) -> None:
+        raise BackendNotFound("auth is ill")
+
+    monkeypatch.setattr(asking, "find_backend", find_backend)
+    monkeypatch.setattr(target_module, "open_store", lambda *others: dropped.append("opened"))
+    log = Log()
+    assert opened(find(alice())[0], log, backends="ask").store is None
+    assert log.lines == ["Failed to find the backend of user alice: auth is ill"]
+    assert dropped[0] == NOBODY
+    assert "opened" not in dropped

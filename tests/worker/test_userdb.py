@@ -31,6 +31,9 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Plays a transcript in which ``!name`` asks about that name, and ``name: ...`` is what came of it."""
 
     def played(text: str, *, bytewise: bool = False, stats: Stats = SILENT) -> None:
+        transcript: Transcript
+        userdb: Userdb
+
         def asking(name: str) -> Callable[[], object]:
             async def ask() -> None:
                 recorder = Recorder(transcript, name)
@@ -43,8 +46,19 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
             return lambda: transcript.loop.spawn(ask(), name)
 
-        actions = {name: asking(name) for name in ("alice", "carol", "x" * 2000)}
-        transcript = Transcript(text, actions={**actions, "close": lambda: userdb.close()}, bytewise=bytewise)
+        async def ask_passdb() -> None:
+            recorder = Recorder(transcript, "passdb")
+            try:
+                recorder.show(str(await userdb.ask_passdb(b"alice")))
+            except LookupFailed as failed:
+                recorder.show(f"failed: {failed}")
+
+        actions: dict[str, Callable[[], object]] = {
+            **{name: asking(name) for name in ("alice", "carol", "x" * 2000)},
+            "passdb": lambda: transcript.loop.spawn(ask_passdb(), "passdb"),
+            "close": lambda: userdb.close(),
+        }
+        transcript = Transcript(text, actions=actions, bytewise=bytewise)
         monkeypatch.setattr(userdb_module, "connect", transcript.connect)
         dialect: Any = SimpleNamespace(userdb_minor=4, userdb_parameter=b"protocol=imap")
         userdb = Userdb(transcript.loop, dialect, b"/run/dovecot/auth-userdb", stats)
@@ -86,6 +100,19 @@ def test_answers(play: Callable[..., None], answer: str, outcome: str) -> None:
     closed = "auth-userdb !closed" if "invalid" in outcome else ""
     text = f"auth-userdb< {answer}\nalice: {outcome}\n{closed}"
     play("!alice" + CONNECT + asked(1, "alice") + HELLO + "\n" + text)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (r"PASS\t1\tproxy\thost=b2", "{b'proxy': b'', b'host': b'b2'}"),
+        (r"NOTFOUND\t1", "None"),
+        (r"FAIL\t1\treason=no database", "failed: no database"),
+    ],
+)
+def test_what_the_passdb_says(play: Callable[..., None], answer: str, outcome: str) -> None:
+    text = f"auth-userdb> PASS\\t1\\talice\\tprotocol=imap\n{HELLO}\nauth-userdb< {answer}\npassdb: {outcome}"
+    play(f"!passdb{CONNECT}{text}")
 
 
 def test_a_name_that_auth_does_not_take(play: Callable[..., None]) -> None:

@@ -12,8 +12,8 @@ The parent never reads a client's bytes, nor a connection's: it compares keys an
 from __future__ import annotations
 
 from dovecot_urlauth.service.descriptor import Descriptor, DescriptorsTruncated, close_all
+from dovecot_urlauth.service.forking import fork
 from dovecot_urlauth.worker.parent.forkedchild import Client, ForkedChild, new_link
-from dovecot_urlauth.worker.parent.forking import fork
 from dovecot_urlauth.worker.parent.monitor import OutOfTurn, State
 from dovecot_urlauth.worker.parent.policy import LINGER, PATIENCE, SELECTING_TIME, SPARE_DELAY, SPARES
 from dovecot_urlauth.worker.parent.protocol import (

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from dovecot_urlauth.service.forking import fork
 from dovecot_urlauth.service.log import Log
 from dovecot_urlauth.service.run import EXIT_FATAL
-from dovecot_urlauth.worker.parent.forking import fork
 from tests.worker.parent.children import Lines
 
 

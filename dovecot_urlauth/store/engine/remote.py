@@ -1,0 +1,64 @@
+"""Another backend's ``imap`` as the engine: somebody else holds the password and the connection, we hold a pipe.
+
+What comes over the pipe begins like a session that is logged in, ``* PREAUTH``, or ends with the reason why there
+is none, ``* BYE``.
+"""
+
+from __future__ import annotations
+
+from select import POLLIN, poll
+
+from dovecot_urlauth.service.connection import Connection, ConnectionLost
+from dovecot_urlauth.service.loop import TimedOut
+from dovecot_urlauth.store.engine.imap_process import READ_SIZE, EngineGone
+from dovecot_urlauth.store.errors import StoreFailure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dovecot_urlauth.service.loop import Loop
+    from dovecot_urlauth.start.cpython import socket
+
+
+class RemoteImap:
+    """A session at another backend; an Imap of dialogue.py."""
+
+    last_complaint = ""
+
+    def __init__(self, loop: Loop, pipe: socket) -> None:
+        self._pipe = Connection(loop, pipe)
+
+    def send(self, line: bytes) -> None:
+        """Send a command; the pipe is empty between commands, and takes any.
+
+        Whoever has gone may have said why, which is there to be read.
+        """
+        if not self._pipe.closed:
+            self._pipe.send_now(line)
+
+    async def read(self, seconds: float) -> bytes:
+        """What the backend said, waiting for at most ``seconds`` (StoreFailure when they pass)."""
+        try:
+            data = b"" if self._pipe.closed else await self._pipe.read(READ_SIZE, seconds)
+        except TimedOut:
+            raise StoreFailure(f"imap: no answer from the backend for {seconds:g} seconds") from None
+        except ConnectionLost:
+            data = b""
+        if not data:
+            raise EngineGone("connection to the backend was lost")
+        return data
+
+    def has_spoken(self) -> bool:
+        """Whether something, or the end, waits to be read."""
+        if self._pipe.closed:
+            return True
+        waiting = poll()
+        waiting.register(self._pipe.fileno(), POLLIN)
+        return bool(waiting.poll(0))
+
+    def close(self) -> None:
+        """End the session; the backend ends with its connection."""
+        self._pipe.close()
+
+    def kill(self) -> None:
+        """The same: there is no process of ours to end."""
+        self._pipe.close()

@@ -1,0 +1,213 @@
+"""Mail on another backend: private Dovecots side by side, each of which knows where everybody's mail is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testing import processes
+from testing.instance import PASSWORD, USERS, DovecotInstance
+from testing.scene import DECODED, MESSAGE, SECTIONS, Scene
+from testing.versions import TUNED, VERSIONS, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.dovecot.conftest import Installations
+
+MASTERS = {
+    "2.3": "passdb {{\n  driver = passwd-file\n  master = yes\n  result_success = {1}\n  args = {0}/masters\n}}\n",
+    "2.4": "passdb masters {{\n  driver = passwd-file\n  master = yes\n  result_success = {1}\n"
+    "  passwd_file_path = {0}/masters\n  default_password_scheme = PLAIN\n}}\n",
+}
+METADATA = "protocol imap {\n  imap_metadata = yes\n}\n"
+SERVER_TLS = {
+    "2.3": "ssl = yes\nssl_cert = <{0}\nssl_key = <{0}\n",
+    "2.4": "ssl = yes\nssl_server_cert_file = {0}\nssl_server_key_file = {0}\n",
+}
+PROXY = "proxy=y host=127.0.0.1 port={port} master=master pass={password} {more}"
+
+
+@dataclass
+class Backend(DovecotInstance):
+    """A Dovecot that sends users who are not ``locals`` to another one."""
+
+    locals: frozenset[str] = frozenset(USERS)
+    ports: dict[str, int] = field(default_factory=dict)
+    """Where the others' mail is."""
+    password: str = "mastersecret"
+    more: str = ""
+    """Further proxy fields."""
+    masters_are_looked_up: bool = False
+    """Whether the user's own fields count for a master user's login, too."""
+
+    def _configuration(self) -> str:
+        result = "continue" if self.masters_are_looked_up else "return-ok"
+        self.extra += MASTERS[self.version.language].format(self.inside, result) + METADATA
+        return super()._configuration()
+
+    def _services(self) -> str:
+        name = "/imap-urlauth-worker\n"
+        services = super()._services()
+        assert name in services
+        return services.replace(name, name.rstrip() + " --backends=ask\n")
+
+    def _write_users(self) -> None:
+        super()._write_users()
+        (self.folder / "masters").write_text("master:{PLAIN}mastersecret\n")
+        lines = []
+        for user, uid in USERS.items():
+            line = f"{user}:{{PLAIN}}{PASSWORD}:{uid}:{uid}::{self.inside}/home/{user}::"
+            if user not in self.locals:
+                line += PROXY.format(port=self.ports[user], password=self.password, more=self.more)
+            lines.append(line + "\n")
+        (self.folder / "users").write_text("".join(lines))
+
+
+@contextmanager
+def running(*backends: Backend) -> Iterator[None]:
+    started = []
+    try:
+        for backend in backends:
+            backend.start()
+            started.append(backend)
+        yield
+    finally:
+        for backend in reversed(started):
+            backend.stop()
+
+
+def ring(versions: tuple[Version, Version], installations: Installations) -> tuple[Backend, Backend]:
+    """Two backends: alice's mail is on the first, everybody else's on the second."""
+    first, second = (Backend(version, TUNED, installations[version]) for version in versions)
+    first.locals = frozenset({"alice"})
+    second.locals = frozenset(USERS) - first.locals
+    first.ports = dict.fromkeys(second.locals, second.imap_port)
+    second.ports = {"alice": first.imap_port}
+    return first, second
+
+
+PAIRS = [(a, b) for a in VERSIONS.values() for b in VERSIONS.values() if "bookworm" in (a.name, b.name) or a == b]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair[0].name}+{pair[1].name}")
+def test_urls_are_served_by_the_other_backend(pair: tuple[Version, Version], installations: Installations) -> None:
+    """bob's imap is on the second; alice's mail, and the key that signs, are on the first and stay there."""
+    first, second = ring(pair, installations)
+    large = b"Subject: large\r\n\r\n" + b"0123456789abcdef" * 64 * 1024 * 4 + b"\r\n"
+    with running(first, second), Scene(first) as home, Scene(second) as away:
+        stored, other = home.store(), home.store(large)
+        bob = away.user("bob")
+        for section, content in SECTIONS.items():
+            assert bob.fetch_url(home.sign(stored, section=section)) == content, section
+        for section, content in DECODED.items():
+            items = bob.fetch_items(home.sign(stored, section=section), "BINARY")
+            assert items is not None
+            assert items[b"BINARY"] == content, section
+        url = home.sign(stored)
+        assert bob.fetch_url(home.sign(other)) == large
+        anyone = home.sign(stored, "authuser")
+        structure = bob.fetch_items(anyone, "BODYPARTSTRUCTURE")
+        assert structure == home.user("alice").fetch_items(anyone, "BODYPARTSTRUCTURE")
+        assert away.user("carol").fetch_url(url) is None
+        for backend, name in ((first, "bob"), (second, "alice")):
+            assert not (backend.home(name) / "Maildir").exists(), "no mailbox is made where the mail is not"
+        assert bob.fetch_url(url) == MESSAGE
+        home.user("alice").resetkey("INBOX")
+        assert bob.fetch_url(url) is None
+        assert bob.fetch_url(home.sign(stored)) == MESSAGE
+
+
+def test_a_session_that_was_lost_is_made_again(version: Version, installations: Installations) -> None:
+    """The backend's imap is killed; the process here was root when it found the backend, and is so no more."""
+    first, second = ring((version, version), installations)
+    with running(first, second), Scene(first) as home, Scene(second) as away:
+        url = home.sign(home.store())
+        assert away.user("bob").fetch_url(url) == MESSAGE
+        served = [process for process in second.processes() if "->alice]" in process.title]
+        assert served
+        assert all(0 not in process.uids and USERS["alice"] not in process.uids for process in served)
+        engines = [process for process in first.processes("imap") if "URLFETCH" in process.title]
+        for process in engines or first.processes("imap"):
+            os.kill(process.pid, signal.SIGKILL)
+        assert processes.wait_for(lambda: away.user("bob").fetch_url(url) == MESSAGE, 5)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("down", "connect failed: Connection refused"),
+        ("master", "Backend refused login"),
+        ("password", "the passdb returned no password"),
+        ("loop", "Backend refused login"),
+    ],
+)
+def test_a_backend_that_cannot_be_had(
+    version: Version, installations: Installations, fault: str, said: str
+) -> None:
+    """A NO and one line; no empty mailbox here in its place; others are served."""
+    first, second = ring((version, version), installations)
+    if fault == "down":
+        second.ports = {"alice": second.submission_port + 1}
+    elif fault == "loop":
+        first.locals, first.ports = frozenset(), dict.fromkeys(USERS, second.imap_port)
+        for backend in (first, second):
+            backend.masters_are_looked_up = True
+            backend.extra += "login_trusted_networks = 127.0.0.0/8\n"  # else nobody counts the hops
+    else:
+        second.password = "wrong" if fault == "master" else ""
+    rump = "imap://alice@imap.example.test/INBOX;UIDVALIDITY=1/;UID=1;URLAUTH=user+bob:internal:" + "01" * 21
+    with running(first, second), Scene(second) as away:
+        own = away.sign(away.store(owner="bob"), "user+carol")
+        assert away.user("bob").fetch_url(rump.encode()) is None
+        second.log.wait_for(said)
+        assert not (second.home("alice") / "Maildir").exists()
+        assert away.user("carol").fetch_url(own) == MESSAGE
+
+
+def certificate(folder: Path) -> Path:
+    """A certificate for 127.0.0.1 that has signed itself, with its key."""
+    path = folder / "backend.pem"
+    subprocess.run(
+        [
+            *"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2".split(),
+            *"-subj /CN=backend -addext subjectAltName=IP:127.0.0.1 -keyout".split(),
+            path,
+            "-out",
+            folder / "certificate",
+        ],
+        check=True,
+        capture_output=True,
+    )
+    path.write_text(path.read_text() + (folder / "certificate").read_text())
+    return path
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+@pytest.mark.parametrize("field", ["starttls=yes", "starttls=any-cert"])
+def test_an_encrypted_connection(version: Version, installations: Installations, field: str, known: bool) -> None:
+    """A certificate that nobody vouches for is taken with any-cert alone."""
+    first, second = ring((version, version), installations)
+    pem = certificate(first.folder)
+    first.extra += SERVER_TLS[version.language].format(first.inside / pem.name)
+    second.more = field
+    if known:
+        (second.folder / "ca.pem").write_text((first.folder / "certificate").read_text())
+        second.extra += f"ssl_client_ca_file = {second.inside / 'ca.pem'}\n"
+    with running(first, second), Scene(first) as home, Scene(second) as away:
+        url = home.sign(home.store())
+        works = known or "any-cert" in field
+        assert away.user("bob").fetch_url(url) == (MESSAGE if works else None)
+        if not works:
+            second.log.wait_for("TLS: ")
+        else:
+            assert [
+                line for line in first.log.lines() if "Login: " in line or "Logged in: " in line if "TLS" in line
+            ]

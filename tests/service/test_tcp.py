@@ -1,0 +1,206 @@
+"""TCP and TLS against a server in another thread: what is carried, and every way in which it breaks."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dovecot_urlauth.service.connection import ConnectionLost
+from dovecot_urlauth.service.loop import Loop, TimedOut
+from dovecot_urlauth.service.tcp import TlsConnection, connect_tcp
+
+LARGE = bytes(range(256)) * 4096 * 2
+
+
+Client = Callable[[Loop], Coroutine[Any, Any, None]]
+
+
+def run(client: Client) -> None:
+    loop = Loop()
+    loop.run(client(loop))
+    loop.close()
+
+
+@pytest.fixture(scope="session")
+def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for ``localhost`` that has signed itself, with its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        [
+            *"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2".split(),
+            *"-subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem".split(),
+        ],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    (folder / "both.pem").write_text((folder / "key.pem").read_text() + (folder / "cert.pem").read_text())
+    return folder / "both.pem"
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Callable[[socket.socket], None]], int]]:
+    """Start a server for one connection; its port."""
+    threads = []
+
+    def started(life: Callable[[socket.socket], None]) -> int:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.settimeout(10)
+
+        def live() -> None:
+            with listener:
+                connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(10)
+                life(connection)
+
+        thread = threading.Thread(target=live)
+        threads.append(thread)
+        thread.start()
+        port: int = listener.getsockname()[1]
+        return port
+
+    yield started
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def encrypted(pem: Path, life: Callable[[ssl.SSLSocket], None]) -> Callable[[socket.socket], None]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+
+    def live(connection: socket.socket) -> None:
+        try:
+            with context.wrap_socket(connection, server_side=True) as stream:
+                life(stream)
+        except (ssl.SSLError, ConnectionError):
+            return
+
+    return live
+
+
+def test_a_connection(serve: Callable[..., int]) -> None:
+    port = serve(lambda connection: connection.sendall(connection.recv(100)))
+
+    async def client(loop: Loop) -> None:
+        connection = await connect_tcp(loop, "127.0.0.1", port, 5)
+        await connection.write(b"echo")
+        assert await connection.read() == b"echo"
+        connection.close()
+
+    run(client)
+
+
+def test_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    async def client(loop: Loop) -> None:
+        with pytest.raises(ConnectionRefusedError):
+            await connect_tcp(loop, "127.0.0.1", port, 5)
+        with pytest.raises(socket.gaierror):
+            await connect_tcp(loop, "no-such-host.invalid", port, 5)
+
+    run(client)
+
+
+def test_nobody_answers() -> None:
+    """A listener whose backlog is full takes no further connection."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        held = []
+        try:
+            for _ in range(3):
+                filler = socket.socket()
+                filler.setblocking(False)
+                filler.connect_ex(address)
+                held.append(filler)
+
+            async def client(loop: Loop) -> None:
+                with pytest.raises(TimedOut):
+                    await connect_tcp(loop, "127.0.0.1", address[1], 0.05)
+
+            run(client)
+        finally:
+            for filler in held:
+                filler.close()
+
+
+def test_what_is_carried_in_both_directions_at_once(serve: Callable[..., int], pem: Path) -> None:
+    def life(stream: ssl.SSLSocket) -> None:
+        received = 0
+        sender = threading.Thread(target=stream.sendall, args=(LARGE,))
+        sender.start()
+        while received < len(LARGE) and (data := stream.recv(65536)):
+            received += len(data)
+        sender.join()
+        stream.sendall(b"%d" % received)
+        stream.unwrap()
+
+    port = serve(encrypted(pem, life))
+
+    async def client(loop: Loop) -> None:
+        context = ssl.create_default_context(cafile=str(pem))
+        stream = TlsConnection(await connect_tcp(loop, "127.0.0.1", port, 5), context, "localhost")
+        await stream.handshake(5)
+        writing = loop.spawn(stream.write(LARGE, 5), "writing")
+        found = b""
+        while len(found) < len(LARGE):
+            found += await stream.read(65536, 5)
+        await writing.join(5)
+        await stream.write(b"")
+        end = found[len(LARGE) :] or await stream.read(seconds=5)
+        assert (found[: len(LARGE)], end) == (LARGE, b"%d" % len(LARGE))
+        assert await stream.read(seconds=5) == b""
+        stream.close()
+
+    run(client)
+
+
+def greets(stream: ssl.SSLSocket) -> None:
+    stream.sendall(b"hello")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_known", "text"),
+    [("localhost", False, "self-signed|self signed"), ("another.test", True, "Hostname mismatch")],
+)
+def test_a_certificate_that_is_not_good_enough(
+    serve: Callable[..., int], pem: Path, name: str, is_known: bool, text: str
+) -> None:
+    port = serve(encrypted(pem, greets))
+
+    async def client(loop: Loop) -> None:
+        context = ssl.create_default_context(cafile=str(pem) if is_known else None)
+        connection = await connect_tcp(loop, "127.0.0.1", port, 5)
+        stream = TlsConnection(connection, context, name)
+        with pytest.raises(ConnectionLost, match=f"TLS: .*({text})"):
+            await stream.handshake(5)
+        stream.close()
+        assert connection.closed
+
+    run(client)
+
+
+@pytest.mark.parametrize("said", [b"* OK this is no TLS\r\n", b""])
+def test_a_server_without_tls(serve: Callable[..., int], said: bytes) -> None:
+    port = serve(lambda connection: connection.sendall(said))
+
+    async def client(loop: Loop) -> None:
+        context = ssl.create_default_context()
+        stream = TlsConnection(await connect_tcp(loop, "127.0.0.1", port, 5), context, "localhost")
+        with pytest.raises(ConnectionLost):
+            await stream.handshake(5)
+        stream.close()
+
+    run(client)
