@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.dovecot.differential import campaign, generator
 from tests.dovecot.differential.compare import SAME
 from tests.dovecot.differential.reduce import expression
-from tests.dovecot.differential.stores import STORES
+from tests.dovecot.differential.stores import MAILDIR, STORES
 
 if TYPE_CHECKING:
     from testing.versions import Version
@@ -20,15 +20,18 @@ if TYPE_CHECKING:
 
 SEED = 0
 COUNT = 600
+FEWER = 240
+"""Questions about each store that is not plain Maildir: the same code answers them once the mail is found."""
 
 
 @pytest.mark.parametrize("store", STORES.values(), ids=list(STORES))
 def test_every_difference_is_meant(version: Version, installations: Installations, store: MailStore) -> None:
-    outcome = campaign.run(version, installations[version], SEED, COUNT, store)
+    count = COUNT if store.name == MAILDIR else FEWER
+    outcome = campaign.run(version, installations[version], SEED, count, store)
     assert outcome.good, "\n\n".join(outcome.reports)
     assert not outcome.complaints
     # a comparison of refusals would prove little
-    assert outcome.counts[SAME] > COUNT // 2, outcome.counts
+    assert outcome.counts[SAME] > count // 2, outcome.counts
 
 
 @given(st.integers(0, 300).map(lambda number: generator.message(SEED, number)) | st.binary())

@@ -53,10 +53,10 @@ def _print_findings(outcome: campaign.Outcome) -> None:
 
 def _print_table(outcomes: list[campaign.Outcome]) -> None:
     """One column for each campaign, one row for each rule."""
-    print(f"\n{'':24}" + "".join(f"{outcome.name:>18}" for outcome in outcomes))
+    print(f"\n{'':24}" + "".join(f"{outcome.name:>28}" for outcome in outcomes))
     for name in (SAME, *(rule.name for rule in RULES), CHANGED, UNEXPLAINED):
-        print(f"{name:24}" + "".join(f"{outcome.counts[name]:>18}" for outcome in outcomes))
-    print(f"{'seconds':24}" + "".join(f"{outcome.seconds:>18.0f}" for outcome in outcomes))
+        print(f"{name:24}" + "".join(f"{outcome.counts[name]:>28}" for outcome in outcomes))
+    print(f"{'seconds':24}" + "".join(f"{outcome.seconds:>28.0f}" for outcome in outcomes))
     print()
     for rule in RULES:
         print(f"{rule.name}: {rule.why}")

@@ -94,6 +94,12 @@ ACL = MailStore(
 )
 """A Maildir whose worker asks for rights."""
 
+
+def _both(first: MailStore, second: MailStore) -> MailStore:
+    name = f"{first.name}+{second.name}"
+    return MailStore(name, first.old + second.old, first.new + second.new, first.has_alt or second.has_alt)
+
+
 STORES = {
     store.name: store
     for store in (
@@ -106,5 +112,7 @@ STORES = {
         ENCRYPTED,
         DICT_PROXY,
         ACL,
+        _both(_dbox("mdbox"), _compressed("gz")),
+        _both(_dbox("sdbox"), ENCRYPTED),
     )
 }
