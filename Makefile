@@ -9,7 +9,7 @@ PIP = .venv/bin/pip install --quiet --disable-pip-version-check
 TOX = .venv/bin/tox run
 
 .PHONY: help install uninstall deb demo dev compiled test style types unit limits dovecot bench differential
-.PHONY: sbom mutants fuzz faults debian building clean
+.PHONY: sbom mutants fuzz faults soak debian building clean
 
 help:
 	@echo 'make demo                   fetch a message across users through a private Dovecot'
@@ -20,7 +20,7 @@ help:
 	@echo 'make test                   the whole suite, against real Dovecots too'
 	@echo 'make dev                    tools in .venv; compat/ then runs in place'
 	@echo 'make style types unit limits dovecot bench differential'
-	@echo 'make mutants fuzz faults clean'
+	@echo 'make mutants fuzz faults soak clean'
 
 install:
 	$(PYTHON) -IB install.py --prefix '$(PREFIX)' --destdir '$(DESTDIR)'
@@ -64,6 +64,10 @@ fuzz: dev
 	$(PIP) --group fuzz
 	.venv/bin/python -m fuzzing --seconds $(SECONDS)
 	.venv/bin/python -m fuzzing.dialogues --seconds $(SECONDS)
+
+MINUTES = 10
+soak: dev
+	.venv/bin/python -m testing.soak --minutes $(MINUTES)
 
 faults: dev
 	.venv/bin/python -m testing.faults

@@ -68,10 +68,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run_status(given: argparse.Namespace) -> int:
     processes = find_processes(given.base_dir)
-    print(f"{'PID':>8} {'USER':12} {'PSS':>9}  TITLE")
+    print(f"{'PID':>8} {'USER':12} {'PSS':>9} {'SANDBOX':7}  TITLE")
     for process in processes:
         pss = "-" if process.pss is None else f"{process.pss / MEGABYTE:.1f} MB"
-        print(f"{process.pid:8} {process.user:12} {pss:>9}  {process.title}")
+        boxed = "yes" if process.is_boxed else "-"
+        print(f"{process.pid:8} {process.user:12} {pss:>9} {boxed:7}  {process.title}")
     known = [process.pss for process in processes if process.pss is not None]
     print(f"{len(processes)} processes, {sum(known) / MEGABYTE:.1f} MB")
     return 0

@@ -19,7 +19,10 @@ class NoMaster(Exception):
 
 @dataclass(frozen=True)
 class Process:
-    """One process; ``pss`` is its proportional share of memory in bytes, None if it may not be read."""
+    """One process; ``pss`` is its proportional share of memory in bytes, None if it may not be read.
+
+    ``is_boxed`` is whether it can gain no rights and the kernel asks a filter about its system calls.
+    """
 
     pid: int
     parent: int
@@ -27,6 +30,7 @@ class Process:
     pss: int | None
     service: str
     title: str
+    is_boxed: bool = False
 
 
 def find_processes(base_dir: str | None) -> list[Process]:
@@ -54,7 +58,8 @@ def _read_process(folder: Path) -> Process | None:
         if service is None:
             return None
         parent = int((folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
-        return Process(int(folder.name), parent, _user(folder.stat().st_uid), _pss(folder), service, title)
+        user, boxed = _user(folder.stat().st_uid), _is_boxed((folder / "status").read_text(errors="replace"))
+        return Process(int(folder.name), parent, user, _pss(folder), service, title, boxed)
     except (FileNotFoundError, ProcessLookupError):
         return None
 
@@ -75,6 +80,10 @@ def _user(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def _is_boxed(status: str) -> bool:
+    return "\nNoNewPrivs:\t1\n" in status and "\nSeccomp:\t2\n" in status
 
 
 def _pss(folder: Path) -> int | None:

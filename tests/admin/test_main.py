@@ -61,15 +61,15 @@ def test_status(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 
 def test_status_prints_what_it_found(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     found = [
-        Process(7, 1, "dovenull", 3 * 1024 * 1024, "imap-urlauth-login", "dovecot/imap-urlauth-login"),
+        Process(7, 1, "dovenull", 3 * 1024 * 1024, "imap-urlauth-login", "dovecot/imap-urlauth-login", True),
         Process(123456, 7, "alice", None, "imap-urlauth-worker", "dovecot/imap-urlauth-worker [bob->alice]"),
     ]
     monkeypatch.setattr(main, "find_processes", lambda base_dir: found)
     assert run("status") == 0
     assert capsys.readouterr().out.splitlines() == [
-        "     PID USER               PSS  TITLE",
-        "       7 dovenull        3.0 MB  dovecot/imap-urlauth-login",
-        "  123456 alice                -  dovecot/imap-urlauth-worker [bob->alice]",
+        "     PID USER               PSS SANDBOX  TITLE",
+        "       7 dovenull        3.0 MB yes      dovecot/imap-urlauth-login",
+        "  123456 alice                - -        dovecot/imap-urlauth-worker [bob->alice]",
         "2 processes, 3.0 MB",
     ]
 

@@ -52,6 +52,25 @@ def test_a_process_is_found(sleeper: subprocess.Popen[bytes]) -> None:
     assert found.user == pwd.getpwuid(os.getuid()).pw_name
     assert found.pss is not None
     assert 0 < found.pss < 100_000_000
+    assert not found.is_boxed
+
+
+def test_who_is_in_a_sandbox() -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
+        "from dovecot_urlauth.service import seccomp\n"
+        "from dovecot_urlauth.service.libc import install_filter\n"
+        "from dovecot_urlauth.service.privileges import forbid_new_privileges\n"
+        "forbid_new_privileges(); install_filter(seccomp.program()); print(flush=True); sys.stdin.read()"
+    )
+    title = ["dovecot-test/imap-urlauth-login", "-IBc", code]
+    with subprocess.Popen(
+        title, executable=sys.executable, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as boxed:
+        assert boxed.stdout
+        boxed.stdout.readline()
+        assert {process.pid: process for process in find_processes(None)}[boxed.pid].is_boxed
+        boxed.kill()
 
 
 def test_only_those_of_one_master(sleeper: subprocess.Popen[bytes], tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Clients for a long time, while processes are killed and Dovecot reloads: no wrong byte, flat curves."""
