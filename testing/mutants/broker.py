@@ -67,8 +67,8 @@ ROWS: Rows = [
         2,
         "a late answer is another client's",
         "broker/auth.py",
-        "elif event.id in self._waiting:  # else it was given up\n                self._waiting[event.id].set",
-        "elif self._waiting:\n                next(iter(self._waiting.values())).set",
+        "event.id in self._waiting:  # else it was given up\n                self._waiting[event.id].set",
+        "self._waiting:\n                next(iter(self._waiting.values())).set",
         SESSION,
     ),
     (
