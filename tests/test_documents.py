@@ -12,7 +12,8 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md")])
 
-LINK = re.compile(r"\]\(([^)#:]+)\)")
+LINK = re.compile(r"(?<!\w)\[[^\]]*\]\(([^)#:]+)\)")
+"""Not a line of the log: ``imap-urlauth[4711](bob)``."""
 TEST = re.compile(r"`(tests/[\w/]+(?:\.py)?)/?(?:::(\w+))?`")
 MORE = re.compile(r"`::(\w+)`")
 

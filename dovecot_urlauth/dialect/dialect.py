@@ -140,6 +140,9 @@ class Dialect:
     """The same before messages about a client's worker."""
     worker_send_error: str
     """imap-urlauth's error when a worker does not take a client."""
+    user_log_prefix: str
+    """What begins the worker's lines about a target user, unless ``mail_log_prefix`` says otherwise; empty where
+    they begin as those about the client do, whatever it says."""
     appends_request_to_errors: bool
     """Whether imap-urlauth adds the login request's age and ids to its errors."""
 

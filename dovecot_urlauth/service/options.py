@@ -43,13 +43,13 @@ class Options:
 
 
 def parse_options(
-    start: Start, known: str, known_long: Mapping[str, tuple[str, ...]]
+    start: Start, known: str, known_long: Mapping[str, tuple[str, ...]], *, obeyed: str = ""
 ) -> tuple[Options, list[str]]:
     """Return the options (``"yes"`` for a flag) and the remaining arguments.
 
     ``known`` is getopt's option string.  ``known_long`` has the options that are written like ``--store=x``, each
-    with the values that it may have.  Raises Fatal for an unknown option or value, and for one that is known but
-    cannot be obeyed.
+    with the values that it may have; ``obeyed`` those letters of :data:`NOT_OBEYED` that this service does obey.
+    Raises Fatal for an unknown option or value, and for one that is known but cannot be obeyed.
     """
     options = Options()
     pending = list(start.arguments)
@@ -67,17 +67,17 @@ def parse_options(
                 raise Fatal(f"Unknown argument: {argument} ({', '.join(known_long[name])})", EXIT_USAGE)
             options.add(name, value)
             continue
-        _take_letters(argument[1:], known, options, pending)
+        _take_letters(argument[1:], known, options, pending, obeyed)
     return options, pending
 
 
-def _take_letters(letters: str, known: str, options: Options, pending: list[str]) -> None:
+def _take_letters(letters: str, known: str, options: Options, pending: list[str], obeyed: str) -> None:
     while letters:
         letter, letters = letters[0], letters[1:]
         at = known.find(letter)
         if at < 0 or letter == ":":
             raise Fatal(f"Unknown argument: -{letter}", EXIT_USAGE)
-        if letter in NOT_OBEYED:
+        if letter in NOT_OBEYED and letter not in obeyed:
             raise Fatal(f"Argument not supported: -{letter} ({NOT_OBEYED[letter]})", EXIT_USAGE)
         if known[at + 1 : at + 2] != ":":
             options.add(letter, "yes")

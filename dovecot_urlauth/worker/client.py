@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import binascii
 import os
 
+from dovecot_urlauth.config.errors import UnsupportedSetting
+from dovecot_urlauth.config.language import language_of
 from dovecot_urlauth.service.connection import ConnectionLost
 from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.service.stats import ConnectionEvents
@@ -11,6 +14,8 @@ from dovecot_urlauth.worker.pipes import Pipes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dovecot_urlauth.config.settings import Settings
+    from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.service.connection import Connection
     from dovecot_urlauth.service.loop import Loop, Task
     from dovecot_urlauth.service.stats import Stats
@@ -118,6 +123,34 @@ class Client:
 def readable_user(access: Access) -> str:
     """Who fetches, as titles and the log have it."""
     return ANONYMOUS if access.user is None else os.fsdecode(access.user)
+
+
+def user_prefix(name: bytes, access: Access, dialect: Dialect, settings: Settings, session: str = "") -> str:
+    """What begins the log lines about the target user ``name``, while ``access`` has its mail.
+
+    2.3 has ``mail_log_prefix`` for them; one with variables that only a login has is as if it were not set.
+    """
+    if not dialect.user_log_prefix:
+        return client_prefix(access)
+    language = language_of(dialect)
+    local, _, domain = os.fsdecode(name).partition("@")
+    values = {
+        "user": os.fsdecode(name),
+        "username": local,
+        "domain": domain,
+        "service": "imap-urlauth-worker",
+        "pid": str(os.getpid()),
+        "session": session,
+    }
+    try:
+        return language.expand(settings.get("mail_log_prefix", dialect.user_log_prefix), values)
+    except UnsupportedSetting:
+        return language.expand(dialect.user_log_prefix, values)
+
+
+def new_session() -> str:
+    """A name for one selected user, as Dovecot gives where nobody logs in: 16 bytes in base64, without padding."""
+    return binascii.b2a_base64(os.urandom(16), newline=False).decode().rstrip("=")
 
 
 def client_prefix(access: Access, target: bytes | None = None) -> str:

@@ -1,8 +1,8 @@
 """imap-urlauth-worker's start: settings read once, everything imported before the first fork.
 
-Usage: imap-urlauth-worker [--store=auto|native|dovecot] [-a application]... [access-user]
+Usage: imap-urlauth-worker [--store=auto|native|dovecot] [-o setting=value]... [-a application]... [access-user]
 
-``-a`` and the access user are for stand-alone use.
+``-o`` overrides a setting for all target users.  ``-a`` and the access user are for stand-alone use.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ from dovecot_urlauth.worker.target import WorkerConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dovecot_urlauth.config.settings import Settings
+    from dovecot_urlauth.service.options import Options
 
 NAME = "imap-urlauth-worker"
 OPTIONS = "a:c:i:kLo:O"
@@ -53,13 +56,14 @@ def main(argv: list[str]) -> int:
 
 
 def serve(start: Start) -> int:
-    options, arguments = parse_options(start, OPTIONS, LONG_OPTIONS)
+    options, arguments = parse_options(start, OPTIONS, LONG_OPTIONS, obeyed="o")
     config = _configure(
         start,
         mode=options.last("store", "auto"),
         boxed=sandbox.MODES[options.last("sandbox", "auto")],
         audit=options.last("audit", "no") == "yes",
         asks_backends=options.last("backends", "here") == "ask",
+        overrides=_overrides(options),
     )
     if not start.environment.under_master:
         from dovecot_urlauth.worker.standalone import serve_standard_streams
@@ -76,9 +80,29 @@ def serve(start: Start) -> int:
     return stage.exit_status
 
 
-def _configure(start: Start, *, mode: str, boxed: sandbox.Mode, audit: bool, asks_backends: bool) -> WorkerConfig:
+def _overrides(options: Options) -> dict[str, str]:
+    """The settings that ``-o`` names. Raises Fatal."""
+    overrides = {}
+    for word in options.all("o"):
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise Fatal(f"Invalid -o parameter {word}: Missing '='", EXIT_USAGE)
+        overrides[name] = value
+    return overrides
+
+
+def _configure(
+    start: Start,
+    *,
+    mode: str,
+    boxed: sandbox.Mode,
+    audit: bool,
+    asks_backends: bool,
+    overrides: Mapping[str, str],
+) -> WorkerConfig:
     """Everything that takes root to find out."""
     settings, config_fd, is_whole = _read_settings(start)
+    settings = settings.merged(overrides)
     if not is_whole and mode == AUTO:
         mode = DOVECOT  # which defaults a driver has is not said, and Dovecot's own imap knows
     source = start.dialect.config_source
@@ -90,11 +114,12 @@ def _configure(start: Start, *, mode: str, boxed: sandbox.Mode, audit: bool, ask
     return WorkerConfig(
         dialect=start.dialect,
         settings=settings.merged({"base_dir": base_dir}),
-        engine=prepare_engine(settings, libexec_dir, config_fd, imported),
+        engine=prepare_engine(settings, libexec_dir, config_fd, imported, overrides=overrides),
         store_mode=mode,
         sandbox=boxed,
         audit=audit,
         backends=read_settings(start.environment, source, BACKENDS) if asks_backends else None,
+        overrides=frozenset(overrides),
         extra_groups=start.environment.restrictions.extra_groups,
         base_dir=os.fsencode(base_dir),
         userdb_path=os.fsencode(os.path.join(base_dir, settings.get("auth_socket_path", AUTH_SOCKET))),

@@ -22,6 +22,7 @@ from dovecot_urlauth.worker.client import (
     SessionOver,
     client_prefix,
     readable_user,
+    user_prefix,
 )
 from dovecot_urlauth.worker.pipes import open_connection
 from dovecot_urlauth.worker.session import next_command
@@ -166,7 +167,7 @@ def _answer(control: Connection, protocol: ControlServer) -> None:
 async def _find(name: bytes, access: Access, config: WorkerConfig, userdb: Userdb, log: Log) -> TargetUser:
     readable = os.fsdecode(name)
     log.debug(f"Looking up user {readable}")
-    about = log.with_prefix(f"imap-urlauth-worker({readable}): ")
+    about = log.with_prefix(user_prefix(name, access, config.dialect, config.settings))
     return await find_target(name, access, config, userdb, about)
 
 

@@ -9,7 +9,7 @@ import os
 
 from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.service.stats import SILENT, Stats
-from dovecot_urlauth.worker.client import SessionOver, readable_user
+from dovecot_urlauth.worker.client import SessionOver, new_session, readable_user, user_prefix
 from dovecot_urlauth.worker.parent.protocol import ACCEPTED, CLIENT_GONE, NOT_SHARED
 from dovecot_urlauth.worker.parentlink import ClientUnusable
 from dovecot_urlauth.worker.session import serve_client
@@ -63,8 +63,10 @@ class TargetUserProcess:
 
         Raises PrivilegesKept, and what ends the process.
         """
-        name = os.fsdecode(selection.target.name)
-        log = self._log.with_prefix(f"imap-urlauth-worker({name}): ")
+        target, config = selection.target, self._config
+        settings = config.settings if target.account is None else target.account.settings
+        prefix = user_prefix(target.name, selection.client.access, config.dialect, settings, new_session())
+        log = self._log.with_prefix(prefix)
         self._target = await open_target(self._loop, selection.target, self._config, log, self._share_no_more)
         if self._target.store is None:
             self._share_no_more()  # what failed for this client may go well for the next

@@ -14,7 +14,7 @@ from dovecot_urlauth.service.privileges import PrivilegesKept
 from dovecot_urlauth.service.run import EXIT_OK, Fatal, Start
 from dovecot_urlauth.wire.control import Access
 from dovecot_urlauth.wire.fetch import CommandReader, UserCommand
-from dovecot_urlauth.worker.client import ANONYMOUS, Client, SessionOver, client_prefix
+from dovecot_urlauth.worker.client import ANONYMOUS, Client, SessionOver, client_prefix, new_session, user_prefix
 from dovecot_urlauth.worker.pipes import open_connection
 from dovecot_urlauth.worker.session import next_command, serve_client
 from dovecot_urlauth.worker.target import find_target, open_target
@@ -56,7 +56,8 @@ async def _serve(loop: Loop, start: Start, config: WorkerConfig, access: Access)
     userdb = Userdb(loop, config.dialect, config.userdb_path)
     command = await next_command(CommandReader(), client, start.log.with_prefix(client_prefix(access)))
     assert isinstance(command, UserCommand)  # noqa: S101 - the reader knows no other as the first
-    about = start.log.with_prefix(f"imap-urlauth-worker({os.fsdecode(command.name)}): ")
+    prefix = user_prefix(command.name, access, config.dialect, config.settings, new_session())
+    about = start.log.with_prefix(prefix)
     user = await find_target(command.name, access, config, userdb, about)
     userdb.close()
     target = await open_target(loop, user, config, about, lambda: None)

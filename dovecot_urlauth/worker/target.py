@@ -56,6 +56,8 @@ class WorkerConfig:
     userdb_path: bytes
     backends: Settings | None = None
     """Settings of TLS to other backends; None when nobody is asked on which of them a target user's mail is."""
+    overrides: frozenset[str] = frozenset()
+    """Settings that the worker's ``-o`` names, which no userdb changes (mail-storage-service.c)."""
     audit: bool = False
     """Whether each URL is written into the log with its outcome."""
 
@@ -109,7 +111,12 @@ async def find_target(name: bytes, access: Access, config: WorkerConfig, userdb:
         log.debug(f"User {text} doesn't exist")
         return TargetUser(name, name, None, None)
     try:
-        account = resolve_account(reply.name, reply.fields, config.settings, config.dialect, config.extra_groups)
+        fields = {
+            name: value
+            for name, value in reply.fields.items()
+            if os.fsdecode(name).removeprefix("set/") not in config.overrides
+        }
+        account = resolve_account(reply.name, fields, config.settings, config.dialect, config.extra_groups)
     except (AccountRefused, SettingsError) as error:
         log.error(f"Failed to lookup user {text}: {error.text}")
         return TargetUser(name, name, None, None)

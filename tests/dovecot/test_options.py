@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,3 +69,41 @@ def test_a_native_worker_in_its_sandbox(
         assert bob.fetch_url(scene.sign(scene.store(owner="carol"))) == MESSAGE
         scene.create("anew")
         assert bob.fetch_url(scene.sign(scene.store(mailbox="anew"))) == MESSAGE
+
+
+def test_the_worker_is_given_a_setting(
+    row: Row, installations: Installations, starter: Callable[..., DovecotInstance]
+) -> None:
+    ours = installations[row.version]
+    wrapper = f"service imap-urlauth-worker {{\n  executable = {ours.executables}/{PIECES[2]} %s\n}}\n"
+    options = "-o imap_urlauth_host=given.example.test -o mail_debug=yes"
+    dovecot = starter(DovecotInstance(row.version, row.combination, ours, extra=wrapper % options))
+    with Scene(dovecot) as scene:
+        url = scene.sign(scene.store())
+        assert scene.user("bob").fetch_url(url) is None
+        refused = "Invalid URL: Inappropriate host name"
+        assert wait_for(lambda: [line for line in dovecot.log.lines() if refused in line])
+
+
+def test_process_status_counts_the_clients_of_the_workers_children(
+    row: Row, installations: Installations, starter: Callable[..., DovecotInstance]
+) -> None:
+    """The children are not master's: the parent says of itself how many more clients it takes."""
+    dovecot = starter(DovecotInstance(row.version, row.combination, installations[row.version]))
+    command = row.version.command("/usr/bin/doveadm", "-c", dovecot.inside / "dovecot.conf", "-f", "tab")
+
+    def available(service: str) -> list[int]:
+        head, *lines = dovecot.output(*command, "process", "status", service).splitlines()
+        column = head.split("\t").index("available_count")
+        return [int(line.split("\t")[column]) for line in lines]
+
+    def says(clients: int) -> bool:
+        return available(PIECES[2]) == [clients]
+
+    [all_of_them] = available(PIECES[2])
+    with Scene(dovecot) as scene:
+        url = scene.sign(scene.store())
+        for left in (all_of_them - 1, all_of_them - 2):
+            assert scene.session("bob").fetch_url(url) == MESSAGE
+            assert wait_for(partial(says, left), 20)
+    assert wait_for(partial(says, all_of_them), 20)

@@ -59,3 +59,12 @@ def test_refused(arguments: tuple[str, ...], text: str) -> None:
         parse(*arguments)
     assert str(refused.value).startswith(text)
     assert refused.value.status == EXIT_USAGE
+
+
+def test_what_one_service_obeys() -> None:
+    start: Any = SimpleNamespace(arguments=("-o", "a=b", "-oc=d", "-R", "/tmp"))
+    with pytest.raises(Fatal, match="-R"):
+        parse_options(start, "o:R:", {}, obeyed="o")
+    start.arguments = start.arguments[:3]
+    options, _ = parse_options(start, "o:R:", {}, obeyed="o")
+    assert options.all("o") == ("a=b", "c=d")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from collections.abc import Generator
@@ -62,7 +63,7 @@ def play(
         return transcript.connection("client")
 
     monkeypatch.setattr(selecting, "open_connection", open_connection)
-    config: Any = SimpleNamespace(dialect=SimpleNamespace(control_order=order))
+    config: Any = SimpleNamespace(dialect=SimpleNamespace(control_order=order, user_log_prefix=""), settings=None)
     control: Any = transcript.connection("control")
     userdb: Any = None
     results: list[Selection | None] = []
@@ -183,10 +184,13 @@ def test_surplus_descriptors_are_closed() -> None:
     loop = Loop()
     ours, theirs = socket.socketpair()
     clients = [socket.socketpair() for _ in range(3)]
+    gc.collect()  # what other tests have left behind is closed now, not in between
     before = set(os.listdir("/proc/self/fd"))
     socket.send_fds(theirs, [b"0"], [pair[0].fileno() for pair in clients])
     theirs.sendall(b"VERSION\timap-urlauth-worker\t2\t0\nACCESS\tbob\timap\n")
-    config: Any = SimpleNamespace(dialect=SimpleNamespace(control_order=ControlOrder.FD_FIRST))
+    config: Any = SimpleNamespace(
+        dialect=SimpleNamespace(control_order=ControlOrder.FD_FIRST, user_log_prefix=""), settings=None
+    )
     control = selecting_connection(loop, ours)
     client = loop.run(selecting._shake_hands(loop, control, PEER, config))
     assert len(set(os.listdir("/proc/self/fd")) - before) == 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.url.rules import RULES_2_4
 from dovecot_urlauth.worker import client as client_module
 from dovecot_urlauth.worker import serving
@@ -21,8 +22,8 @@ from tests.transcript import Recorder, Transcript
 from tests.worker import fakes
 
 WORDS = {ACCEPTED: "ACCEPTED", CLIENT_GONE: "CLIENT_GONE", NOT_SHARED: "NOT_SHARED"}
-DIALECT = SimpleNamespace(load_url_rules=lambda: RULES_2_4, userdb_minor=4)
-CONFIG: Any = SimpleNamespace(dialect=DIALECT, userdb_path=b"auth-userdb", audit=False)
+DIALECT = SimpleNamespace(load_url_rules=lambda: RULES_2_4, userdb_minor=4, user_log_prefix="")
+CONFIG: Any = SimpleNamespace(dialect=DIALECT, userdb_path=b"auth-userdb", audit=False, settings=Settings({}))
 
 
 class Link:

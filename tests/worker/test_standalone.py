@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.service.privileges import PrivilegesKept
 from dovecot_urlauth.service.run import EXIT_OK, Fatal
 from dovecot_urlauth.url.rules import RULES_2_4
@@ -17,8 +18,8 @@ from dovecot_urlauth.worker.standalone import serve_standard_streams
 from dovecot_urlauth.worker.target import TargetUser
 from tests.worker import fakes
 
-DIALECT = SimpleNamespace(load_url_rules=lambda: RULES_2_4, userdb_minor=4)
-CONFIG: Any = SimpleNamespace(dialect=DIALECT, userdb_path=b"auth-userdb", audit=False)
+DIALECT = SimpleNamespace(load_url_rules=lambda: RULES_2_4, userdb_minor=4, user_log_prefix="")
+CONFIG: Any = SimpleNamespace(dialect=DIALECT, userdb_path=b"auth-userdb", audit=False, settings=Settings({}))
 
 
 class Lines:

@@ -44,6 +44,7 @@ def config(**settings: str) -> Any:
         extra_groups=(),
         store_mode=settings.get("store", "auto"),
         engine=None,
+        overrides=frozenset(),
         sandbox=target_module.sandbox.Mode.REQUIRE,
         backends=Settings({}) if settings.get("backends") else None,
     )
@@ -307,3 +308,20 @@ def test_mail_that_nobody_knows_where_to_look_for(dropped: list[Any], monkeypatc
     assert log.lines == ["Failed to find the backend of user alice: auth is ill"]
     assert dropped[0] == NOBODY
     assert "opened" not in dropped
+
+
+def test_a_setting_that_was_given_to_the_worker_is_not_the_userdbs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2.3's own services, too, pass over such a field (mail-storage-service.c)."""
+    given: Any = config(mail_location="maildir:~/given")
+    given.overrides = frozenset(("mail_location",))
+    answer = UserReply(1, b"alice", {**FIELDS, b"mail_location": b"maildir:~/theirs", b"mail_debug": b"yes"})
+
+    async def ask(asked: bytes, *, debug: bool) -> UserReply:
+        return answer
+
+    userdb: Any = SimpleNamespace(ask=ask)
+    log: Any = Log()
+    found = SteppingLoop().run(find_target(b"alice", BOB, given, userdb, log))
+    assert found.account is not None
+    assert found.account.settings.get("mail_location") == "maildir:~/given"
+    assert found.account.settings.flag("mail_debug")

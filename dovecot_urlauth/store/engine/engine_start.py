@@ -59,6 +59,8 @@ class EngineStart:
     environment: Mapping[bytes, bytes]
     config_fd: int | None
     settings: Settings
+    overrides: tuple[bytes, ...] = ()
+    """What the worker's own ``-o`` says of settings, for an engine that would not know it otherwise."""
 
     def asking(self, user: bytes, settings: Settings | None = None) -> Command:
         """The command of an engine that asks the userdb about ``user``, a name as the userdb gave it.
@@ -95,7 +97,9 @@ class EngineStart:
     def _command(
         self, who: tuple[bytes, ...], options: tuple[bytes, ...], environment: Mapping[bytes, bytes]
     ) -> Command:
-        words = tuple(word for option in options for word in (b"-o", option))
+        names = {option.partition(b"=")[0] for option in options}
+        overrides = [each for each in self.overrides if each.partition(b"=")[0] not in names]
+        words = tuple(word for option in (*overrides, *options) for word in (b"-o", option))
         return Command(self.program, (b"imap", *who, *words), environment, self.config_fd)
 
 
@@ -105,6 +109,7 @@ def prepare_engine(
     config_fd: int | None,
     imported: Iterable[str] = (),
     variables: Mapping[bytes, bytes] = os.environb,
+    overrides: Mapping[str, str] | None = None,
 ) -> EngineStart:
     """Makes an EngineStart.
 
@@ -119,7 +124,8 @@ def prepare_engine(
         environment.update(_as_doveconf_does(settings))
     else:
         environment[b"DOVECOT_CONFIG_FD"] = str(CONFIG_FD).encode()
-    return EngineStart(os.path.join(libexec_dir, b"imap"), environment, config_fd, settings)
+    given = tuple(os.fsencode(f"{name}={value}") for name, value in (overrides or {}).items())
+    return EngineStart(os.path.join(libexec_dir, b"imap"), environment, config_fd, settings, given)
 
 
 def _options(settings: Settings) -> tuple[bytes, ...]:

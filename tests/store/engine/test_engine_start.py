@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.store.engine.engine_start import prepare_engine
 from dovecot_urlauth.store.engine.imap_process import Command
@@ -105,3 +107,16 @@ def test_what_only_the_userdb_knows_is_asked_for() -> None:
     bob = user(PATH, {"mail_path": "%{userdb:where}"}, SETTINGS_2_4)
     command = prepare_engine(SETTINGS, b"/lib", 77, (), {}).told(bob)
     assert command.arguments[:3] == (b"imap", b"-u", b"bob")
+
+
+@pytest.mark.parametrize("config_fd", [None, 77])
+def test_what_the_worker_was_given_the_engine_is_given(config_fd: int | None) -> None:
+    """But for what it must be given in any case."""
+    given = {"mail_debug": "yes", "mail_plugins": "nonsense"}
+    start = prepare_engine(SETTINGS.merged(given), b"/lib", config_fd, (), {}, given)
+    arguments = start.asking(b"alice").arguments
+    assert arguments.count(b"mail_debug=yes") == 1
+    assert arguments[arguments.index(b"mail_debug=yes") - 1] == b"-o"
+    told = start.asking(b"alice", SETTINGS).arguments
+    assert b"mail_debug=yes" in told
+    assert b"mail_plugins=nonsense" not in told
