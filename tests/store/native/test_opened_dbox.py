@@ -278,6 +278,20 @@ def test_an_index_apart(tmp_path: Path) -> None:
         read(opened)
 
 
+@pytest.mark.parametrize("linked", ["mailboxes/INBOX", "storage"])
+def test_an_index_that_is_a_link(tmp_path: Path, linked: str) -> None:
+    """It is Dovecot's to follow, and nothing stays open."""
+    make_inbox(tmp_path, "mdbox")
+    for name in {"mailboxes/INBOX", "storage"} - {linked}:
+        (tmp_path / "index" / name).mkdir(parents=True)
+    (tmp_path / "index/mailboxes").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "index" / linked).symlink_to(tmp_path / "box" / linked)
+    before = descriptors()
+    with pytest.raises(Unsupported, match="symbolic link"):
+        open_mailbox(store(tmp_path, "mdbox:~/box:INDEX=~/index"), b"INBOX")
+    assert descriptors() == before
+
+
 @pytest.mark.parametrize("guid", ["0" * 32, ""])
 def test_a_mailbox_without_a_guid(tmp_path: Path, guid: str) -> None:
     make_sdbox(tmp_path / BOX, MAILS)
