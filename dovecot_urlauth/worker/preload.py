@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from dovecot_urlauth.config.plugins import words
 from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.start.digest import blake2b
@@ -22,11 +24,12 @@ MODULES = (
     "encodings.utf_16_be",
 )
 DECODE = "dovecot_urlauth.store.native.decode"
+KEYS = f"{DECODE}.crypt.private_key"
 COMPRESSION = (f"{DECODE}.compression", f"{DECODE}.inflating", f"{DECODE}.zstd", f"{DECODE}.lz4")
 PLUGIN_MODULES = {
     "zlib": COMPRESSION,
     "mail_compress": COMPRESSION,
-    "mail_crypt": (f"{DECODE}.crypt.header", f"{DECODE}.crypt.decrypted", f"{DECODE}.crypt.keyring"),
+    "mail_crypt": (f"{DECODE}.crypt.header", f"{DECODE}.crypt.decrypted", f"{DECODE}.crypt.keyring", KEYS),
 }
 """What mails take to read that these plugins stored."""
 METHOD_MODULES = {
@@ -64,6 +67,9 @@ def preload(config: WorkerConfig) -> None:
             __import__(name)
         except ImportError:
             continue  # mails that need it go to Dovecot's own imap, and say so
+    keys = sys.modules.get(KEYS)
+    if KEYS in wanted and keys is not None:
+        keys.warm_up()
     blake2b(b"", 1)
     loop = Loop()
     for _ in range(WARM_UPS):

@@ -80,6 +80,24 @@ def test_what_plugins_want_is_loaded_before_anybody_comes() -> None:
     assert wanted(mail_plugins="quota", mail_compress_write_method="zstd") == set()
     assert wanted(mail_plugins="quota zlib") == {"compression", "inflating", "zstd", "lz4"}
     assert "zstandard" in wanted(mail_plugins="mail_compress", mail_compress_write_method="zstd")
-    assert wanted(mail_plugins="mail_crypt") == {"header", "decrypted", "keyring"}
+    assert wanted(mail_plugins="mail_crypt") == {"header", "decrypted", "keyring", "private_key"}
     for name in wanted_by_plugins(Settings({"mail_plugins": "mail_crypt zlib"})):
         __import__(name)
+
+
+def test_encryption_is_used_once_before_anybody_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library loads most of itself at its first use, which took a first client half a second."""
+    private_key = __import__("dovecot_urlauth.store.native.decode.crypt.private_key", fromlist=["warm_up"])
+    used: list[str] = []
+    real = private_key.warm_up
+
+    def noting() -> None:
+        real()
+        used.append("once")
+
+    monkeypatch.setattr(private_key, "warm_up", noting)
+    asked = SimpleNamespace(
+        dialect=DIALECTS["DOVECOT_2_4_1"], engine=None, settings=Settings({"mail_plugins": "mail_crypt"})
+    )
+    preload(cast("WorkerConfig", asked))
+    assert used == ["once"]
