@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bench import samplers
-from bench.stores import STORES
+from bench.stores import PLUGINS, STORES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +23,8 @@ PROFILES = {
     "conf.d": ("ours, conf.d", "stock"),
     "tuned": ("ours, conf.d", "stock, tuned"),
     "engine": ("ours, engine", "stock"),
+    "plugins": ("ours, plugins", "stock, plugins"),
+    "plugins, tuned": ("ours, plugins", "stock, tuned, plugins"),
 }
 ALL = ("executables", "conf.d", "tuned")
 CONF_D = ("conf.d",)
@@ -104,10 +106,10 @@ def _cpu(side: Side, targets: Mapping[str, Target]) -> AbstractContextManager[Sa
 
 
 def _of_store(name: str) -> list[Row]:
-    """The rows of a format that is not Maildir."""
-    both = ("conf.d", "tuned")
+    """The rows of a format that is not plain Maildir."""
+    both = ("plugins", "plugins, tuned") if name in PLUGINS["2.3"] else ("conf.d", "tuned")
     parity = dict.fromkeys(both, 1.0)
-    first = {"conf.d": 0.3, "tuned": 0.8}
+    first = dict(zip(both, (0.5, 0.9) if name == "mail_crypt" else (0.3, 0.8), strict=True))
     large = f"{name}-25m"
     return [
         Row(f"{name}-first", f"first fetch, {name}", _first(name), (name,), both, goals=first),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.client import FetchClient
 from bench.footprint import services_below
-from bench.stores import STORES, fields
+from bench.stores import LOADED, STORES, fields
 from testing.instance import PASSWORD, DovecotInstance
 from testing.versions import ALL_OURS, ALL_STOCK, TUNED, Combination
 
@@ -41,6 +41,7 @@ class Kind:
     combination: Combination
     raised_limits: bool = False
     engine: bool = False
+    plugins: bool = False
     added: str = ""
 
     def configuration(self, language: str, ours: Installation) -> str:
@@ -49,6 +50,8 @@ class Kind:
         if self.raised_limits:
             for service in ("imap-urlauth-login", "imap-urlauth"):
                 added += f"service {service} {{\n  {UNLIMITED[language]}\n  client_limit = 1000\n}}\n"
+        if self.plugins:
+            added += LOADED[language]
         if self.engine:
             worker = f"{ours.executables}/imap-urlauth-worker --store=dovecot"
             added += f"service imap-urlauth-worker {{\n  executable = {worker}\n}}\n"
@@ -68,6 +71,9 @@ def kinds(language: str) -> dict[str, Kind]:
         Kind("ours, executables", ALL_OURS),
         Kind("ours, conf.d", TUNED),
         Kind("ours, engine", TUNED, engine=True),
+        Kind("stock, plugins", stock, plugins=True),
+        Kind("stock, tuned, plugins", stock, raised_limits=True, plugins=True),
+        Kind("ours, plugins", TUNED, plugins=True),
     )
     return {kind.name: kind for kind in each}
 
