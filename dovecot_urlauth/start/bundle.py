@@ -71,6 +71,11 @@ def _remove_empty_folders(package: Path) -> None:
             folder.rmdir()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Bring the package that this is a part of up to date, readable for everybody."""
     os.umask(0o022)
     refresh(PACKAGE)
+
+
+if __name__ == "__main__":
+    main()

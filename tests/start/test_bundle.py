@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import marshal
+import os
 import py_compile
 import sys
 from pathlib import Path
 
 import pytest
 
+from dovecot_urlauth.start import bundle
 from dovecot_urlauth.start.bundle import refresh, write_bundle
 
 TAG = sys.implementation.cache_tag
@@ -67,3 +69,13 @@ def test_nothing_old_is_left(package: Path) -> None:
     assert not (package / "gone").exists()
     compiled = (package / f"__pycache__/__init__.{TAG}.pyc").read_bytes()
     assert compiled[4:8] == b"\1\0\0\0"  # PEP 552: by hash, unchecked
+
+
+def test_everybody_may_read_it(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "PACKAGE", package)
+    before = os.umask(0o077)
+    try:
+        bundle.main()
+    finally:
+        os.umask(before)
+    assert (package / f"__pycache__/bundle.{TAG}").stat().st_mode & 0o777 == 0o644
