@@ -148,8 +148,12 @@ class OwnImap:
         raise LiveFailure("imap", "no URL after GENURLAUTH")
 
     def uidvalidity(self, mailbox: bytes) -> int | None:
-        """A mailbox's UIDVALIDITY; None when there is no such mailbox."""
+        """A mailbox's UIDVALIDITY; None when there is no such mailbox. Raises LiveFailure with imap's words."""
         reply = self.command(b"STATUS", mailbox, b"(UIDVALIDITY)")
+        if not reply.ok and b"[NONEXISTENT]" not in reply.tagged:
+            raise LiveFailure(
+                "imap", f"{self._user} cannot see the mailbox: {reply.tagged.decode(errors='replace')}"
+            )
         for line in reply.untagged:
             found = re.search(rb"UIDVALIDITY (\d+)", line)
             if found:

@@ -75,7 +75,7 @@ COMMANDS: list[tuple[str, str | None]] = [
     (r"NAMESPACE", r'* NAMESPACE (("INBOX." ".")) NIL NIL' + "\r\nTAG OK done\r\n"),
     (r"APPEND", f"TAG OK [APPENDUID {UIDVALIDITY} 5] done\r\n"),
     (r'GENURLAUTH "(.*)" INTERNAL', r'* GENURLAUTH "\1:internal:01' + "ab" * 20 + '"\r\nTAG OK done\r\n'),
-    (r'STATUS "nowhere"', "TAG NO there is none\r\n"),
+    (r'STATUS "nowhere"', "TAG NO [NONEXISTENT] there is none\r\n"),
     (r"STATUS (\S+)", rf"* STATUS \1 (UIDVALIDITY {UIDVALIDITY})" + "\r\nTAG OK done\r\n"),
     (r"UID FETCH 5 .*\[9\]", "* 1 FETCH (UID 5 BODY[9]<0> NIL)\r\nTAG OK done\r\n"),
     (r"UID FETCH 5 ", "* 1 FETCH (UID 5)\r\nTAG OK done\r\n"),

@@ -52,8 +52,19 @@ def test_an_imap_that_has_gone(stand_in: StandIn) -> None:
                 imap.command(b"NOOP")
 
 
+def test_what_may_not_be_looked_at_is_not_called_missing(stand_in: StandIn) -> None:
+    stand_in.configure_imap([(r"STATUS", "TAG NO [NOPERM] Permission denied\r\n"), *COMMANDS])
+    with (
+        open_imap(stand_in) as imap,
+        pytest.raises(LiveFailure, match=r"alice cannot see the mailbox: NO \[NOPERM\] Permission denied"),
+    ):
+        imap.uidvalidity(b"x")
+
+
 def test_what_is_not_there(stand_in: StandIn) -> None:
-    stand_in.configure_imap([(r"EXAMINE|NAMESPACE", "TAG NO none\r\n"), (r"STATUS", "TAG NO none\r\n"), *COMMANDS])
+    stand_in.configure_imap(
+        [(r"EXAMINE|NAMESPACE", "TAG NO none\r\n"), (r"STATUS", "TAG NO [NONEXISTENT] none\r\n"), *COMMANDS]
+    )
     with open_imap(stand_in) as imap:
         assert not imap.has_message(b"x", 5)
         assert imap.uidvalidity(b"x") is None
