@@ -151,7 +151,7 @@ def test_what_is_not_understood(tmp_path: Path, reason: str) -> None:
 
 def test_an_extension_that_nobody_wants_may_be_odd(tmp_path: Path) -> None:
     log = START + ondisk.intro(b"ref", record=2) + ondisk.log_record(0x1000, struct.pack("<Ii", 1, 1))
-    log += ondisk.update_extension((9, b"x"))
+    log += ondisk.update_extension((9, b"x")) + ondisk.intro(b"long", header=1 << 20)
     with view(tmp_path, log + HEADER) as opened:
         assert opened.extension_header(b"map-hdr") == bytes(4)
 

@@ -75,9 +75,11 @@ class Extensions:
         self._current: Extension | None = None
         """The one that the last introduction named."""
         self._takes_updates = False
-        """Whether that introduction knew of the last reset."""
+        """Whether anybody wants it, and that introduction knew of the last reset."""
         self._record_size = 0
         """Bytes that the following updates have for each record."""
+        self._layouts: dict[int, Struct] = {}
+        """Of an update, by the size of a record."""
         for each in main:
             self._append(each.name, each.reset_id, each.header).main = each
 
@@ -124,27 +126,25 @@ class Extensions:
         while at + INTRO.size <= len(data):
             number, reset_id, header_size, record_size, _, flags, name_size = INTRO.unpack_from(data, at)
             at += INTRO.size
-            name = data[at : at + name_size]
+            if number == NO_NUMBER:
+                found = self._named(data[at : at + name_size], reset_id)
+            elif number < len(self._known):
+                found = self._known[number]
+            else:
+                raise Unsupported("transaction log uses an unknown extension")
             at += name_size + (-name_size & 3)
+            self._current = found
             self._record_size = record_size
-            known = self._find(number, name)
-            if known is None:
-                self._current = self._append(name, reset_id, bytes(_bounded(header_size)))
-                self._takes_updates = True
-                continue
-            self._current = known
-            self._takes_updates = known.reset_id == reset_id
-            if self._takes_updates and known.is_wanted:
-                _resize(known.header, _bounded(header_size), may_shrink=not flags & FLAG_NO_SHRINK)
+            self._takes_updates = found.is_wanted and found.reset_id == reset_id
+            if self._takes_updates and header_size != len(found.header):
+                _resize(found.header, header_size, may_shrink=not flags & FLAG_NO_SHRINK)
 
-    def _find(self, number: int, name: bytes) -> Extension | None:
-        if number == NO_NUMBER:
-            if not name:
-                raise Unsupported("transaction log introduces an extension without a name")
-            return self._by_name.get(name)
-        if number >= len(self._known):
-            raise Unsupported("transaction log uses an unknown extension")
-        return self._known[number]
+    def _named(self, name: bytes, reset_id: int) -> Extension:
+        """The extension of this name, which may be a new one."""
+        if not name:
+            raise Unsupported("transaction log introduces an extension without a name")
+        known = self._by_name.get(name)
+        return self._append(name, reset_id, b"") if known is None else known
 
     def _introduced(self) -> Extension:
         if self._current is None:
@@ -160,7 +160,7 @@ class Extensions:
 
     def _update_header(self, data: bytes, piece: Struct = PIECE) -> None:
         extension = self._introduced()
-        if not (self._takes_updates and extension.is_wanted):
+        if not self._takes_updates:
             return
         at = 0
         while at + piece.size <= len(data):
@@ -176,9 +176,12 @@ class Extensions:
 
     def _update_records(self, data: bytes) -> None:
         extension = self._introduced()
-        if not (self._takes_updates and extension.is_wanted):
+        if not self._takes_updates:
             return
-        layout = Struct(f"<I{self._record_size}s{-self._record_size & 3}x")
+        size = self._record_size
+        layout = self._layouts.get(size)
+        if layout is None:
+            layout = self._layouts[size] = Struct(f"<I{size}s{-size & 3}x")
         count = len(data) // layout.size
         if count:
             if len(extension.updates) >= LIMIT_UPDATES:
@@ -206,14 +209,10 @@ class Extensions:
     }
 
 
-def _bounded(size: int) -> int:
-    if size > LIMIT_HEADER:
-        raise Unsupported("transaction log has an extension with a very long header")
-    return size
-
-
 def _resize(header: bytearray, size: int, *, may_shrink: bool) -> None:
     """A header that grows is filled up with zeros; one that shrinks may not where somebody knows a longer one."""
+    if size > LIMIT_HEADER:
+        raise Unsupported("transaction log has an extension with a very long header")
     if size > len(header):
         header.extend(bytes(size - len(header)))
     elif may_shrink:
