@@ -147,39 +147,3 @@ def test_status_lists_what_waits(place: Place) -> None:
     assert [service_of(title) for title in standing] == list(SERVICES)
     assert len(titles) - len(standing) <= 1  # the worker's spare child, if it was forked already
     assert total.startswith(f"{len(titles)} processes, ")
-
-
-ROWS: list[tuple[str, str, str, str]] = [
-    (
-        "service imap-urlauth-login {\n  unix_listener imap-urlauth {\n    mode = 0600\n  }\n}\n",
-        "",
-        "FAIL",
-        "socket imap",
-    ),
-    (
-        "service imap-urlauth {\n  unix_listener token-login/imap-urlauth {\n    mode = 0600\n  }\n}\n",
-        "",
-        "FAIL",
-        "socket",
-    ),
-    ("service imap-urlauth-worker {\n  executable = @WORKER@ --store=natve\n}\n", "", "FAIL", "--store=natve"),
-    ("service imap-urlauth-worker {\n  executable = @LOGIN@\n}\n", "", "FAIL", "executables are exchanged"),
-    ("imap_urlauth_host = imap://imap.example.test\n", "", "FAIL", "is no host"),
-    ("protocols {\n  imap = yes\n}\n", "2.4", "", ""),
-    ("mail_attribute_dict = flie:%h/keys\n", "2.3", "FAIL", "no dictionary driver 'flie'"),
-    ("mail_attribute_dict = proxy::keys\n", "2.3", "FAIL", "has no 'keys'"),
-]
-
-
-@pytest.mark.parametrize(("extra", "language", "level", "text"), ROWS, ids=range(len(ROWS)))
-def test_verdicts(place: Place, check: Check, extra: str, language: str, level: str, text: str) -> None:
-    """What an administrator may have written, and whether URLAUTH works with it."""
-    if language not in ("", place.version.language):
-        pytest.skip("written otherwise in this Dovecot's language")
-    for name, service in (("@WORKER@", "imap-urlauth-worker"), ("@LOGIN@", "imap-urlauth-login")):
-        extra = extra.replace(name, str(place.installation.executables / service))
-    status, lines = check(TUNED, extra)
-    failed = [line for line in lines if line.startswith("FAIL")]
-    assert status == (level == "FAIL")
-    assert bool(failed) == (level == "FAIL")
-    assert all(text in line for line in failed), failed
