@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import stat
 import subprocess
 from collections.abc import Iterable
@@ -59,7 +61,7 @@ def file_faults(path: str) -> list[str]:
         faults.append("is not executable")
     if found.st_uid != 0:
         faults.append("does not belong to root")
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if _is_open(found):
         faults.append("may be changed by others than root")
     elif open_to := changeable(os.path.realpath(path)):
         faults.append(f"may be replaced: {open_to} may be changed by others than root")
@@ -77,10 +79,26 @@ def changeable(path: str, below: Iterable[str] = ()) -> str | None:
     for each in (*way, *below):
         found = os.lstat(each)
         sticky = found.st_mode & stat.S_ISVTX and each != path
-        is_open = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(found.st_mode)
-        if found.st_uid != 0 or (is_open and not sticky):
+        if found.st_uid != 0 or (_is_open(found) and not sticky):
             return each
     return None
+
+
+def _is_open(found: os.stat_result) -> bool:
+    """Whether anybody but root may write; a group without members, as Debian's staff is, lets nobody."""
+    if stat.S_ISLNK(found.st_mode):
+        return False
+    return bool(found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and _has_members(found.st_gid)))
+
+
+@cache
+def _has_members(gid: int) -> bool:
+    try:
+        members = set(grp.getgrgid(gid).gr_mem)
+    except KeyError:
+        return True  # nobody knows
+    members.update(one.pw_name for one in pwd.getpwall() if one.pw_gid == gid)
+    return bool(members - {"root"})
 
 
 def interpreter_faults(interpreter: tuple[str, ...]) -> list[str]:

@@ -6,9 +6,11 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from dovecot_urlauth.admin import executables
 from dovecot_urlauth.admin.executables import (
     Executable,
     Maker,
@@ -156,3 +158,39 @@ def test_what_others_may_change(tmp_path: Path) -> None:
     os.chown(below, 65534, 0)
     assert changeable(str(tmp_path), [str(below)]) == str(below)
     assert file_faults(str(tmp_path))[0] == "is no file"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes files of root's")
+@pytest.mark.parametrize(
+    ("gid", "members", "primary", "is_open"),
+    [
+        (50, [], [], False),
+        (50, ["root"], [], False),
+        (50, ["alice"], [], True),
+        (50, [], ["alice"], True),
+        (50, None, [], True),
+    ],
+)
+def test_a_group_without_members_lets_nobody_write(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    gid: int,
+    members: list[str] | None,
+    primary: list[str],
+    is_open: bool,
+) -> None:
+    """Debian's /usr/local belonged to the group staff, and may be written to by it."""
+
+    def group(number: int) -> SimpleNamespace:
+        if members is None:
+            raise KeyError(number)
+        return SimpleNamespace(gr_mem=members)
+
+    executables._has_members.cache_clear()
+    monkeypatch.setattr(executables.grp, "getgrgid", group)
+    accounts = [SimpleNamespace(pw_name=name, pw_gid=gid) for name in primary]
+    monkeypatch.setattr(executables.pwd, "getpwall", lambda: accounts)
+    os.chown(tmp_path, 0, gid)
+    tmp_path.chmod(0o2775)
+    assert changeable(str(tmp_path)) == (str(tmp_path) if is_open else None)
+    executables._has_members.cache_clear()
