@@ -50,6 +50,8 @@ RIGHTS_SETTINGS = ("acl", "plugin/acl")
 """What the settings of a plugin that decides rights begin with: 2.4's and 2.3's."""
 BLOCKS = ("acl",)
 """Names of blocks among them."""
+ADDED = "rights/added"
+"""A setting of our own: that blocks of another protocol's are among the settings (:func:`with_rights`)."""
 
 COMPRESSING = ("zlib", "mail_compress")
 """2.3's and 2.4's name of the plugin that compresses mail, and finds what is compressed."""
@@ -84,13 +86,31 @@ def with_rights(settings: Settings, others: Settings) -> Settings:
     added = [plugin for plugin in rights(words(others.get("mail_plugins"))) if plugin not in mine]
     if not added:
         return settings
-    theirs = {key: others.get(key) for key in others if key.startswith(RIGHTS_SETTINGS) and key not in settings}
+    theirs = {
+        key: others.get(key)
+        for key in others
+        if key.startswith(RIGHTS_SETTINGS) and (key not in settings or _is_of_block(key))
+    }
+    if any(_is_of_block(key) for key in theirs):
+        theirs[ADDED] = "yes"
     return settings.merged({**theirs, "mail_plugins": " ".join([*mine, *added])})
 
 
 def rights_settings(settings: Settings) -> list[str]:
-    """2.4: names of the settings outside blocks that plugins deciding rights go by."""
-    return [key for key in settings if key.startswith(RIGHTS_SETTINGS) and key not in BLOCKS and "/" not in key]
+    """2.4: names of the settings that plugins deciding rights go by, and the engine has to be told.
+
+    What stands in blocks it finds for itself, unless it is from another protocol's configuration.
+    """
+    names = [
+        key for key in settings if key.startswith(RIGHTS_SETTINGS) and not _is_of_block(key) and "/" not in key
+    ]
+    if settings.flag(ADDED):
+        names += [key for key in settings if _is_of_block(key)]
+    return names
+
+
+def _is_of_block(key: str) -> bool:
+    return key.partition("/")[0] in BLOCKS
 
 
 def rights(plugins: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ from dovecot_urlauth.config.attribute_dict import FileDictSettings
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.language import language_of
 from dovecot_urlauth.config.native_settings import native_settings
-from dovecot_urlauth.config.plugins import rights_settings, with_rights
+from dovecot_urlauth.config.plugins import ADDED, rights_settings, with_rights
 from dovecot_urlauth.config.settings import LISTS, Settings, SettingsError
 from dovecot_urlauth.config.wanted import TARGET_USER
 from dovecot_urlauth.dialect.dialect import Dialect
@@ -64,11 +64,15 @@ def test_rights_of_another_protocol() -> None:
         "plugin/acl": "vfile",
         "acl": "owner",
         "acl/owner/rights": "l",
+        ADDED: "yes",
     }
     assert together == mine.merged(added)
     assert with_rights(together, theirs) is together
     assert with_rights(mine, Settings({"mail_plugins": "fts"})) is mine
-    assert sorted(rights_settings(together)) == ["acl_driver", "acl_user"]
+    assert sorted(rights_settings(together)) == ["acl", "acl/owner/rights", "acl_driver", "acl_user"]
+    assert sorted(rights_settings(theirs)) == ["acl_driver", "acl_user"]  # which the engine reads for itself
+    own = with_rights(Settings({"acl": "anyone", "acl/anyone/rights": "lr"}), theirs)
+    assert own.get("acl") == "owner"
 
 
 def test_the_services_whose_rights_hold() -> None:

@@ -55,6 +55,7 @@ class Case:
 
 
 DENIED = "user=alice l\n"
+OWNER = "  acl owner {{\n    rights = lrwstipekxa\n  }}\n"
 ALLOWED = "user=alice lrw\n"
 NAMESPACES = "namespace inbox {{\n  inbox = yes\n  separator = /\n}}\nnamespace {name} {{\n  {text}\n}}\n"
 
@@ -106,6 +107,17 @@ CASES = {
         old="protocol imap {{\n  mail_plugins = acl\n}}\nplugin {{\n  acl = vfile\n}}\n",
         new="protocol imap {{\n  mail_plugins {{\n    acl = yes\n  }}\n  acl_driver = vfile\n}}\n",
         acl=ALLOWED,
+    ),
+    "acl for imap only, rights in its settings": Case(
+        NATIVE,
+        new="protocol imap {{\n  mail_plugins {{\n    acl = yes\n  }}\n  acl_driver = vfile\n" + OWNER + "}}\n",
+        acl="owner w\n",
+    ),
+    "acl for imap only, rights in its settings, through the engine": Case(
+        DOVECOT,
+        new="protocol imap {{\n  mail_plugins {{\n    acl = yes\n  }}\n  acl_driver = vfile\n" + OWNER + "}}\n"
+        "protocol imap-urlauth-worker {{\n  mail_plugins {{\n    virtual = yes\n  }}\n}}\n",
+        acl="owner w\n",
     ),
     "mail elsewhere for imap": Case(
         DOVECOT,
