@@ -17,7 +17,7 @@ from dovecot_urlauth.config.mbox_rules import MboxRules
 from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, StoreError, StoreFailure, Unsupported
 from dovecot_urlauth.store.native.driver import Busy
 from dovecot_urlauth.store.native.layout import Place
-from dovecot_urlauth.store.native.mbox import opened_mbox, read_lock
+from dovecot_urlauth.store.native.mbox import mbox_mail, opened_mbox, read_lock
 from dovecot_urlauth.store.native.mbox.opened_mbox import OpenedMbox
 from dovecot_urlauth.store.native.mbox.places import MboxPlaces, mbox_places
 from tests.store import ondisk
@@ -37,6 +37,8 @@ from tests.store.mboxes import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from dovecot_urlauth.store.native.file_source import FileSource
 
 
 @pytest.fixture
@@ -296,3 +298,28 @@ def test_a_file_system_without_locks(mbox: Mbox, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(StoreFailure, match="No locks"):
         located.lock.take()
     located.file.close()
+
+
+def test_what_was_found_is_remembered(mbox: Mbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the file or the index changes; and for a tick after a change anything may."""
+    looks: list[int] = []
+    find = opened_mbox.find
+
+    def look(file: FileSource, where: mbox_mail.Stretch, rules: MboxRules) -> mbox_mail.Found:
+        looks.append(where.uid)
+        return find(file, where, rules)
+
+    monkeypatch.setattr(opened_mbox, "find", look)
+    driver = mbox.opened()
+    for _ in range(2):
+        assert content(driver.locate(1)) == SHOWN[1]
+    assert looks == [1, 1]
+    monkeypatch.setattr(mbox_mail, "TICK", 0)
+    for _ in range(3):
+        for uid, shown in SHOWN.items():
+            assert content(driver.locate(uid)) == shown
+    assert looks == [1, 1, *SHOWN]
+    mbox.write({1: b"A: anew\nX-UID: 1\n\n"})
+    assert content(driver.locate(1)) == b"A: anew\n\n"
+    with pytest.raises(ReadFailed, match="Message not found"):
+        driver.locate(4)

@@ -64,6 +64,11 @@ class IndexView:
         """UIDVALIDITY of the mailbox (RFC 3501 section 2.3.1.1)."""
         return self._changes.uid_validity
 
+    @property
+    def version(self) -> object:
+        """What changes with every write to the index, as far as :meth:`refresh` has seen it."""
+        return self._version
+
     def flags(self, uid: int) -> int | None:
         """The flag byte of message ``uid``; None when there is no such message."""
         record = self._record(uid)

@@ -136,7 +136,7 @@ class MboxMail:
         self._lock = lock
         self._found = found
         self._find_again = find_again
-        self._version = _version(file)
+        self._version = file_version(file)
         self.size = found.size
         """Bytes, as the message is shown."""
 
@@ -165,7 +165,7 @@ class MboxMail:
 
     def _check(self) -> None:
         """See that the message is the same, and where it is."""
-        version = _version(self._file)
+        version = file_version(self._file)
         if version == self._version:
             return
         found = self._find_again()
@@ -183,7 +183,7 @@ def file_status(file: FileSource) -> os.stat_result:
         raise StoreFailure(f"fstat({os.fsdecode(file.path)}) failed: {error.strerror}") from None
 
 
-def _version(file: FileSource) -> object:
+def file_version(file: FileSource) -> object:
     """What changes with every write, unless two come within a tick of the clock; ctime cannot be set back.
 
     Nothing is equal to the version of a file that has just been written.
@@ -191,4 +191,4 @@ def _version(file: FileSource) -> object:
     status = file_status(file)
     if abs(time_ns() - status.st_ctime_ns) < TICK:
         return object()
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

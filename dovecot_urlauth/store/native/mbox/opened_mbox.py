@@ -15,7 +15,15 @@ from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, Unsupported
 from dovecot_urlauth.store.native.driver import Busy, Located
 from dovecot_urlauth.store.native.index.index_view import IndexView
-from dovecot_urlauth.store.native.mbox.mbox_mail import Found, MboxMail, Stretch, file_status, find, old_end
+from dovecot_urlauth.store.native.mbox.mbox_mail import (
+    Found,
+    MboxMail,
+    Stretch,
+    file_status,
+    file_version,
+    find,
+    old_end,
+)
 from dovecot_urlauth.store.native.mbox.read_lock import ReadLock
 
 TYPE_CHECKING = False
@@ -32,6 +40,8 @@ NO_GUID = bytes(16)
 
 IN_MEMORY = 256 * 1024
 """Bytes of a message that is read at once, with the lock held for that long."""
+REMEMBERED = 8
+"""Messages whose place is remembered, with their headers."""
 
 
 @frozen
@@ -53,6 +63,9 @@ class OpenedMbox:
         """Open both directories.  Raises MailboxMissing, StoreFailure or Unsupported."""
         self._rules = rules
         self._is_closed = False
+        self._state: object = None
+        self._found: dict[int, Found] = {}
+        """Messages that were found, as long as neither file nor index changes."""
         self._name = where.file
         try:
             self._directory = where.directory.open(is_listed=False)  # others may have their mail there too
@@ -130,10 +143,18 @@ class OpenedMbox:
         self._index.refresh()
         if not self._index.has(uid):
             raise ReadFailed("Message not found")
-        where = self._where(file, uid)
-        if where is None:
-            raise Unsupported("mbox file is not the one that the index knows")
-        return find(file, where, self._rules)
+        state = (file_version(file), self._index.version)
+        if state != self._state:
+            self._found, self._state = {}, state
+        found = self._found.get(uid)
+        if found is None:
+            where = self._where(file, uid)
+            if where is None:
+                raise Unsupported("mbox file is not the one that the index knows")
+            found = find(file, where, self._rules)
+            if found.size <= IN_MEMORY and len(self._found) < REMEMBERED:
+                self._found[uid] = found
+        return found
 
     def _find_again(self, file: FileSource, uid: int, before: Found) -> Found | None:
         """The same for a message that was at ``before``, after a change; None when it is not there any more."""
