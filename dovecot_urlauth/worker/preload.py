@@ -15,10 +15,16 @@ if TYPE_CHECKING:
     from dovecot_urlauth.worker.target import WorkerConfig
 
 MODULES = (
+    "dovecot_urlauth.config.mbox_rules",
     "dovecot_urlauth.message.fetch",
     "dovecot_urlauth.store.fallback",
     "dovecot_urlauth.store.engine.engine",
+    "dovecot_urlauth.store.native.dbox.opened_mdbox",
+    "dovecot_urlauth.store.native.dbox.opened_sdbox",
+    "dovecot_urlauth.store.native.index.extensions",
     "dovecot_urlauth.store.native.mailbox",
+    "dovecot_urlauth.store.native.mbox.opened_mbox",
+    "dovecot_urlauth.store.native.mbox.places",
     "dovecot_urlauth.wire.eventfilter",
     "dovecot_urlauth.wire.stats",
     "encodings.utf_16_be",
