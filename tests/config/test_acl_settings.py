@@ -125,3 +125,8 @@ def test_a_namespace_that_is_not_the_users() -> None:
     assert (public.location, public.why_not) == (None, "acl in a namespace that is not private")
     changes["namespace/p/type"] = "private"
     assert all(namespace.location for namespace in old(changes).namespaces)
+
+
+def test_a_mailbox_that_is_no_directory() -> None:
+    [inbox] = old({"plugin/acl": "vfile", "mail_location": "mbox:~/mail"}).namespaces
+    assert (inbox.location, inbox.why_not) == (None, "acl with mbox")

@@ -35,6 +35,7 @@ OLD = [
     ("%1.05n|%-5n|%05n|%5.n|%2.-1u|%2.-99u|%0.0n", "000ob|Bob|00Bob||b@Example.Tes|b@Example.Test|Bob"),
     ("%2.256Nn/%Nn/%Hn/%1.16Hn/%12.Hn", "70/b992cd70/4952/2/000000004952"),
     ("%Mn|%XMn|%Xi|%En", "2fc1c0beb992cd7096975cfebf9d5c3b|cfcd208495d565ef66e7dff9f98764da|3e9|Bob"),
+    ("%Hu", "6c95db4"),
     ("%{md5:username}", "2fc1c0beb992cd7096975cfebf9d5c3b"),
     ("%{sha1;rounds=2,truncate=12:username}|%3{sha256;format=base64:username}", "0fbd|zZ+"),
     ("%{hostname}|%{env:TZ}", "mail.test|"),
@@ -93,9 +94,11 @@ NEW = [
     ),
     ("%{literal('\\'\\t\\\\')}|%{literal(\"'\")}|%{user | substr(99) | default('x')}", "'\t\\|'|x"),
     ("%{user|substr(userdb:n, 1)}|%{user||username}|%{userdb:x|default}", "T|Bob|"),
+    ("%{user|md5|truncate(bits=999)}|%{user|substr(1, 0)}", "f06ea9871488f7fc4ed063fb6d626238|"),
     ("%{user|default(1)}|%{userdb:empty|default(1)}|%{env:NOSUCH}|%{hostname}", "Bob@Example.Test|1||mail.test"),
 ]
 NEW_UNSUPPORTED = [
+    "%{user|substr(1 2)}",
     "%{user",
     "%{uid}",
     "%{user|substr}",
