@@ -92,7 +92,8 @@ def test_allowed(code: str) -> None:
 @pytest.mark.parametrize("limit", ["CORE", "NPROC", "FSIZE"])
 def test_limits(limit: str) -> None:
     kind = getattr(resource, f"RLIMIT_{limit}")
-    assert resource.getrlimit(kind)[1] != 0, "nothing to take away here"
+    if resource.getrlimit(kind)[1] == 0:
+        pytest.skip("there is nothing to take away here")
     done = run(f"import resource; print(resource.getrlimit(resource.RLIMIT_{limit}))")
     assert done.stdout == "(0, 0)\n"
 
