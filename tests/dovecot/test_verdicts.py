@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 WILL_WORK = "URLAUTH across users will work."
 LIVE = {Verdict.WORKS: True, Verdict.UNSAFE: True, Verdict.DEAD: False}
-PATIENCE = {True: "20", False: "2"}
+PATIENCE = {True: "20", False: "1"}
 """Seconds for each step, by whether it works: what is dead is not waited for."""
 
 
