@@ -86,6 +86,32 @@ def test_encrypted(
         assert same(dovecot, scene, {stored: MESSAGE, other: MESSAGE}, sections) > 30
 
 
+class GivenPasswords(DovecotInstance):
+    """A userdb that gives alice the password of her key."""
+
+    def _write_users(self) -> None:
+        super()._write_users()
+        setting = "mail_crypt_private_password" if self.version.language == "2.3" else "crypt_user_key_password"
+        users = self.folder / "users"
+        lines = [
+            f"{line}userdb_{setting}={PASSWORD}" if line.startswith("alice:") else line
+            for line in users.read_text().splitlines()
+        ]
+        users.write_text("".join(f"{line}\n" for line in lines))
+
+
+def test_what_the_userdb_gives(
+    starter: Callable[..., DovecotInstance], installations: Installations, version: Version
+) -> None:
+    extra = encrypting(version, "folder") + natively(version, installations)
+    dovecot = starter(GivenPasswords(version, TUNED, installations[version], extra))
+    with Scene(dovecot) as scene:
+        stored = scene.store()
+        attributes = (dovecot.home("alice") / "dovecot-attributes").read_text()
+        assert ":2:aes-256-ctr:" in attributes  # the user's key is encrypted with the password
+        assert same(dovecot, scene, {stored: MESSAGE}, ("", "1", "3.HEADER")) > 10
+
+
 def test_version_1(
     starter: Callable[..., DovecotInstance], installations: Installations, version: Version
 ) -> None:
