@@ -70,7 +70,7 @@ def _parse_1(cursor: _Cursor) -> Header:
     size = cursor.number(2)
     end = cursor.offset + size
     ephemeral, digest, check, key = (cursor.take(cursor.number(2)) for _ in range(4))
-    if cursor.offset > end:
+    if cursor.offset != end:
         raise BadHeader
     return Header(1, end, (KeySlot(EC, digest, ephemeral, key),), content_key_digest=check)
 
