@@ -7,6 +7,7 @@ tried on one of the versions, in turns; with DOVECOT_URLAUTH_EVERY_VERDICT set, 
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,23 +51,26 @@ def test_verdict(case: Case, name: str, installations: Installations) -> None:
     dovecot = DovecotInstance(version, case.combination, ours if case.combination.ours() else None)
     dovecot.extra = fill_in(case, dovecot, ours)
     place = Place(dovecot, ours)
-    dovecot.write()
-    with case.harm(place):
-        if case.verdict is Verdict.DOWN:
-            judge(case, place)
-            with pytest.raises(AssertionError, match="did not start"):
-                dovecot.launch()
-            return
-        dovecot.launch()
-        try:
-            judge(case, place)
-            works = LIVE[case.verdict]
-            if case.verdict is not Verdict.UNSAFE:  # some of what is unsafe is seen by `test`, too
-                tested = place.run("test", "--user", "alice", "--as", "bob", "--timeout", PATIENCE[works])
-                assert (tested.returncode == 0) is works, tested.stdout + tested.stderr
-            assert place.fetches(case.port, float(PATIENCE[works])) is works, dovecot.log.lines()
-        finally:
-            dovecot.stop(check=False)
+    try:
+        dovecot.write()
+        with case.harm(place):
+            if case.verdict is Verdict.DOWN:
+                judge(case, place)
+                with pytest.raises(AssertionError, match="did not start"):
+                    dovecot.launch()
+                return
+            dovecot.launch()
+            try:
+                judge(case, place)
+                works = LIVE[case.verdict]
+                if case.verdict is not Verdict.UNSAFE:  # some of what is unsafe is seen by `test`, too
+                    tested = place.run("test", "--user", "alice", "--as", "bob", "--timeout", PATIENCE[works])
+                    assert (tested.returncode == 0) is works, tested.stdout + tested.stderr
+                assert place.fetches(case.port, float(PATIENCE[works])) is works, dovecot.log.lines()
+            finally:
+                dovecot.stop(check=False)
+    finally:
+        shutil.rmtree(dovecot.folder, ignore_errors=True)
 
 
 def fill_in(case: Case, dovecot: DovecotInstance, ours: Installation) -> str:
