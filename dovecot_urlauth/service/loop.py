@@ -6,7 +6,7 @@ The rules:
   first line to its last; in a stage that is one client.
 * A wait may have a time limit in seconds, and then raises :class:`TimedOut` where it stands.
 * Whoever wants a task to end cancels it *with a reason*: an exception that is raised where the task awaits.
-  The task may catch it, say what the client or the log is to hear, and leave.  One that has not begun begins.
+  The task may catch it, say what the client or the log is to hear, and leave.
 * A result that many may wait for, one time each, is a :class:`Promise`: a question to auth, for one.
 * :meth:`Loop.run` runs until the coroutine that it was given has ended, and then gives the other tasks up.
 * An :class:`Exception` that a task does not handle ends this task alone, and goes to :attr:`Loop.on_crash`.
@@ -65,15 +65,15 @@ _PAUSE = _Pause()
 class Task(Generic[Result]):
     """One coroutine on its way; made by :meth:`Loop.spawn`."""
 
-    __slots__ = ("_end", "_error", "_has_begun", "_loop", "_reason", "_scheduled", "_work", "name")
+    __slots__ = ("_end", "_error", "_has_begun", "_loop", "_must_begin", "_reason", "_scheduled", "_work", "name")
 
-    def __init__(self, loop: Loop, work: Work[Result], name: str) -> None:
+    def __init__(self, loop: Loop, work: Work[Result], name: str, must_begin: bool) -> None:
         self.name = name
+        self._must_begin = must_begin
         self._loop = loop
         self._work = work
         self._end: Promise[Result] = Promise(loop)
-        self._scheduled = False
-        self._has_begun = False
+        self._scheduled = self._has_begun = False
         self._error: BaseException | None = None
         self._reason: Exception | None = None
         """Why it was cancelled."""
@@ -194,9 +194,9 @@ class Loop:
         """The task that runs now, if it is a task's doing."""
         return self._current
 
-    def spawn(self, work: Work[Result], name: str = "") -> Task[Result]:
-        """Let ``work`` run beside the others, from the loop's next round on."""
-        task = Task(self, work, name)
+    def spawn(self, work: Work[Result], name: str = "", *, must_begin: bool = False) -> Task[Result]:
+        """Let ``work`` run beside the others, from the next round on; what ``must_begin`` does, even cancelled."""
+        task = Task(self, work, name, must_begin)
         self._tasks.add(task)
         self._wake(task)
         return task
@@ -367,7 +367,7 @@ class Loop:
         error, task._error = task._error, None
         if not task._has_begun:
             task._has_begun = True
-            if error is not None:
+            if error is not None and task._must_begin:
                 self._wake(task, error)  # where it awaits: what it was given it must release
                 error = None
         self._current = task

@@ -160,7 +160,7 @@ class ServiceProcess:
     def _take(self, connection: Connection) -> None:
         self.slots.take()
         self._report()
-        task = self.loop.spawn(self._lead(connection), "client")
+        task = self.loop.spawn(self._lead(connection), "client", must_begin=True)
         self._clients[task] = connection
 
     async def _lead(self, connection: Connection) -> None:

@@ -113,7 +113,7 @@ class TargetUserProcess:
 
     def _add(self, client: Client) -> None:
         self._clients[client] = None
-        self._clients[client] = self._loop.spawn(self._serve_client(client), "client")
+        self._clients[client] = self._loop.spawn(self._serve_client(client), "client", must_begin=True)
 
     async def _serve_client(self, client: Client) -> None:
         self._clients.setdefault(client, None)

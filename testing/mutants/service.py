@@ -105,9 +105,16 @@ ROWS: Rows = [
     ),
     (
         18,
+        "a client that is ended before it has begun is never let go by the process",
+        "service/process.py",
+        '"client", must_begin=True)',
+        '"client")',
+    ),
+    (
+        18,
         "a client that is ended before it has begun is never let go",
         "service/loop.py",
-        "if not task._has_begun:",
+        "if error is not None and task._must_begin:",
         NO,
     ),
     (

@@ -158,8 +158,14 @@ def test_a_task_that_is_cancelled_before_it_has_begun_releases_what_it_was_given
             released.append(name)
 
     async def main() -> None:
-        for task in (loop.spawn(client("waiting", True)), loop.spawn(client("ready", False))):
+        tasks = [
+            loop.spawn(client("waiting", True), must_begin=True),
+            loop.spawn(client("ready", False), must_begin=True),
+            loop.spawn(client("need not", True)),
+        ]
+        for task in tasks:
             task.cancel(Stop())
+        for task in tasks:
             await task.wait_for_end(5)
 
     loop.run(main())

@@ -604,3 +604,21 @@ def test_a_forked_child_holds_nobody_elses_connection(contract: MakeContract) ->
         parent.signals.send(SIGTERM)
 
     one.run(story)
+
+
+def test_a_client_that_comes_with_the_end_is_let_go(contract: MakeContract) -> None:
+    """It is accepted, and ended before its task has begun."""
+    it = contract(is_login=False)
+
+    async def story(it: Contract) -> None:
+        ours, theirs = socket.socketpair()
+        it.clients.append(theirs)
+        it.process._take(process.Connection(it.process.loop, ours))
+        [task] = it.process._clients
+        task.cancel(Terminated())
+        await it.loop.settle()
+        assert it.process._clients == {}
+        assert it.process.slots.idle
+        await end(it)
+
+    it.run(story)
