@@ -141,8 +141,8 @@ def test_status_lists_what_waits(place: Place) -> None:
     finally:
         dovecot.stop()
     heading, *processes, total = done.stdout.splitlines()
-    assert heading.split() == ["PID", "USER", "PSS", "TITLE"]
-    titles = [line.split(maxsplit=4)[4] for line in processes]
+    assert heading.split() == ["PID", "USER", "PSS", "SANDBOX", "TITLE"]
+    titles = [line.split(maxsplit=5)[5] for line in processes]
     standing = [title for title in titles if "[spare]" not in title]
     assert [service_of(title) for title in standing] == list(SERVICES)
     assert len(titles) - len(standing) <= 1  # the worker's spare child, if it was forked already

@@ -210,10 +210,10 @@ def test_the_serving_process_holds_nothing_it_does_not_need(fetched: Scene) -> N
     needed += ("/dev/null", str(null), f"{fetched.dovecot.ours.outside}/lib/dovecot-urlauth/{BUNDLE}")
     files = [target for target in opened.values() if target.startswith("/")]
     assert [target for target in files if not target.startswith(needed)] == []
-    # the client, imap-urlauth, under conf.d the parent; no auth, which root asked
+    # the client, imap-urlauth, stats, under conf.d the parent; no auth, which root asked
     sockets = [target for target in opened.values() if target.startswith("socket:")]
     is_forked = fetched.dovecot.combination.tuned
-    assert len(sockets) == 2 + is_forked
+    assert len(sockets) == 3 + is_forked
     if is_forked:  # the log, and master's life; neither its status pipe nor anvil's
         assert {name for name, target in opened.items() if target.startswith("pipe:")} <= {"2", "6"}
     limits = Path(f"/proc/{worker.pid}/limits").read_text()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 LITERAL = re.compile(rb"\{(\d+)\}\r\n\Z")
+REFUSED = re.compile(rb"NO \[([A-Z-]+)")
 APPENDUID = re.compile(rb"\[APPENDUID (\d+) (\d+)\]")
 QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 NAMESPACE = re.compile(rb'\* NAMESPACE \(\(("[^"]*") ')
@@ -150,7 +151,8 @@ class OwnImap:
     def uidvalidity(self, mailbox: bytes) -> int | None:
         """A mailbox's UIDVALIDITY; None when there is no such mailbox. Raises LiveFailure with imap's words."""
         reply = self.command(b"STATUS", mailbox, b"(UIDVALIDITY)")
-        if not reply.ok and b"[NONEXISTENT]" not in reply.tagged:
+        refused = None if reply.ok else REFUSED.search(reply.tagged)
+        if refused is not None and refused[1] != b"NONEXISTENT":  # 2.3 gives no code where there is no mailbox
             raise LiveFailure(
                 "imap", f"{self._user} cannot see the mailbox: {reply.tagged.decode(errors='replace')}"
             )

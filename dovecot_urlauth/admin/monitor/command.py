@@ -71,9 +71,9 @@ def _serve(given: argparse.Namespace) -> int:
         site.addsitedir(folder)  # an installation holds what the services need; this needs the distribution's
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
-        with _background(given) if given.daemon else nullcontext():
-            from dovecot_urlauth.admin.monitor.metrics import serve
+        from dovecot_urlauth.admin.monitor.metrics import serve  # as root: others may not read our folders
 
+        with _background(given) if given.daemon else nullcontext():
             server, thread = serve(address, port, watched)
             if not given.daemon:
                 print(f"http://{address}:{server.server_port}/metrics", flush=True)
