@@ -2,8 +2,9 @@
 
 A scenario runs on the rows where all three executables are ours; marked `every_combination`, on all of
 them but those where a stock executable has a defect that it names with `spoiled_by`; marked `only`, on
-one of them. `struck_by` is for the scenarios that assert a stock defect. DOVECOT_URLAUTH_VERSIONS, if
-set, names the Dovecots to use.
+one of them. `struck_by` is for the scenarios that assert a stock defect. What starts a Dovecot of its own
+and is marked `in_turns` runs on one of the versions, the next test on the next one. DOVECOT_URLAUTH_VERSIONS,
+if set, names the Dovecots to use, each for every test.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "every_combination: runs on every row of the matrix",
         "spoiled_by(*defects): not where a stock executable has one of these defects",
         "only(combination): on this combination alone, since others would say the same again",
+        "in_turns: on one version, each test on another one; on those of DOVECOT_URLAUTH_VERSIONS if that is set",
         "struck_by(*defects): only where stock executables have all of these defects",
     ):
         config.addinivalue_line("markers", marker)
@@ -85,7 +87,24 @@ def _takes(test: pytest.Item, row: Row) -> bool:
     return row.combination.all_ours or test.get_closest_marker("every_combination") is not None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def _leave_one_version(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave each test that is marked `in_turns` one of its versions."""
+    if os.environ.get("DOVECOT_URLAUTH_VERSIONS"):
+        return
+    groups: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        version = getattr(item, "callspec", None) and item.callspec.params.get("version")  # type: ignore[attr-defined]
+        if version is not None and item.get_closest_marker("in_turns"):
+            groups[item.nodeid.replace(version.name, "*", 1)].append(item)
+    kept = {group[number % len(group)].nodeid for number, group in enumerate(groups.values())}
+    dropped = [item for group in groups.values() for item in group if item.nodeid not in kept]
+    config.hook.pytest_deselected(items=dropped)
+    left_out = set(map(id, dropped))
+    items[:] = [item for item in items if id(item) not in left_out]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    _leave_one_version(config, items)
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.dovecot)

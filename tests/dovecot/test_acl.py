@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     Starter = Callable[..., DovecotInstance]
 
+pytestmark = pytest.mark.in_turns
+
 OLD = (
     "protocol imap-urlauth-worker {\n  mail_plugins = acl\n}\n"
     "plugin {\n  acl = vfile%s\n  acl_groups = staff,mail users\n}\n"

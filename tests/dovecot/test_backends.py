@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from tests.dovecot.conftest import Installations
 
+pytestmark = pytest.mark.in_turns
+
 MASTERS = {
     "2.3": "passdb {{\n  driver = passwd-file\n  master = yes\n  result_success = {1}\n  args = {0}/masters\n}}\n",
     "2.4": "passdb masters {{\n  driver = passwd-file\n  master = yes\n  result_success = {1}\n"

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     Starter = Callable[..., DovecotInstance]
 
+pytestmark = pytest.mark.in_turns
+
 NATIVE = "--store=native --sandbox=require"
 OTHER = b"Subject: other\r\n\r\nanother message\r\n"
 

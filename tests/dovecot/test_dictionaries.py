@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Starter = Callable[..., DovecotInstance]
 
+pytestmark = pytest.mark.in_turns
+
 SERVICE = "service dict {\n  unix_listener dict {\n    mode = 0666\n  }\n}\n"
 ASYNC = SERVICE.replace("dict {", "dict-async {")
 CLOSED = SERVICE.replace("0666", "0600")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.dovecot.conftest import Installations
     from tests.dovecot.differential.stores import MailStore
 
+pytestmark = pytest.mark.in_turns
+
 SEED = 0
 COUNT = 600
 FEWER = 240

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from testing.scene import Stored
     from tests.dovecot.conftest import Installations
 
+pytestmark = pytest.mark.in_turns
+
 MAGIC = {"gz": b"\x1f\x8b", "bz2": b"BZh", "xz": b"\xfd7zXZ", "lz4": b"Dovecot-LZ4", "zstd": b"\x28\xb5\x2f\xfd"}
 ATTACHMENT = encodebytes(random.Random(3).randbytes(17_000_000)).replace(b"\n", b"\r\n")
 LARGE = (

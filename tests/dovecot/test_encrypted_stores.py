@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.dovecot.conftest import Installations
 
+pytestmark = pytest.mark.in_turns
+
 MAGIC = b"CRYPTED\x03\x07"
 PASSWORD = "geheim"
 KEYS = ("global", "global with a password", "folder", "folder with a password", "rsa")

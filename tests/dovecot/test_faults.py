@@ -13,7 +13,10 @@ from testing.instance import DovecotInstance
 from testing.versions import TUNED, Version
 from tests.dovecot.conftest import Installations
 
-pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace injects the errors")
+pytestmark = [
+    pytest.mark.in_turns,
+    pytest.mark.skipif(shutil.which("strace") is None, reason="strace injects the errors"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     Starter = Callable[..., DovecotInstance]
 
+pytestmark = pytest.mark.in_turns
+
 SHIPPED = Path("usr/share/dovecot/conf.d/10-mail.conf")
 FROM = b"From carol@example.test  Thu Nov 26 10:00:00 2026\n"
 LOCKS = "mbox_read_locks = flock fcntl\nmbox_write_locks = dotlock flock fcntl\n"
