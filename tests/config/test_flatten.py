@@ -14,6 +14,7 @@ from dovecot_urlauth.config.read import read_config_file
 from dovecot_urlauth.config.settings import Settings, SettingsError
 from dovecot_urlauth.config.wanted import BROKER, TARGET_USER, WORKER, Wanted
 from dovecot_urlauth.dialect.dialect import ConfigSource
+from dovecot_urlauth.wire import config_binary
 from dovecot_urlauth.wire.config_binary import FilteredSettings, Record
 from dovecot_urlauth.wire.config_filter import ConfigFileError, parse_filter
 
@@ -225,3 +226,14 @@ def test_driver_defaults(explicit: dict[str, str], added: dict[str, str]) -> Non
     after = with_driver_defaults(before)
     assert {key: after.get(key) for key in after if key not in before} == added
     assert all(after.get(key) == before.get(key) for key in before)
+
+
+def test_a_setting_that_was_found_to_be_invalid_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """2.4 writes what is wrong into the file, and a layout that is known is not asked of doveconf."""
+    invalid = FilteredSettings(parse_filter(""), "mail_uid: Invalid number", (), ())
+    monkeypatch.setattr(config_binary, "read_config", lambda *others: {"mail_user": (invalid,)})
+    (tmp_path / "file").touch()
+    with (tmp_path / "file").open("rb") as file, pytest.raises(SettingsError) as raised:
+        read_config_file(file.fileno(), ConfigSource.BINARY_NATIVE, TARGET_USER)
+    assert type(raised.value) is SettingsError
+    assert raised.value.text.endswith(": mail_uid: Invalid number")

@@ -149,6 +149,14 @@ def test_what_a_namespace_may_not_have(key: str) -> None:
     assert key.rpartition("/")[2] in inbox.why_not or "mail_attribute" in inbox.why_not
 
 
+def test_locks_of_mbox_are_looked_for_outside_of_namespaces() -> None:
+    mbox = {"mail_driver": "mbox", "mail_path": "~/mail"}
+    (inbox,) = new({**mbox, "mbox_read_locks": "fcntl"}).namespaces
+    assert inbox.location is not None
+    (inbox,) = new({**mbox, "namespace/inbox/mbox_read_locks": "fcntl"}).namespaces
+    assert (inbox.location, inbox.why_not) == (None, "namespace has mbox_read_locks")
+
+
 def test_an_alias_is_left_to_dovecot_and_its_target_is_not() -> None:
     for target in ("Mail.", ""):
         inbox, alias = old(
