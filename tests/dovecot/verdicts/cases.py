@@ -113,8 +113,8 @@ REDIS_DOWN = (
     "",
 )
 PROXY = with_dictionary("proxy", "name = keys")
-LIST_ESCAPE = ("mail_plugins = listescape\n", None)
-"""A plugin that changes the names of folders, which is Dovecot's own to know."""
+VIRTUAL = ("mail_plugins = virtual\n", None)
+"""A plugin that makes folders of searches, which is Dovecot's own to do."""
 
 SETTINGS = [
     Case("as-shipped", W, "natively"),
@@ -171,12 +171,12 @@ SETTINGS = [
             "mbox:~/mail:INBOX=~/inbox", "mail_driver = mbox\nmail_path = ~/mail\nmail_inbox_path = ~/inbox\n"
         ),
     ),
-    Case("not-native", W, "through Dovecot's imap: mail_plugins has listescape", LIST_ESCAPE),
+    Case("not-native", W, "through Dovecot's imap: mail_plugins has virtual", VIRTUAL),
     Case(
         "not-native-and-nothing-else",
         D,
-        "--store=native allows nothing else: mail_plugins has listescape",
-        (program(WORKER, f"{OURS}/{WORKER} --store=native") + (LIST_ESCAPE[0] or ""), None),
+        "--store=native allows nothing else: mail_plugins has virtual",
+        (program(WORKER, f"{OURS}/{WORKER} --store=native") + (VIRTUAL[0] or ""), None),
     ),
     # -- what Dovecot cannot read
     Case("not-to-be-parsed", X, "Error in configuration file", "service imap-urlauth {\n"),
