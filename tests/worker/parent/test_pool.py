@@ -56,7 +56,10 @@ async def test_a_process_waits_a_little_for_the_next_client(
 
 
 @played
-async def test_switching_forks_nothing(parent: Parent) -> None:
+async def test_switching_forks_nothing(parent: Parent, monkeypatch: pytest.MonkeyPatch) -> None:
+    # however slow the machine is, a child that is on its way back is waited for
+    for module, name in ((pool, "SELECTING_TIME"), (supply, "FORK_DELAY"), (pool, "LINGER")):
+        monkeypatch.setattr(module, name, 30.0)
     for key in (b"alice", b"carol"):
         await parent.served_by(parent.connect(key))
     assert await parent.until(lambda: parent.spares == 1)
