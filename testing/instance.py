@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
@@ -188,13 +189,23 @@ class DovecotInstance:
     # -- what a test asks
 
     def imap(self, user: str | None = None, timeout: float = 15.0) -> ImapClient:
-        """A connection to imap, logged in as `user` when one is given."""
-        client = ImapClient(self.imap_port, timeout)
-        try:
-            return client.login(user, PASSWORD) if user else client
-        except BaseException:
-            client.close()
-            raise
+        """A connection to imap, logged in as `user` when one is given.
+
+        Dovecot may refuse logins for a moment while it starts, as temporarily unavailable.
+        """
+        deadline = time.monotonic() + 5
+        while True:
+            client = ImapClient(self.imap_port, timeout)
+            try:
+                return client.login(user, PASSWORD) if user else client
+            except AssertionError as refused:
+                client.close()
+                if "[UNAVAILABLE]" not in str(refused) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+            except BaseException:
+                client.close()
+                raise
 
     def home(self, user: str) -> Path:
         """The user's home, as a path outside."""
