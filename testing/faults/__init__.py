@@ -15,31 +15,23 @@ SHORTAGE = ("ENOMEM", "ENFILE", "EMFILE")
 PASSING = ("EINTR", "EAGAIN")
 BROKEN = ("EIO", "ECONNRESET", "EPIPE")
 
+CLIENTS_IN_ONE: dict[str, tuple[str, ...]] = {
+    "accept4": (*SHORTAGE, "ECONNABORTED", *PASSING),
+    "recvmsg": (*BROKEN, "ENOMEM", *PASSING),
+    "sendto": (*BROKEN, "ENOBUFS", *PASSING),
+    "sendmsg": (*BROKEN, "ENOBUFS", "ETOOMANYREFS", *PASSING),
+    "connect": ("EACCES", "ECONNREFUSED", *PASSING),
+    "socket": SHORTAGE,
+    "epoll_ctl": ("ENOMEM", "ENOSPC"),
+    "epoll_wait": ("EINTR",),
+    "getsockopt": ("ENOBUFS",),
+    "close": ("EIO", "EINTR"),
+}
+"""Of a process that serves many clients in one loop."""
+
 CALLS: dict[str, dict[str, tuple[str, ...]]] = {
-    LOGIN: {
-        "accept4": (*SHORTAGE, "ECONNABORTED", *PASSING),
-        "recvmsg": (*BROKEN, "ENOMEM", *PASSING),
-        "sendto": (*BROKEN, "ENOBUFS", *PASSING),
-        "sendmsg": (*BROKEN, "ENOBUFS", "ETOOMANYREFS", *PASSING),
-        "connect": ("EACCES", "ECONNREFUSED", *PASSING),
-        "socket": SHORTAGE,
-        "epoll_ctl": ("ENOMEM", "ENOSPC"),
-        "epoll_wait": ("EINTR",),
-        "getsockopt": ("ENOBUFS",),
-        "close": ("EIO", "EINTR"),
-    },
-    URLAUTH: {
-        "accept4": (*SHORTAGE, "ECONNABORTED", *PASSING),
-        "recvmsg": (*BROKEN, "ENOMEM", *PASSING),
-        "sendto": (*BROKEN, "ENOBUFS", *PASSING),
-        "sendmsg": (*BROKEN, "ENOBUFS", "ETOOMANYREFS", *PASSING),
-        "connect": ("EACCES", "ECONNREFUSED", *PASSING),
-        "socket": SHORTAGE,
-        "epoll_ctl": ("ENOMEM", "ENOSPC"),
-        "epoll_wait": ("EINTR",),
-        "getsockopt": ("ENOBUFS",),
-        "close": ("EIO", "EINTR"),
-    },
+    LOGIN: CLIENTS_IN_ONE,
+    URLAUTH: CLIENTS_IN_ONE,
     PARENT: {
         "accept4": (*SHORTAGE, "ECONNABORTED", *PASSING),
         "recvmsg": (*BROKEN, "ENOMEM", *PASSING),
