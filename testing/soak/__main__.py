@@ -1,5 +1,6 @@
-"""`python -m testing.soak [--minutes N] [--version V] [--chart FILE]`: clients, kills, reloads; a table, a chart.
+"""`python -m testing.soak [--minutes N] [--version V] [--pace N] [--chart FILE]`: a table and a chart.
 
+Clients, some of them slow, while processes are killed, Dovecot reloads, and its disk is full for moments.
 Exit status 1 when a wrong byte came, when nobody was served for long, or when something is left at the end.
 """
 
@@ -14,33 +15,39 @@ import signal
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from testing import executables
 from testing.instance import DovecotInstance
 from testing.logs import ALARMING, INTERNAL
 from testing.scene import Scene
-from testing.soak.clients import WRONG, Client, Questions
+from testing.soak import disk
+from testing.soak.clients import WRONG, Client, Pace, Questions
 from testing.soak.samples import Samples
 from testing.versions import PIECES, TUNED, VERSIONS
 
-CLIENTS = 12
 KILL_EVERY = 7.0
 RELOAD_EVERY = 45.0
+FULL_EVERY, FULL_FOR = 80.0, 8.0
 VICTIMS = (*PIECES, "auth", "config", "log", "dict")
+SAMPLE_EVERY = 2.0
 LONGEST_GAP = 60.0
 """Seconds that a client may be without any answer, around kills and reloads on a busy machine."""
 NUMBERS = re.compile(r"\d+|<[^>]*>|\([^)]*\)")
 
 
 class Chaos:
-    """Kills a process now and then, and lets Dovecot reload."""
+    """Kills a process now and then, lets Dovecot reload, and fills its disk."""
 
-    def __init__(self, dovecot: DovecotInstance, seed: int) -> None:
+    def __init__(self, dovecot: DovecotInstance, full: Path, seed: int) -> None:
         self._dovecot = dovecot
+        self._disk = full
         self._chance = random.Random(seed)
         self._next_kill = time.monotonic() + KILL_EVERY
         self._next_reload = time.monotonic() + RELOAD_EVERY
+        self._next_full = time.monotonic() + FULL_EVERY
+        self._free_at: float | None = None
         self.done: Counter[str] = Counter()
 
     def turn(self) -> None:
@@ -56,26 +63,49 @@ class Chaos:
             self._next_reload = now + RELOAD_EVERY
             self._dovecot.signal(signal.SIGHUP)
             self.done["reload"] += 1
+        if now >= self._next_full:
+            self._next_full = now + FULL_EVERY
+            self._free_at = now + FULL_FOR
+            disk.fill(self._disk)
+            self.done["full disk"] += 1
+        if self._free_at and now >= self._free_at:
+            self.end()
+
+    def end(self) -> None:
+        """There is room on the disk again."""
+        self._free_at = None
+        disk.free(self._disk)
 
 
-def soak(dovecot: DovecotInstance, seconds: float) -> tuple[Samples, list[Client], Chaos]:
+@dataclass(frozen=True)
+class Soaked:
+    """What it was like."""
+
+    samples: Samples
+    clients: list[Client]
+    chaos: Chaos
+
+
+def soak(dovecot: DovecotInstance, full: Path, seconds: float, number: int, pace: float) -> Soaked:
     """Let it all happen for so many seconds."""
     with Scene(dovecot) as scene:
         questions = Questions(scene)
-    clients = [Client(dovecot, questions, number) for number in range(CLIENTS)]
-    samples, chaos = Samples(dovecot), Chaos(dovecot, 1)
+    gate = Pace(pace)
+    clients = [Client(dovecot, questions, gate, each) for each in range(number)]
+    samples, chaos = Samples(dovecot), Chaos(dovecot, full, 1)
     for client in clients:
         client.start()
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        time.sleep(1)
+        time.sleep(SAMPLE_EVERY)
         samples.take()
         chaos.turn()
+    chaos.end()
     for client in clients:
         client.stopping.set()
     for client in clients:
         client.join(60)
-    return samples, clients, chaos
+    return Soaked(samples, clients, chaos)
 
 
 def _left(dovecot: DovecotInstance) -> str:
@@ -91,33 +121,38 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m testing.soak", description=__doc__.split("\n")[0])
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--version", choices=list(VERSIONS), default="bookworm")
+    parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument(
+        "--pace", type=float, default=0, help="fetches per second of all clients together (0: without end)"
+    )
     parser.add_argument("--chart", type=Path, default=Path("soak.svg"))
     options = parser.parse_args(arguments)
-    version = VERSIONS[options.version]
-    installation = executables.install(version, version.folder())
+    version = disk.on_small_disk(VERSIONS[options.version])
+    installation = executables.install(version, VERSIONS[options.version].folder())
     dovecot = DovecotInstance(version, TUNED, installation).start()
     try:
-        samples, clients, chaos = soak(dovecot, options.minutes * 60)
+        soaked = soak(dovecot, version.disk, options.minutes * 60, options.clients, options.pace)
         lines = dovecot.log.lines()
         left = _left(dovecot)
     finally:
         shutil.rmtree(installation.outside.parent)
-    outcomes = sum((client.outcomes for client in clients), Counter[str]())
-    gap = max(client.longest_gap for client in clients)
+    disk.remove(version.disk)
+    outcomes = sum((client.outcomes for client in soaked.clients), Counter[str]())
+    gap = max(client.longest_gap for client in soaked.clients)
     internal = [line for line in lines if INTERNAL.search(line)]
-    print(f"Dovecot {version.dovecot}, {options.minutes:g} minutes, {CLIENTS} clients")
+    print(f"Dovecot {version.dovecot}, {options.minutes:g} minutes, {options.clients} clients")
     print(", ".join(f"{count} {name}" for name, count in outcomes.most_common()))
-    print(", ".join(f"{count} x {name}" for name, count in chaos.done.most_common()))
+    print(", ".join(f"{count} x {name}" for name, count in soaked.chaos.done.most_common()))
     print(
         f"the longest time that a client was without an answer: {gap:.1f} s; left at the end: {left or 'nothing'}"
     )
-    print(*samples.table(), sep="\n")
+    print(*soaked.samples.table(), sep="\n")
     print("our alarming lines, with numbers and names taken out:")
     ours = (NUMBERS.sub("", line[20:]) for line in lines if ALARMING.search(line) and "imap-urlauth" in line)
     for text, count in Counter(ours).most_common(15):
         print(f"{count:6}  {text[:150]}")
     print(*internal, sep="\n")
-    options.chart.write_text(samples.svg())
+    options.chart.write_text(soaked.samples.svg())
     return 1 if outcomes[WRONG] or internal or left or gap > LONGEST_GAP else 0
 
 

@@ -17,12 +17,29 @@ if TYPE_CHECKING:
 
 LARGE = MESSAGE + b"a line that makes the mail larger than any buffer\r\n" * 40_000
 USERS = ("bob", "carol", "submitsrv")
-PAUSE = 0.05
-"""Seconds between two sessions of a client, at most."""
+AGAIN = 0.5
+"""Seconds from a failure to the next attempt."""
 SIP = 32768
 """Bytes that a slow reader takes at once."""
 
-GOOD, REFUSED, LOST, WRONG = "right bytes", "refused", "connection lost", "WRONG BYTES"
+GOOD, REFUSED, WRONG = "right bytes", "refused, as it should be", "WRONG BYTES"
+FAILED, LOST, LEFT = "NO for a good URL", "connection lost", "left by a slow reader"
+
+
+class Pace:
+    """So many fetches a second of all clients together, evenly; 0 for as many as there can be."""
+
+    def __init__(self, fetches: float) -> None:
+        self._interval = 1 / fetches if fetches else 0.0
+        self._next = time.monotonic()
+        self._lock = threading.Lock()
+
+    def wait(self, stopping: threading.Event) -> None:
+        """Until it is this client's turn, or all is over."""
+        with self._lock:
+            turn = max(self._next, time.monotonic() - 1)
+            self._next = turn + self._interval
+        stopping.wait(max(0.0, turn - time.monotonic()))
 
 
 class Questions:
@@ -44,16 +61,18 @@ class Questions:
 class Client(threading.Thread):
     """One session after another until it is told to stop."""
 
-    def __init__(self, dovecot: DovecotInstance, questions: Questions, number: int) -> None:
+    def __init__(self, dovecot: DovecotInstance, questions: Questions, pace: Pace, number: int) -> None:
         super().__init__(daemon=True)
         self._dovecot = dovecot
         self._questions = questions
+        self._pace = pace
         self._chance = random.Random(number)
         self._user = USERS[number % len(USERS)]
         self.stopping = threading.Event()
         self.outcomes: Counter[str] = Counter()
-        self.answered_at = time.monotonic()
+        self._asked_at: float | None = None
         self.longest_gap = 0.0
+        """Seconds from a question to the first right answer, over failures in between."""
 
     def run(self) -> None:
         while not self.stopping.is_set():
@@ -61,15 +80,19 @@ class Client(threading.Thread):
                 self._session()
             except (ConnectionLost, OSError, AssertionError):
                 self._note(LOST)
-            time.sleep(self._chance.random() * PAUSE)
 
     def _session(self) -> None:
+        self._take_turn()
         with self._dovecot.imap(self._user, timeout=30) as client:
-            for _ in range(self._chance.randrange(1, 6)):
+            for number in range(self._chance.randrange(1, 6)):
+                if number:
+                    self._take_turn()
+                if self.stopping.is_set():
+                    return
                 kind = self._chance.random()
                 if kind < 0.1:
                     self._read_slowly(client._socket)
-                    return
+                    return self._note(LEFT)
                 if kind < 0.3:
                     url, expected = self._chance.choice(self._questions.decoded)
                     items = client.fetch_items(url, "BINARY")
@@ -79,11 +102,19 @@ class Client(threading.Thread):
                     expected, content = wanted, client.fetch_url(url)  # type: ignore[assignment]
                 self._judge(content, expected)
 
-    def _judge(self, content: object, expected: bytes | None) -> None:
-        if content is None:
-            self._note(REFUSED)  # right for a bad URL; for a good one a process may have been killed
+    def _take_turn(self) -> None:
+        """Wait for the next question's turn; who had no right answer yet asks again after a moment."""
+        if self._asked_at is None:
+            self._pace.wait(self.stopping)
+            self._asked_at = time.monotonic()
         else:
-            self._note(GOOD if content == expected else WRONG)
+            self.stopping.wait(AGAIN)
+
+    def _judge(self, content: object, expected: bytes | None) -> None:
+        if content == expected:
+            self._note(REFUSED if content is None else GOOD)
+        else:
+            self._note(FAILED if content is None else WRONG)
 
     def _read_slowly(self, connection: socket.socket) -> None:
         """A large mail in sips, and away in the middle of it."""
@@ -95,7 +126,6 @@ class Client(threading.Thread):
 
     def _note(self, outcome: str) -> None:
         self.outcomes[outcome] += 1
-        now = time.monotonic()
-        if outcome == GOOD:
-            self.longest_gap = max(self.longest_gap, now - self.answered_at)
-            self.answered_at = now
+        if outcome not in (FAILED, LOST) and self._asked_at is not None:
+            self.longest_gap = max(self.longest_gap, time.monotonic() - self._asked_at)
+            self._asked_at = None

@@ -1,4 +1,4 @@
-"""What the processes hold, second by second: descriptors, memory, their number; as a table and as curves."""
+"""What the processes hold, again and again: descriptors, memory, their number; as a table and as curves."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
 
+from testing.instance import executable_name
 from testing.versions import PIECES
 
 if TYPE_CHECKING:
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
 KINDS = ("processes", "descriptors", "MiB")
 COLORS = ("#3465a4", "#4e9a06", "#cc0000")
 WIDTH, HEIGHT, MARGIN = 720, 130, 40
+POINTS = 240
+"""Of a curve in the chart, at most."""
 
 
 @dataclass
 class Curve:
-    """One executable's numbers, a sample each second."""
+    """One executable's numbers."""
 
     values: list[float] = field(default_factory=list)
 
@@ -28,6 +31,11 @@ class Curve:
         """The median of the first or the last tenth of the time."""
         size = max(1, len(self.values) // 10)
         return median(self.values[-size:] if last else self.values[:size]) if self.values else 0.0
+
+    def thinned(self, points: int) -> list[float]:
+        """The largest value of each of so many equal stretches of the time."""
+        size = -(-len(self.values) // points) or 1
+        return [max(self.values[start : start + size]) for start in range(0, len(self.values), size)]
 
 
 class Samples:
@@ -38,11 +46,11 @@ class Samples:
         self.curves = {(name, kind): Curve() for name in PIECES for kind in KINDS}
 
     def take(self) -> None:
+        processes = self._dovecot.processes()
         for name in PIECES:
-            pids = [process.pid for process in self._dovecot.processes(name)]
-            held = [_of(pid) for pid in pids]
+            held = [_of(process.pid) for process in processes if executable_name(process.title) == name]
             numbers = (
-                len(pids),
+                len(held),
                 max((fds for fds, _ in held), default=0),
                 max((size for _, size in held), default=0),
             )
@@ -65,7 +73,7 @@ class Samples:
             largest = max((max(self.curves[name, kind].values, default=0) for name in PIECES), default=0) or 1
             parts.append(f'<text x="4" y="{top - 8}">{kind}, at most {largest:.0f}</text>')
             for color, name in zip(COLORS, PIECES):
-                values = self.curves[name, kind].values
+                values = self.curves[name, kind].thinned(POINTS)
                 points = " ".join(
                     f"{index * WIDTH / max(1, len(values) - 1):.1f},{top + HEIGHT - value * HEIGHT / largest:.1f}"
                     for index, value in enumerate(values)
