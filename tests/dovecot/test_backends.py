@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 
-from testing import processes
+from testing.imapclient import quote
 from testing.instance import PASSWORD, USERS, DovecotInstance
 from testing.scene import DECODED, MESSAGE, SECTIONS, Scene
 from testing.versions import TUNED, VERSIONS, Version
@@ -128,7 +129,10 @@ def test_urls_are_served_by_the_other_backend(pair: tuple[Version, Version], ins
 
 
 def test_a_session_that_was_lost_is_made_again(version: Version, installations: Installations) -> None:
-    """The backend's imap is killed; the process here was root when it found the backend, and is so no more."""
+    """The backend's imap is killed, which nobody here notices before the next URL is asked for.
+
+    The process here was root when it found the backend, and is so no more.
+    """
     first, second = ring((version, version), installations)
     with running(first, second), Scene(first) as home, Scene(second) as away:
         url = home.sign(home.store())
@@ -136,10 +140,17 @@ def test_a_session_that_was_lost_is_made_again(version: Version, installations: 
         served = [process for process in second.processes() if "->alice]" in process.title]
         assert served
         assert all(0 not in process.uids and USERS["alice"] not in process.uids for process in served)
-        engines = [process for process in first.processes("imap") if "URLFETCH" in process.title]
-        for process in engines or first.processes("imap"):
-            os.kill(process.pid, signal.SIGKILL)
-        assert processes.wait_for(lambda: away.user("bob").fetch_url(url) == MESSAGE, 5)
+        parents = {process.pid for process in served}
+        [dialer] = [process.pid for process in second.processes() if process.parent in parents]
+        os.kill(dialer, signal.SIGSTOP)
+        try:
+            for process in first.processes("imap"):
+                os.kill(process.pid, signal.SIGKILL)
+            tag = away.user("bob").send(b"URLFETCH " + quote(url))
+            time.sleep(0.2)  # the URL reaches the worker; if it does not, the loss is noticed before
+        finally:
+            os.kill(dialer, signal.SIGCONT)
+        assert away.user("bob").reply(tag).all(b"URLFETCH") == [[url, MESSAGE]]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ whose place nobody knows, so the engine is killed and the session is over.
 from __future__ import annotations
 
 from dovecot_urlauth.start.frozen import frozen
+from dovecot_urlauth.store.engine.imap_process import EngineGone, SessionLost
 from dovecot_urlauth.store.errors import StoreFailure
 from dovecot_urlauth.wire.imapdialogue import Event, ImapDialogue, Piece, Status
 from dovecot_urlauth.wire.lines import ProtocolError
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
     class Imap(Protocol):
         """Somebody who speaks IMAP and has logged in; every method but the last two may raise EngineGone."""
+
+        @property
+        def is_remote(self) -> bool:
+            """Whether it is on another machine, and may be lost for reasons that lie between."""
 
         @property
         def last_complaint(self) -> str:
@@ -56,6 +61,9 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 120.0
 """Seconds of silence that end a session: a huge mailbox with a cold index, or a lock, may take its time."""
 
+SOON_SECONDS = 10.0
+"""A session that is lost later than that after its command is no reason to begin the same anew."""
+
 
 @frozen
 class Answer:
@@ -73,7 +81,9 @@ class EngineSession:
     ) -> None:
         self._process = command.start(log, loop)
         self._dialogue = ImapDialogue()
+        self._loop = loop
         self._seconds = seconds
+        self._sent_at = 0.0
         self._commands = 0
         self._greeted = False
         self._tag = b""
@@ -97,12 +107,14 @@ class EngineSession:
         """Sends a command, without a tag and line end.  Raises StoreFailure."""
         self._commands += 1
         self._tag = b"u%d" % self._commands
+        self._sent_at = self._loop.now()
         self._process.send(b"%s %s\r\n" % (self._tag, command))
 
     async def next_event(self) -> Event:
         """The next event of the command that was sent; a Status with a tag is its last.
 
-        Raises StoreFailure when the engine cannot be understood, is silent, says BYE or is gone.
+        Raises StoreFailure when the engine cannot be understood or is silent, EngineGone when it says BYE or is
+        gone: SessionLost if it was logged in at another backend, and has not kept us waiting.
         """
         event = await self._receive()
         if not self._greeted:
@@ -112,7 +124,7 @@ class EngineSession:
             event = await self._receive()
         if isinstance(event, Status):
             if event.condition == b"BYE":
-                raise self._refused(event)
+                raise self._gone(self._refused(event).text)
             if event.tag != b"*":
                 self._tag = b""
         return event
@@ -163,7 +175,14 @@ class EngineSession:
                 self._dialogue.receive_data(await self._process.read(self._seconds))
         except ProtocolError as error:
             raise StoreFailure(f"imap: {error.text}") from None
+        except EngineGone as gone:
+            raise self._gone(gone.text) from None
         return event
+
+    def _gone(self, text: str) -> EngineGone:
+        was_good = self._greeted and self._process.is_remote
+        soon = self._loop.now() - self._sent_at < SOON_SECONDS
+        return SessionLost(text) if was_good and soon else EngineGone(text)
 
     def _refused(self, event: Event) -> StoreFailure:
         said = event.text if isinstance(event, Status) else b"not logged in"

@@ -11,6 +11,9 @@ to EXAMINE the mailbox first, which makes it look; STATUS may answer from the li
 
 Dovecot 2.3's imap panics where a stock worker would give up: a part that cannot be decoded.  The next engine
 then tells the reason.
+
+A session at another backend may be lost at any moment, which is first noticed when it is needed: what had no answer
+yet is asked once more, of a new session.  No command changes anything, so it may be asked twice.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from binascii import unhexlify
 from dovecot_urlauth.message.errors import InvalidSection, PartMissing, Undecodable
 from dovecot_urlauth.message.section import parse_section
 from dovecot_urlauth.store.engine.dialogue import Answer, EngineSession
-from dovecot_urlauth.store.engine.imap_process import EngineGone
+from dovecot_urlauth.store.engine.imap_process import EngineGone, SessionLost
 from dovecot_urlauth.store.engine.own_url import own_url, quoted_mailbox
 from dovecot_urlauth.store.engine.partial import begins_inside_a_line_end, one_byte_earlier, without_first_byte
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreError, StoreFailure
@@ -115,8 +118,12 @@ class EngineStore:
         return self._session
 
     async def call(self, command: bytes) -> Answer:
-        """Runs a command that has no content."""
-        return await self.session().call(command)
+        """Runs a command that has no content; raises StoreFailure."""
+        try:
+            return await self.session().call(command)
+        except SessionLost as lost:
+            self._log(f"{lost.text}: asking again")
+            return await self.session().call(command)
 
     def close(self) -> None:
         """Ends the engine."""
@@ -166,16 +173,22 @@ class EngineMailbox:
         if not (request.body or request.binary or request.structure):
             return Delivery(0, False, None, nothing())
         try:
-            if not await begins_inside_a_line_end(request, lambda probe: self._read(uid, probe)):
-                return await self._fetch(uid, request)
-            found = await self._fetch(uid, one_byte_earlier(request))
-            chunks = without_first_byte(found.chunks)
-            return Delivery(found.size - 1, found.has_nuls, found.structure, chunks)
+            return await self._fetch_range(uid, request)
         except EngineGone as death:
-            raise await self._why_died(death, uid, request) from None
+            why = await self._why_died(death, uid, request)
+            if isinstance(why, Undecodable) or not isinstance(death, SessionLost):
+                raise why from None
+        return await self._fetch_range(uid, request)
 
     def close(self) -> None:
         """Nothing is held between commands."""
+
+    async def _fetch_range(self, uid: int, request: Request) -> Delivery:
+        if not await begins_inside_a_line_end(request, lambda probe: self._read(uid, probe)):
+            return await self._fetch(uid, request)
+        found = await self._fetch(uid, one_byte_earlier(request))
+        chunks = without_first_byte(found.chunks)
+        return Delivery(found.size - 1, found.has_nuls, found.structure, chunks)
 
     async def _read(self, uid: int, request: Request) -> bytes:
         found = await self._fetch(uid, request)

@@ -45,6 +45,10 @@ class EngineGone(StoreFailure):
     """The engine has ended, and not because we wanted it to."""
 
 
+class SessionLost(EngineGone):
+    """A session at another backend that had been good is over: the next one may be as good, and still in time."""
+
+
 OUR_HOST = b"localhost"
 """The host in the URLs that the engine is asked for, whatever the site's own URLs say."""
 
@@ -69,6 +73,8 @@ class Command:
 
 class EngineProcess:
     """A running engine.  Every method may raise EngineGone; ``close`` and ``kill`` never do."""
+
+    is_remote = False
 
     def __init__(self, command: Command, log: Callable[[str], None], loop: Loop) -> None:
         self._log = log

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 class RemoteImap:
     """A session at another backend; an Imap of dialogue.py."""
 
+    is_remote = True
     last_complaint = ""
 
     def __init__(self, loop: Loop, pipe: socket) -> None:
