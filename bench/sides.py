@@ -27,6 +27,10 @@ PATIENCE = 30.0
 SETTLE_SECONDS = 3.0
 """Longer than any process of ours lingers without a client: a first fetch finds none that is warm."""
 
+STILL_SECONDS = 0.15
+"""A side is as it was when nobody asked for anything if it stays so for this long: right behind a session the
+process that served it is there, and the one that will wait for the next is not."""
+
 #: Dovecot's default, which the tests' configuration overrides
 COMMON = "verbose_proctitle = no\n"
 
@@ -139,9 +143,13 @@ class Side:
     def settle(self) -> None:
         """Wait until the processes of past sessions are gone."""
         deadline = time.monotonic() + SETTLE_SECONDS
-        while len(processes := self.services()) > self._idle and time.monotonic() < deadline:
-            if self._leaks:
-                _end_leaked(processes)
+        still_since = time.monotonic()
+        while (now := time.monotonic()) < deadline and now < still_since + STILL_SECONDS:
+            processes = self.services()
+            if len(processes) > self._idle:
+                still_since = now
+                if self._leaks:
+                    _end_leaked(processes)
             time.sleep(0.02)
 
 

@@ -6,7 +6,6 @@ buffer_truncate_rshift_bits in lib/buffer.c.  Loaded when a setting uses one.
 
 from __future__ import annotations
 
-import hashlib
 from binascii import b2a_base64
 
 from dovecot_urlauth.config.errors import UnsupportedSetting
@@ -68,6 +67,8 @@ def hashed(call: str, value: bytes) -> str:
 
 def digest(algorithm: str, value: bytes, salt: bytes = b"", rounds: int = 1) -> bytes:
     """A hash of ``salt`` and ``value``, then ``rounds - 1`` times of the salt and the hash before."""
+    import hashlib  # loads OpenSSL, which takes milliseconds
+
     if not 1 <= rounds <= MOST_ROUNDS:
         raise UnsupportedSetting(f"a hash with {rounds} rounds")
     for _ in range(rounds):

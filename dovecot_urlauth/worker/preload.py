@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.worker.target import WorkerConfig
 
 MODULES = (
+    "dovecot_urlauth.config.expressions",
     "dovecot_urlauth.config.mbox_rules",
     "dovecot_urlauth.message.fetch",
     "dovecot_urlauth.store.fallback",

@@ -213,3 +213,11 @@ def test_any_text(text: str) -> None:
             assert isinstance(language.expand(text, language.variables_of(BOB)), str)
         except UnsupportedSetting:
             pass
+
+
+@pytest.mark.parametrize("value", ["bob@example.org", "", "ä\udcff", "%{user}", "a|b}"])
+def test_a_name_alone_means_what_the_lexer_says(value: str) -> None:
+    values = {"user": value, "owner_user": value}
+    for text in ("%{user}", "x%{owner_user}%{user}y"):
+        spaced = text.replace("%{", "%{ ").replace("}", " }")
+        assert variables_2_4.expand(text, values) == variables_2_4.expand(spaced, values)

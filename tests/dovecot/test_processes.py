@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from functools import partial
 from pathlib import Path
 
@@ -219,3 +220,30 @@ def test_the_serving_process_holds_nothing_it_does_not_need(fetched: Scene) -> N
     limits = Path(f"/proc/{worker.pid}/limits").read_text()
     [core] = [line for line in limits.splitlines() if line.startswith("Max address space")]
     assert str(256 << 20) in core
+
+
+@pytest.mark.only("tuned")
+def test_a_first_fetch_loads_no_code(scene: Scene, tmp_path: Path) -> None:
+    """The parent has loaded what a URL takes: modules, and libraries, would cost each target user's process time."""
+    url = scene.sign(scene.store(owner="carol"))
+
+    def spares() -> list[Process]:
+        return [worker for worker in scene.dovecot.processes(PIECES[2]) if worker.title.endswith("[spare]")]
+
+    # none of an earlier scenario's processes has carol's mail open
+    wait_for(lambda: not any(USERS["carol"] in worker.uids for worker in scene.dovecot.processes(PIECES[2])))
+    wait_for(lambda: len(spares()) == 1)
+    [spare] = spares()
+    seen = tmp_path / "calls"
+    command = ["strace", "-qq", "-y", "-o", str(seen), "-e", "trace=openat,read,pread64", "-p", str(spare.pid)]
+    tracer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: Path(f"/proc/{spare.pid}/status").read_text().count(f"TracerPid:\t{tracer.pid}\n"))
+        assert scene.user("bob").fetch_url(url) == MESSAGE
+        assert wait_for(lambda: [worker for worker in spares() if worker.pid != spare.pid])
+    finally:
+        tracer.terminate()
+        tracer.wait(10)
+    calls = seen.read_text(errors="replace").splitlines()
+    assert any("/Maildir" in call for call in calls)
+    assert [call for call in calls if BUNDLE in call or "/python3" in call or ".so" in call] == []

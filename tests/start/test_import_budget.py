@@ -63,3 +63,13 @@ def test_calling_the_next_stage_imports_next_to_nothing(stage: str) -> None:
 )
 def test_serving_a_url_imports_nothing_expensive(module: str) -> None:
     assert modules_after(f"import dovecot_urlauth.{module}") & EXPENSIVE == set()
+
+
+@pytest.mark.parametrize("text", ["%{home}/Maildir", "%{home | upper}"])
+def test_what_a_path_is_made_of_loads_no_openssl(text: str) -> None:
+    """Each target user has such settings; hashlib is for those that hash."""
+    loaded = modules_after(
+        f"from dovecot_urlauth.config.variables_2_4 import expand; expand({text!r}, {{'home': '/h'}})"
+    )
+    assert loaded & EXPENSIVE == set()
+    assert ("dovecot_urlauth.config.expressions" in loaded) == ("|" in text)
