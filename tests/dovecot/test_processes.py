@@ -224,7 +224,7 @@ def test_the_serving_process_holds_nothing_it_does_not_need(fetched: Scene) -> N
 
 @pytest.mark.only("tuned")
 def test_a_first_fetch_loads_no_code(scene: Scene, tmp_path: Path) -> None:
-    """The parent has loaded what a URL takes: modules, and libraries, would cost each target user's process time."""
+    """The parent has loaded what a URL takes: each target user's process would lose milliseconds with it."""
     url = scene.sign(scene.store(owner="carol"))
 
     def spares() -> list[Process]:

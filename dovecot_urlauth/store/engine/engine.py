@@ -12,8 +12,8 @@ to EXAMINE the mailbox first, which makes it look; STATUS may answer from the li
 Dovecot 2.3's imap panics where a stock worker would give up: a part that cannot be decoded.  The next engine
 then tells the reason.
 
-A session at another backend may be lost at any moment, which is first noticed when it is needed: what had no answer
-yet is asked once more, of a new session.  No command changes anything, so it may be asked twice.
+A session at another backend may be lost at any moment, which is first noticed when it is needed: what had no
+answer yet is asked once more, of a new session.  No command changes anything, so it may be asked twice.
 """
 
 from __future__ import annotations
