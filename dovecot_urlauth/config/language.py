@@ -43,6 +43,9 @@ class Language(Protocol):
     def access_groups(self, settings: Settings) -> tuple[str, ...]:
         """``mail_access_groups``: names and numbers."""
 
+    def driver(self, get: Lookup) -> str:
+        """The mail driver's name; empty if nobody set it."""
+
     def location(self, get: Lookup, expand: Expand, home: bytes | None, *, is_inbox: bool) -> Location:
         """Where the mail of a namespace is.  Raises UnsupportedSetting."""
 

@@ -42,6 +42,11 @@ def access_groups(settings: Settings) -> tuple[str, ...]:
     return tuple(settings.get("mail_access_groups").replace(",", " ").split())
 
 
+def driver(get: Lookup) -> str:
+    """See Language.driver."""
+    return (get("location") or get("mail_location") or "").partition(":")[0]
+
+
 def location(get: Lookup, expand: Expand, home: bytes | None, *, is_inbox: bool) -> Location:
     """See Language.location; a namespace's blank location means mail_location (mail-namespace.c)."""
     text = get("location") or get("mail_location")

@@ -41,6 +41,11 @@ def access_groups(settings: Settings) -> tuple[str, ...]:
     return settings.words("mail_access_groups")
 
 
+def driver(get: Lookup) -> str:
+    """See Language.driver."""
+    return get("mail_driver") or ""
+
+
 def location(get: Lookup, expand: Expand, home: bytes | None, *, is_inbox: bool) -> Location:
     """See Language.location."""
 

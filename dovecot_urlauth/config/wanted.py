@@ -70,6 +70,7 @@ TARGET_USER = Wanted(
         "mbox",
         "mdbox",
         "sdbox",
+        "imapc",
         "dict",
         "dict_file",
         "dict_proxy",

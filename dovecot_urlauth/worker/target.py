@@ -184,7 +184,7 @@ async def _open_elsewhere(loop: Loop, user: TargetUser, config: WorkerConfig, lo
 
     settings = config.settings if user.account is None else user.account.settings
     site = settings.get("imap_urlauth_host"), settings.number("imap_urlauth_port", DEFAULT_PORT)
-    found = await find_backend(loop, user.asked_for, site, config, log)
+    found = await find_backend(loop, user.asked_for, site, config, log, user.account)
     if found is None:
         return None
     log.debug("store: dovecot: on another backend")

@@ -35,6 +35,16 @@ SERVER_TLS = {
     "2.3": "ssl = yes\nssl_cert = <{0}\nssl_key = <{0}\n",
     "2.4": "ssl = yes\nssl_server_cert_file = {0}\nssl_server_key_file = {0}\n",
 }
+IMAPC = {
+    "2.3": "mail_location = imapc:~/imapc\n",
+    "2.4": "mail_driver = imapc\nmail_path = ~/imapc\n",
+}
+IMAPC_LOGIN = """
+imapc_host = 127.0.0.1
+imapc_port = {port}
+imapc_master_user = master
+imapc_password = mastersecret
+"""
 PROXY = "proxy=y host=127.0.0.1 port={port} master=master pass={password} {more}"
 
 
@@ -126,6 +136,24 @@ def test_urls_are_served_by_the_other_backend(pair: tuple[Version, Version], ins
         home.user("alice").resetkey("INBOX")
         assert bob.fetch_url(url) is None
         assert bob.fetch_url(home.sign(stored)) == MESSAGE
+
+
+@pytest.mark.parametrize("kind", ["plain", "starttls"])
+def test_an_imapc_frontend(version: Version, installations: Installations, kind: str) -> None:
+    """The frontend has nobody's mail; what it is asked for is fetched where its driver imapc would look."""
+    home, frontend = (Backend(version, TUNED, installations[version]) for _ in range(2))
+    frontend.extra = IMAPC[version.language] + IMAPC_LOGIN.format(port=home.imap_port)
+    if kind == "starttls":
+        home.extra = SERVER_TLS[version.language].format(home.inside / certificate(home.folder).name)
+        frontend.extra += "imapc_ssl = starttls\n"
+        frontend.extra += f"ssl_client_ca_file = {frontend.inside / 'ca.pem'}\n"
+        (frontend.folder / "ca.pem").write_text((home.folder / "certificate").read_text())
+    with running(home, frontend), Scene(home) as backend, Scene(frontend) as away:
+        url = backend.sign(backend.store())
+        assert away.user("bob").fetch_url(url) == MESSAGE
+        backend.user("alice").resetkey("INBOX")
+        assert away.user("bob").fetch_url(url) is None
+        assert not (frontend.home("alice") / "imapc").exists(), "Dovecot's own driver was not asked"
 
 
 def test_a_session_that_was_lost_is_made_again(version: Version, installations: Installations) -> None:

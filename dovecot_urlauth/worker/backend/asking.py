@@ -21,8 +21,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dovecot_urlauth.config.account import Account
     from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.loop import Loop
+    from dovecot_urlauth.worker.backend.fields import Backend
     from dovecot_urlauth.worker.target import WorkerConfig
 
 IMAP_PORT = 143
@@ -59,15 +61,16 @@ class Elsewhere:
 
 
 async def find_backend(
-    loop: Loop, name: bytes, site: tuple[str, int], config: WorkerConfig, log: Log
+    loop: Loop, name: bytes, site: tuple[str, int], config: WorkerConfig, log: Log, account: Account | None
 ) -> Elsewhere | None:
     """Ask where the mail of ``name`` is, as root; None when it is here.  Raises BackendNotFound.
 
-    ``site`` is the host and the port in this site's URLs.
+    ``site`` is the host and the port in this site's URLs, ``account`` the user as it is known here.
     """
+    known = None if account is None else _imapc(account, config, log)
     ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)
     try:
-        fork(lambda: _live(theirs, name, config, log), log)
+        fork(lambda: _live(theirs, name, config, log, known), log)
     except OSError as error:
         ours.close()
         raise BackendNotFound(f"fork() failed: {error.strerror}") from None
@@ -90,7 +93,26 @@ async def find_backend(
     raise BackendNotFound(answer[1:].decode("utf-8", "backslashreplace") or "the dialer has ended")
 
 
-def _live(link: socket, name: bytes, config: WorkerConfig, log: Log) -> int:
+def _imapc(account: Account, config: WorkerConfig, log: Log) -> Backend | None:
+    """The backend of a user whose driver is imapc, which the passdb need not know.  Raises BackendNotFound."""
+    from dovecot_urlauth.config.errors import UnsupportedSetting
+    from dovecot_urlauth.config.imapc_settings import imapc_settings, tls_settings
+    from dovecot_urlauth.config.settings import Settings, SettingsError
+    from dovecot_urlauth.worker.backend.fields import BackendUnusable, backend_of_imapc
+
+    try:
+        found = imapc_settings(account, tls_settings(config.backends or Settings({})), config.dialect)
+        return None if found is None else backend_of_imapc(found)
+    except UnsupportedSetting as error:
+        log.debug(f"imapc is left to Dovecot's own imap: {error.reason}")
+        return None
+    except SettingsError as error:
+        raise BackendNotFound(error.text) from None
+    except BackendUnusable as error:
+        raise BackendNotFound(str(error)) from None
+
+
+def _live(link: socket, name: bytes, config: WorkerConfig, log: Log, known: Backend | None) -> int:
     from dovecot_urlauth.worker.backend.dialer import live
 
-    return live(link, name, config, log)
+    return live(link, name, config, log, known)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import resource
 
+from dovecot_urlauth.config.imapc_settings import tls_settings
 from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.service.connection import Connection, ConnectionLost
 from dovecot_urlauth.service.descriptor import close_all
@@ -41,11 +42,15 @@ PREAUTH = b"* PREAUTH Logged in.\r\n"
 class Dialer:
     """The life of the process."""
 
-    def __init__(self, loop: Loop, link: socket, name: bytes, config: WorkerConfig) -> None:
+    def __init__(
+        self, loop: Loop, link: socket, name: bytes, config: WorkerConfig, known: Backend | None = None
+    ) -> None:
+        """``known`` is the backend of a user whom the driver imapc serves: the passdb is not asked."""
         self._loop = loop
         self._link = Connection(loop, link)
         self._name = name
         self._config = config
+        self._known = known
 
     async def run(self) -> None:
         """Find out where the mail is, and dial until nobody asks any more."""
@@ -61,7 +66,7 @@ class Dialer:
         context = None
         if backend.encryption is not Encryption.NONE:
             try:
-                context = tls_context(self._config.backends, backend)
+                context = tls_context(self._tls_settings(), backend)
             except OSError as error:
                 self._say(FAILED, f"the certificates of ssl_client_ca cannot be read: {error}".encode())
                 return
@@ -79,7 +84,13 @@ class Dialer:
                 pipe = Connection(self._loop, descriptor)
                 self._loop.spawn(Session(self._loop, pipe, backend, context).run(), "session")
 
+    def _tls_settings(self) -> Settings:
+        settings = self._config.backends or Settings({})
+        return settings if self._known is None else tls_settings(settings)
+
     async def _find(self) -> Backend | None:
+        if self._known is not None:
+            return self._known
         userdb = Userdb(self._loop, self._config.dialect, self._config.userdb_path)
         try:
             fields = await userdb.ask_passdb(self._name)
@@ -189,16 +200,15 @@ async def carry(source: Connection | TlsConnection, sink: Connection | TlsConnec
     sink.close()
 
 
-def tls_context(settings: Settings | None, backend: Backend) -> SSLContext:
+def tls_context(settings: Settings, backend: Backend) -> SSLContext:
     """What a certificate has to be worth: ``ssl_client_ca_file`` and ``_dir``, or the system's authorities.
 
     2.4 gives a file's content behind its name.  Raises OSError.
     """
     from ssl import CERT_NONE, create_default_context
 
-    values = Settings({}) if settings is None else settings
-    file, _, content = values.get("ssl_client_ca_file").partition("\n")
-    folder = values.get("ssl_client_ca_dir")
+    file, _, content = settings.get("ssl_client_ca_file").partition("\n")
+    folder = settings.get("ssl_client_ca_dir")
     if content:
         context = create_default_context(cadata=content, capath=folder or None)
     else:
@@ -209,12 +219,12 @@ def tls_context(settings: Settings | None, backend: Backend) -> SSLContext:
     return context
 
 
-def live(link: socket, name: bytes, config: WorkerConfig, log: Log) -> int:
+def live(link: socket, name: bytes, config: WorkerConfig, log: Log, known: Backend | None = None) -> int:
     """The forked process, from its first moment to its exit status: it keeps the link and stderr."""
     kept = link.fileno()
     os.closerange(3, kept)
     os.closerange(kept + 1, 65536)
     loop = Loop()
     loop.on_crash = lambda name, error: log.error(f"Unexpected {describe(error)}")
-    loop.run(Dialer(loop, link, name, config).run())
+    loop.run(Dialer(loop, link, name, config, known).run())
     return 0

@@ -1,4 +1,4 @@
-"""The passdb's proxy fields (doc: Proxies; login-common/client-common-auth.c) as a backend to log in at."""
+"""A backend to log in at: the passdb's proxy fields (login-common/client-common-auth.c), or imapc's settings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from dovecot_urlauth.wire.number import decimal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from dovecot_urlauth.config.imapc_settings import ImapcSettings
 
 IMAP_PORT, IMAPS_PORT = 143, 993
 MOST_SECONDS = 30.0
@@ -22,6 +24,10 @@ class Encryption(Enum):
     NONE = "never"
     AT_ONCE = "at once (imaps)"
     STARTTLS = "after STARTTLS"
+
+
+IMAPC_SSL = {"no": Encryption.NONE, "imaps": Encryption.AT_ONCE, "starttls": Encryption.STARTTLS}
+"""The values of imapc_ssl."""
 
 
 class BackendUnusable(Exception):
@@ -70,6 +76,24 @@ def backend_of(name: bytes, fields: Mapping[bytes, bytes]) -> Backend | None:
     )
 
 
+def backend_of_imapc(settings: ImapcSettings) -> Backend:
+    """The backend that the driver imapc reads.  Raises BackendUnusable."""
+    if not settings.host:
+        raise BackendUnusable("imapc_host is not set")
+    if not settings.password:
+        raise BackendUnusable(f"imapc_password is not set for backend {settings.host}")
+    encryption = IMAPC_SSL[settings.encryption]
+    return Backend(
+        name=settings.host,
+        address=settings.host,
+        port=settings.port or (IMAPS_PORT if encryption is Encryption.AT_ONCE else IMAP_PORT),
+        encryption=encryption,
+        any_certificate=not settings.verifies,
+        seconds=MOST_SECONDS,
+        credentials=Credentials(_bytes(settings.user), _bytes(settings.master), _bytes(settings.password)),
+    )
+
+
 def _encryption(fields: Mapping[bytes, bytes]) -> tuple[Encryption, bool]:
     """As in Dovecot the field itself counts, with one special value."""
     for name, encryption in ((b"starttls", Encryption.STARTTLS), (b"ssl", Encryption.AT_ONCE)):
@@ -101,3 +125,7 @@ def _seconds(text: bytes) -> float:
 
 def _text(value: bytes) -> str:
     return value.decode("utf-8", "backslashreplace")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

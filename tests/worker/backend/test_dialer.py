@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from dovecot_urlauth.config.settings import Settings
+from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
 from dovecot_urlauth.service.connection import Connection
 from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.service.tcp import connect_tcp
@@ -26,7 +27,7 @@ from dovecot_urlauth.worker.backend.fields import Encryption
 from dovecot_urlauth.worker.userdb import LookupFailed
 
 GREETING = b"* OK [CAPABILITY IMAP4rev1 SASL-IR] ready\r\n"
-CONFIG: Any = SimpleNamespace(dialect=None, userdb_path=b"", backends=Settings({}))
+CONFIG: Any = SimpleNamespace(dialect=DOVECOT_2_3_19, userdb_path=b"", backends=Settings({}))
 
 
 class World:
@@ -69,17 +70,17 @@ class World:
         monkeypatch.setattr(dialer, "forbid_new_privileges", lambda: self.dropped.append("for good"))
         monkeypatch.setattr(resource, "setrlimit", lambda kind, limits: self.dropped.append(kind))
         monkeypatch.setattr(asking, "fork", self._fork)
-        monkeypatch.setattr(asking, "_live", lambda link, name, config, log: (link, name))
+        monkeypatch.setattr(asking, "_live", lambda link, name, config, log, known: (link, name, known))
 
     def _fork(self, live: Callable[[], Any], log: object) -> int:
-        link, name = live()
+        link, name, known = live()
         copy = _socket.socket(fileno=os.dup(link.fileno()))
-        self.loop.spawn(Dialer(self.loop, copy, name, CONFIG).run(), "dialer")
+        self.loop.spawn(Dialer(self.loop, copy, name, CONFIG, known).run(), "dialer")
         return 1
 
-    async def find(self, name: bytes = b"alice") -> Elsewhere | None:
-        log: Any = None
-        found = await find_backend(self.loop, name, ("imap.test", 143), CONFIG, log)
+    async def find(self, name: bytes = b"alice", account: Any = None) -> Elsewhere | None:
+        log: Any = SimpleNamespace(debug=lambda text: None)
+        found = await find_backend(self.loop, name, ("imap.test", 143), CONFIG, log, account)
         if found is not None:
             self.links.append(found._link)
         return found
@@ -167,6 +168,45 @@ def test_a_dialer_that_cannot_be_started(world: World, monkeypatch: pytest.Monke
             await world.find()
 
     world.run(asking_twice())
+
+
+def imapc(**settings: str) -> Any:
+    return SimpleNamespace(
+        name=b"alice",
+        uid=1,
+        gid=1,
+        home=None,
+        fields={},
+        settings=Settings(
+            {"mail_location": "imapc:", "imapc_password": "p", "imapc_host": "127.0.0.1", **settings}
+        ),
+    )
+
+
+def test_a_user_of_imapc(world: World) -> None:
+    async def life() -> None:
+        world.fields = None  # and nobody asks
+        port = str(world.listener.getsockname()[1])
+        found = await world.find(account=imapc(imapc_port=port, imapc_user="al", imapc_ssl="starttls"))
+        assert found is not None
+        assert found.user == b"al"
+        world.start(found)
+        backend = await world.backend()
+        await backend.write(GREETING)
+        assert await backend.read_line(5) == b"a STARTTLS\r\n"
+
+    world.run(life())
+
+
+def test_settings_of_imapc_that_do_not_do(world: World) -> None:
+    async def life() -> None:
+        for settings, text in (({"imapc_host": ""}, "imapc_host is not set"), ({"imapc_port": "x"}, "imapc_port")):
+            with pytest.raises(BackendNotFound, match=text):
+                await world.find(account=imapc(**settings))
+        world.fields = None
+        assert await world.find(account=imapc(imapc_list_prefix="x")) is None, "Dovecot's own imap reads it"
+
+    world.run(life())
 
 
 def test_a_session_and_another_one(world: World) -> None:
@@ -298,7 +338,7 @@ def test_an_unforeseen_failure_ends_the_session_alone(world: World, monkeypatch:
 
 def test_what_a_certificate_has_to_be_worth() -> None:
     backend: Any = SimpleNamespace(any_certificate=False, encryption=Encryption.AT_ONCE)
-    assert tls_context(None, backend).check_hostname
+    assert tls_context(Settings({}), backend).check_hostname
     assert tls_context(Settings({"ssl_client_ca_dir": "/etc"}), backend).check_hostname
     backend.any_certificate = True
     assert not tls_context(Settings({}), backend).check_hostname

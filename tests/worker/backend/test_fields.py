@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from dovecot_urlauth.config.imapc_settings import ImapcSettings
 from dovecot_urlauth.wire.imaplogin import Credentials
-from dovecot_urlauth.worker.backend.fields import MOST_SECONDS, Backend, BackendUnusable, Encryption, backend_of
+from dovecot_urlauth.worker.backend.fields import (
+    MOST_SECONDS,
+    Backend,
+    BackendUnusable,
+    Encryption,
+    backend_of,
+    backend_of_imapc,
+)
 
 LEAST = {b"proxy": b"", b"host": b"b2", b"pass": b"secret"}
 
@@ -80,3 +88,26 @@ def test_how_long_it_may_take(text: bytes, seconds: float) -> None:
 def test_what_is_not_enough(fields: dict[str, bytes], text: str) -> None:
     with pytest.raises(BackendUnusable, match=text):
         backend(**fields)
+
+
+@pytest.mark.parametrize(
+    ("port", "ssl", "verifies", "encryption", "found"),
+    [
+        (None, "no", True, Encryption.NONE, 143),
+        (None, "imaps", True, Encryption.AT_ONCE, 993),
+        (1143, "starttls", False, Encryption.STARTTLS, 1143),
+    ],
+)
+def test_imapc(port: int | None, ssl: str, verifies: bool, encryption: Encryption, found: int) -> None:
+    settings = ImapcSettings("b2", port, "alice", "m", "s\udcff", ssl, verifies)
+    credentials = Credentials(b"alice", b"m", b"s\xff")
+    expected = Backend("b2", "b2", found, encryption, not verifies, MOST_SECONDS, credentials)
+    assert backend_of_imapc(settings) == expected
+
+
+@pytest.mark.parametrize(
+    ("host", "password", "text"), [("", "x", "imapc_host is not set"), ("b2", "", "imapc_password is not set")]
+)
+def test_what_is_not_enough_of_imapc(host: str, password: str, text: str) -> None:
+    with pytest.raises(BackendUnusable, match=text):
+        backend_of_imapc(ImapcSettings(host, None, "alice", "", password, "no", verifies=True))
