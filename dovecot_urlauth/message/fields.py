@@ -25,8 +25,7 @@ class FieldFilter:
     """Which fields pass: those named if ``keep``, else all but those; ``extra`` goes before the empty line.
 
     ``cached`` is for what Dovecot serves out of its cache of fields: names end at a NUL there, and a block
-    that has no empty line ends with one more line end.  ``parsed``: the cache was filled for a structure, which
-    completes the last field's line before.
+    that has no empty line ends with one more line end, which an unfinished last line takes for its own.
     """
 
     def __init__(
@@ -35,13 +34,11 @@ class FieldFilter:
         *,
         keep: bool,
         cached: bool = False,
-        parsed: bool = False,
         extra: bytes = b"",
     ) -> None:
         self._names = names
         self._keep = keep
         self._cached = cached
-        self._parsed = parsed
         self._extra = extra
 
     def read(self, source: Source, start: int, rules: MessageRules) -> Iterator[bytes]:
@@ -68,8 +65,6 @@ class FieldFilter:
             position = field.end
         if reader.blank_line(position):
             yield self._extra + b"\r\n"
-        elif self._cached and self._parsed and last and not last.endswith(b"\n"):
-            yield b"\r\n\r\n"
         elif self._cached:
             yield b"\n" if last.endswith(b"\r") else b"\r\n"
 

@@ -137,9 +137,7 @@ class _Work:
                 return _EMPTY
             start = part.start.offset
         keep = section.text is Text.FIELDS
-        wanted = FieldFilter(
-            section.fields, keep=keep, cached=keep and not section.path, parsed=self._request.structure
-        )
+        wanted = FieldFilter(section.fields, keep=keep, cached=keep and not section.path)
         offset = self._request.partial_offset
         size = yield from total(wanted.read(self._source, start, self._rules))
         size = partial_size(size, offset, self._request.partial_size)

@@ -131,16 +131,28 @@ def test_fields_of_a_header_without_end() -> None:
     assert body_of(b"To: a\nCc: b", b"HEADER.FIELDS.NOT (to)") == b"Cc: b"
 
 
+#: The stock worker's answers on each version, with a cache of fields that is not wholly cold; asked for FROM.
+ENDLESS = {
+    b"X: y\r\nFrom: a@b": b"From: a@b\r\n",
+    b"X: y\r\nFrom: a@b\r": b"From: a@b\r\n",
+    b"X: y\r\nFrom: a@b\r\r": b"From: a@b\r\r\n",
+    b"X: y\r\nFrom: a@b\r\n": b"From: a@b\r\n\r\n",
+    b"From: a@b\nX: y": b"From: a@b\r\n\r\n",
+    b"From: a@b\nno colon": b"From: a@b\r\n\r\n",
+    b"From: a@b\r\n\r": b"From: a@b\r\n\r\n",
+    b"From: a@b\n ": b"From: a@b\r\n \r\n",
+    b"From: a@b\n c": b"From: a@b\r\n c\r\n",
+    b"From:": b"From:\r\n",
+    b"X: y": b"\r\n",
+    b"no colon": b"\r\n",
+}
+
+
 @pytest.mark.parametrize("structure", [False, True])
-@pytest.mark.parametrize(
-    ("end", "alone", "with_structure"), [("", "\r\n", "\r\n\r\n"), ("\r", "\r\n", "\r\r\n\r\n")]
-)
-def test_a_header_without_end(structure: bool, end: str, alone: str, with_structure: str) -> None:
-    """A last line without its end is completed once; twice, as it were, when a structure was asked for as well."""
-    source = BytesSource(b"X: y\r\nFrom: a@b" + end.encode())
-    request = Request(b"HEADER.FIELDS (FROM)", structure=structure)
-    content = fetch(source, request, RULES_2_4_5)
-    expected = b"From: a@b" + (with_structure if structure else alone).encode()
+@pytest.mark.parametrize(("message", "expected"), ENDLESS.items())
+def test_a_header_without_end(message: bytes, expected: bytes, structure: bool) -> None:
+    """A last line without its end is completed, and nothing more; whether a structure is asked for is the same."""
+    content = fetch(BytesSource(message), Request(b"HEADER.FIELDS (FROM)", structure=structure), RULES_2_4_5)
     assert (content.size, b"".join(content.chunks)) == (len(expected), expected)
 
 

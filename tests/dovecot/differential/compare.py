@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dovecot_urlauth.wire.tabescape import unescape
+from testing.instance import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 HAS_NULS = b"hasnuls"
 CUT_NAME = re.compile(rb"(?m)^([^:\r\n\0\x80]*)[\0\x80][^:\r\n]*:")
 """A field's name with a NUL in it, as the wire shows it, up to its colon."""
+HOST_IN_URL = re.compile(rb"(?i)imap://(?:[^/@]*@)?([^/:]*)")
 NUMBER = re.compile(rb" [0-9]+(?=[ )]|\Z)")
 """A size or a number of lines in a structure."""
 SAME = "same bytes"
@@ -186,7 +188,9 @@ def _stock_ends_an_open_header(exchange: Exchange) -> bool:
     ):
         return False
     if not exchange.question.partial:
-        return stock.content == ours.content + b"\r\n"
+        # the first time; a CR at the end is then part of the text, and later of the line end
+        cold = ours.content[:-1] + b"\r\n\r\n" if message.endswith(b"\r") else ours.content + b"\r\n"
+        return stock.content == cold
     whole = exchange.stock_whole
     return whole is not None and ours.content == exchange.question.slice(whole.content.removesuffix(b"\r\n"))
 
@@ -212,6 +216,15 @@ def _with_ours_in_stock_sizes(exchange: Exchange) -> Exchange:
 
 def _without_numbers(answer: Answer) -> list[bytes]:
     return [NUMBER.sub(b" #", word) if word.startswith(b"bpstruct=") else word for word in _without_nuls(answer)]
+
+
+def _compares_case(exchange: Exchange) -> bool:
+    """The URL's host is ours in other letters, and stock refuses it for that alone."""
+    stock, _ = exchange.both
+    host = HOST_IN_URL.match(exchange.question.url)
+    if host is None or _behind_url(stock) != "Invalid URL: Inappropriate host name":
+        return False
+    return host[1] != HOST.encode() and host[1].lower() == HOST.encode()
 
 
 def _is_a_refused_name(exchange: Exchange) -> bool:
@@ -256,6 +269,11 @@ RULES = (
         "refused name",
         "an explanation would tell that the URL's user exists, since there is none for one who does not",
         _is_a_refused_name,
+    ),
+    Rule(
+        "host in other letters",
+        "RFC 3986, 6.2.2.1: a host's name is the same in upper case",
+        _compares_case,
     ),
     Rule(
         "user+X is X",
