@@ -34,6 +34,14 @@ ROWS: Rows = [
     ),
     (
         5,
+        "root looks at the home",
+        "worker/target.py",
+        "    _become(account)\n    if config.store_mode == NATIVE:",
+        '    os.listdir(account.home or b"/")\n    _become(account)\n    if config.store_mode == NATIVE:',
+        "tests/dovecot/test_before_the_drop.py",
+    ),
+    (
+        5,
         "the serving process can gain privileges",
         "worker/target.py",
         "account.groups, account.chroot))\n    forbid_new_privileges()",

@@ -18,6 +18,7 @@ from testing.instance import DovecotInstance
 from testing.oracle import STOCK_WORKER, WORKER, WorkerLost, WorkerSession, mailbox_keys, sign
 from testing.scene import DECODED, MESSAGE, SECTIONS, Scene
 from testing.versions import PIECES, TUNED, Version
+from tests.dovecot.changing import LARGE, SHORT, cut_while_sent, grown_while_sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -326,3 +327,15 @@ def test_what_is_broken_is_left_to_dovecot(start: Starter) -> None:
             theirs, ours = (fetched(scene, url, worker, owner) for worker in (STOCK_WORKER, WORKER))
             # 2.4 repairs the file and cuts the message at the size of before, which it has in its cache
             assert (ours or b"").startswith(theirs or b"")
+
+
+def test_a_file_that_changes_while_it_is_sent(start: Starter) -> None:
+    """Cut, the mail ends before its size and the connection with it; grown, it stays what it was."""
+    dovecot = start(*SHORT)
+    with Scene(dovecot) as scene:
+        good = scene.sign(scene.store(), "authuser")
+        url = scene.sign(scene.store(LARGE), "authuser")
+        *_, file = files(dovecot.home("alice") / "box")
+        grown_while_sent(scene, file, url, good)
+        cut_while_sent(scene, file, url)
+        assert fetched(scene, good, WORKER, "alice") == MESSAGE

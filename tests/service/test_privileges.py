@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import pickle
+import resource
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -210,3 +213,35 @@ def test_what_the_kernel_does_not_grant_is_not_done_without(
     if failure is not None:
         with pytest.raises(PrivilegesKept, match="PR_SET_DUMPABLE"):
             drop_privileges(ALICE)
+
+
+def _is_core_left(folder: Path, prepare: Callable[[], Any]) -> bool:
+    """Whether the kernel says that it wrote a core file of a child that aborts."""
+    folder.chmod(0o777)
+    pid = os.fork()
+    if pid == 0:
+        faulthandler.disable()
+        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+        os.chdir(folder)
+        prepare()
+        os.abort()
+    _, ended = os.waitpid(pid, 0)
+    assert os.WTERMSIG(ended) == signal.SIGABRT
+    return os.WCOREDUMP(ended)
+
+
+def test_no_core_file_is_left(tmp_path: Path) -> None:
+    """Of a process with a user's mail, and keys, in its memory."""
+
+    def only_change() -> None:
+        os.setresgid(5001, 5001, 5001)
+        os.setresuid(5001, 5001, 5001)
+        prctl(PR_SET_DUMPABLE, 1)
+
+    if not _is_core_left(tmp_path, only_change):
+        pytest.skip("this machine writes no core files at all")
+    for file in tmp_path.iterdir():
+        file.unlink()
+    assert not _is_core_left(tmp_path, lambda: drop_privileges(ALICE))
+    assert list(tmp_path.iterdir()) == []
