@@ -6,7 +6,8 @@ outside PREFIX is written, in particular nothing of the system's Python (PEP 668
     PREFIX/libexec/dovecot-urlauth/    imap-urlauth-login, imap-urlauth, imap-urlauth-worker
     PREFIX/bin/dovecot-urlauth         the administrator's command
     PREFIX/lib/dovecot-urlauth/        the package, what it needs, and their byte code
-    PREFIX/share/dovecot-urlauth/      conf.d/2.3 and conf.d/2.4, with the paths filled in; a drop-in for systemd
+    PREFIX/share/dovecot-urlauth/      conf.d/2.3 and conf.d/2.4, and a profile for AppArmor, with the paths filled
+                                       in; a drop-in for systemd
     PREFIX/share/man/, bash-completion/  the command's manual pages, and its words for the shell
 
 With ``--packaged`` the libraries of others and the byte code are left out: a distribution's package depends on
@@ -77,7 +78,7 @@ def install(prefix: Path, destdir: str, *, packaged: bool = False) -> None:
                     raise InstallError(f"{starter} has no line {old.strip()}")
                 text = text.replace(old, new)
             _write(root / folder / starter.name, text.replace("import os\n", ""), 0o755)
-    for snippet in sorted(SOURCE.glob("conf.d/*/*.conf")):
+    for snippet in sorted([*SOURCE.glob("conf.d/*/*.conf"), *SOURCE.glob("apparmor/*")]):
         text = snippet.read_text(encoding="utf-8").replace("@PREFIX@", str(prefix))
         _write(root / "share/dovecot-urlauth" / snippet.relative_to(SOURCE), text, 0o644)
     for name, copied in COPIED.items():

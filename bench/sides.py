@@ -87,12 +87,6 @@ class SharedMailInstance(DovecotInstance):
 
     homes: Path
 
-    @property
-    def master_pid(self) -> int:
-        if self._master is None:
-            raise RuntimeError("not started")
-        return self._master.pid
-
     def _write_users(self) -> None:
         inside = "/" / self.homes.relative_to(self.version.root)
         lines = []

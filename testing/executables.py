@@ -32,6 +32,7 @@ SOURCES = (
     "docs",
     "completion",
     "systemd",
+    "apparmor",
 )
 
 

@@ -238,6 +238,13 @@ class DovecotInstance:
         words = ("/usr/bin/doveadm", "-c", configuration, *command.split(), "-u", user, *arguments)
         return self.output(*self.version.command(*words))
 
+    @property
+    def master_pid(self) -> int:
+        """Raises RuntimeError when it does not run."""
+        if self._master is None:
+            raise RuntimeError("not started")
+        return self._master.pid
+
     def signal(self, number: signal.Signals) -> None:
         """Signal Dovecot's master."""
         assert self._master

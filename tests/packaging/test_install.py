@@ -35,6 +35,7 @@ DOCUMENTS = {
     "share/man/man8/dovecot-urlauth.8",
     "share/bash-completion/completions/dovecot-urlauth",
     "share/dovecot-urlauth/systemd/hardening.conf",
+    "share/dovecot-urlauth/apparmor/dovecot-urlauth",
 }
 
 
