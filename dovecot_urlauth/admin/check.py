@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dovecot_urlauth.admin.check_mail import check_mail
 from dovecot_urlauth.admin.check_running import check_running
+from dovecot_urlauth.admin.check_sandbox import check_sandbox
 from dovecot_urlauth.admin.check_services import check_services
 from dovecot_urlauth.admin.check_settings import check_settings
 from dovecot_urlauth.admin.check_sockets import check_sockets
@@ -37,7 +38,7 @@ def add_check_command(commands: argparse._SubParsersAction[argparse.ArgumentPars
 
 def all_findings(configuration: Configuration, user: str | None) -> Iterator[Finding]:
     """What is to be said about a configuration, and about the Dovecot that runs with it."""
-    for check in (check_settings, check_services, check_sockets, check_running):
+    for check in (check_settings, check_services, check_sandbox, check_sockets, check_running):
         yield from check(configuration)
     yield from check_mail(configuration, user)
 

@@ -44,6 +44,15 @@ def enter(mode: Mode, log: Log, readable: Iterable[bytes] = ()) -> None:
     """Give up everything but UNIX sockets, and reading below the folders ``readable``. Raises Fatal."""
     if mode is Mode.OFF:
         return
+    missing = shut(readable)
+    if missing and mode is Mode.REQUIRE:
+        raise Fatal("The sandbox is incomplete: " + ", ".join(missing))
+    for text in missing:
+        log.debug(f"The sandbox goes without {text}")
+
+
+def shut(readable: Iterable[bytes] = ()) -> list[str]:
+    """Take every step that the kernel knows, for good; the others, each with the reason. Raises PrivilegesKept."""
     forbid_new_privileges()
     missing = []
     folders = (*interpreter_folders(), *readable)
@@ -57,10 +66,7 @@ def enter(mode: Mode, log: Log, readable: Iterable[bytes] = ()) -> None:
             step()
         except (OSError, seccomp.Unknown) as error:
             missing.append(f"{name}: {error}")
-    if missing and mode is Mode.REQUIRE:
-        raise Fatal("The sandbox is incomplete: " + ", ".join(missing))
-    for text in missing:
-        log.debug(f"The sandbox goes without {text}")
+    return missing
 
 
 def interpreter_folders() -> tuple[bytes, ...]:

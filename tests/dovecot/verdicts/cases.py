@@ -241,6 +241,8 @@ PROGRAMS = [
     Case(
         "sandbox-mistyped", D, "Unknown argument: --sandbox=on", program(BROKER, f"{OURS}/{BROKER} --sandbox=on")
     ),
+    Case("sandbox-off", W, "--sandbox=off", program(LOGIN, f"{OURS}/{LOGIN} --sandbox=off")),
+    Case("sandbox-required", W, "Landlock", program(BROKER, f"{OURS}/{BROKER} --sandbox=require")),
     Case("audit-mistyped", D, "Unknown argument: --audit=true", program(WORKER, f"{OURS}/{WORKER} --audit=true")),
     Case("option-unknown", D, "Unknown argument: --stor=auto", program(LOGIN, f"{OURS}/{LOGIN} --stor=auto")),
     Case("option-of-another", D, "Unknown argument: --store", program(BROKER, f"{OURS}/{BROKER} --store=native")),
