@@ -24,6 +24,8 @@ VFILE = "vfile"
 CACHE_OPTION = "cache_secs="
 MASTER_USER = "master_user"
 """Somebody else who is logged in as the user; the name is then that one's."""
+DICTIONARIES = "dict_server"
+"""A block with names of its owner's choice in it."""
 PRIVATE = ("", "private")
 """The type of a namespace that its user owns."""
 WITH_A_DIRECTORY = frozenset(("maildir", "sdbox", "mdbox"))
@@ -31,12 +33,12 @@ WITH_A_DIRECTORY = frozenset(("maildir", "sdbox", "mdbox"))
 
 HARMLESS_2_3 = frozenset(
     """plugin/acl plugin/acl_anyone plugin/acl_defaults_from_inbox plugin/acl_groups
-    plugin/acl_shared_dict""".split()
+    plugin/acl_shared_dict plugin/acl_user""".split()
 )
 """Obeyed, or about listing, or about mailboxes that the user does not own."""
 HARMLESS_2_4 = frozenset(
     """acl acl_cache_ttl acl_defaults_from_inbox acl_dict_index acl_driver acl_global_path acl_globals_only
-    acl_groups""".split()
+    acl_groups acl_user""".split()
 )
 
 
@@ -60,7 +62,7 @@ def acl_settings_2_3(user: MailUser, expand: Expand) -> AclSettings | None:
     text = expand(settings.get("plugin/acl"))
     if not text:
         return None
-    _check_guest(user, settings.get(f"plugin/{MASTER_USER}"))
+    _check_guest(user, expand(settings.get("plugin/acl_user")), expand(settings.get(f"plugin/{MASTER_USER}")))
     for key in settings:
         if key.startswith("plugin/acl") and key not in HARMLESS_2_3:
             raise UnsupportedSetting(f"{key} is set")
@@ -85,7 +87,7 @@ def acl_settings_2_4(user: MailUser, expand: Expand) -> AclSettings | None:
         return None
     if driver != VFILE:
         raise UnsupportedSetting(f"acl_driver is {driver}")
-    _check_guest(user, settings.get("acl_user"))
+    _check_guest(user, expand(settings.get("acl_user")))
     _check_all(settings)
     return AclSettings(
         user.name,
@@ -96,8 +98,10 @@ def acl_settings_2_4(user: MailUser, expand: Expand) -> AclSettings | None:
     )
 
 
-def _check_guest(user: MailUser, name: str) -> None:
-    if name or MASTER_USER in user.fields:
+def _check_guest(user: MailUser, *names: str) -> None:
+    """The user may be named as somebody who looks on; mail servers with one database for both do so."""
+    looking_on = (*names, user.fields.get(MASTER_USER, ""))
+    if any(name and os.fsencode(name) != user.name for name in looking_on):
         raise UnsupportedSetting("acl is asked about another user than the owner")
 
 
@@ -112,9 +116,9 @@ def _check_all(settings: Settings) -> None:
     for key in settings:
         first, *rest = key.split("/")
         if first.startswith("acl") and not first.startswith("acl_sharing_map"):
-            if first not in HARMLESS_2_4 and not (first == "acl_user" and not settings.get(key)):
+            if first not in HARMLESS_2_4:
                 raise UnsupportedSetting(f"{first} is set")
-        elif any(name.startswith("acl") for name in rest):
+        elif first != DICTIONARIES and any(name.startswith("acl") for name in rest):
             raise UnsupportedSetting(f"{key} is set")
 
 

@@ -64,6 +64,9 @@ class Language(Protocol):
     def crypt_settings(self, settings: Settings, expand: Expand) -> CryptSettings:
         """The private keys that are set for mail_crypt.  Raises UnsupportedSetting."""
 
+    def aliases(self, settings: Settings, expand: Expand) -> frozenset[bytes]:
+        """The second names that mailbox_alias, which is loaded, gives to mailboxes.  Raises UnsupportedSetting."""
+
     def shared_prefix(self, prefix: str) -> str:
         """The part of a shared namespace's prefix that comes before the name of the other user."""
 

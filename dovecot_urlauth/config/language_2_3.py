@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.mail_location import parse_mail_location
 from dovecot_urlauth.config.overrides import override_2_3
@@ -81,6 +83,16 @@ def crypt_settings(settings: Settings, expand: Expand) -> CryptSettings:
     from dovecot_urlauth.config.crypt_settings import crypt_settings_2_3
 
     return crypt_settings_2_3(settings, expand)
+
+
+def aliases(settings: Settings, expand: Expand) -> frozenset[bytes]:
+    """See Language.aliases; counted from 2 on, up to the first that lacks one of its two names."""
+    found = []
+    number = ""
+    while all(f"plugin/mailbox_alias_{which}{number}" in settings for which in ("old", "new")):
+        found.append(os.fsencode(expand(settings.get(f"plugin/mailbox_alias_new{number}"))))
+        number = str(len(found) + 1)
+    return frozenset(found)
 
 
 def shared_prefix(prefix: str) -> str:

@@ -82,6 +82,11 @@ def crypt_settings(settings: Settings, expand: Expand) -> CryptSettings:
     return crypt_settings_2_4(settings, expand)
 
 
+def aliases(settings: Settings, expand: Expand) -> frozenset[bytes]:
+    """See Language.aliases; blocks, which nobody is known to use."""
+    raise UnsupportedSetting("mail_plugins has mailbox_alias")
+
+
 def shared_prefix(prefix: str) -> str:
     """See Language.shared_prefix; written ``shared/$user/``."""
     return prefix.partition("$")[0].partition("%")[0]

@@ -61,6 +61,8 @@ class NativeSettings:
     """The keys for encrypted mail; None without the plugin."""
     mbox: MboxRules | None = None
     """None without an mbox storage."""
+    aliases: frozenset[bytes] = frozenset()
+    """Second names of mailboxes, which the native store does not follow."""
 
     def folders(self) -> tuple[bytes, ...]:
         """Every folder below which something may have to be read."""
@@ -122,6 +124,9 @@ class _Resolver:
             if plugins.ENCRYPTING in loaded
             else None,
             mbox=self._mbox(namespaces, rules),
+            aliases=self._language.aliases(self._settings, self._expand)
+            if plugins.ALIASES in loaded
+            else frozenset(),
         )
 
     def _mbox(self, namespaces: tuple[Namespace, ...], rules: MessageRules) -> MboxRules | None:

@@ -21,6 +21,7 @@ class Effect(Enum):
     NONE = "commands, changes, logins or searches are what it is for; the engine starts without it"
     CONFINES = "it takes rights from the process; the engine keeps it"
     STORES = "it decides how mail is stored; what is compressed or encrypted is read natively"
+    NAMES = "it gives mailboxes second names; the engine reads what has such a name"
     CHANGES = "it decides which mailbox or which bytes are found"
     RIGHTS = "it decides whether they may be read"
 
@@ -29,20 +30,20 @@ PLUGINS = {
     **dict.fromkeys(
         """antispam autocreate charset_alias expire fts fts_flatcurve fts_lucene fts_solr fts_squat fts_xapian
         imap_acl imap_filter_sieve imap_old_stats imap_quota imap_sieve imap_stats imap_zlib last_login
-        lazy_expunge mail_log notify notify_status old_stats pop3_migration push_notification quota quota_clone
-        replication sieve stats trash welcome""".split(),
+        lazy_expunge mail_crypt_acl mail_log notify notify_status old_stats pop3_migration push_notification
+        quota quota_clone replication sieve stats trash welcome""".split(),
         Effect.NONE,
     ),
     "apparmor": Effect.CONFINES,
     **dict.fromkeys(
-        """fs_compress fs_crypt mail_filter mailbox_alias var_expand_crypt
-        virtual""".split(),
+        "fs_compress fs_crypt mail_filter var_expand_crypt virtual".split(),
         Effect.CHANGES,
     ),
     "mail_compress": Effect.STORES,
     "mail_crypt": Effect.STORES,
     "zlib": Effect.STORES,
     "listescape": Effect.STORES,
+    "mailbox_alias": Effect.NAMES,
     "acl": Effect.RIGHTS,
 }
 
@@ -57,8 +58,10 @@ COMPRESSING = ("zlib", "mail_compress")
 """2.3's and 2.4's name of the plugin that compresses mail, and finds what is compressed."""
 ENCRYPTING = "mail_crypt"
 """The plugin that encrypts mail, and finds what is encrypted."""
+ALIASES = "mailbox_alias"
+"""The plugin that gives mailboxes second names."""
 
-READ_BY_US = (Effect.NONE, Effect.CONFINES, Effect.STORES, Effect.RIGHTS)
+READ_BY_US = (Effect.NONE, Effect.CONFINES, Effect.STORES, Effect.NAMES, Effect.RIGHTS)
 """Plugins that the native store can do without, or does the work of."""
 
 

@@ -57,6 +57,7 @@ def test_rights_in_2_4() -> None:
             "acl_cache_ttl": "0",
             "acl_user": "",
             "acl_sharing_map/dict": "file",
+            "dict_server/dict/acl/path": "/shares",
             "acl": "owner user\\ebob",
             "acl/owner/rights": "lr",
         }
@@ -77,7 +78,11 @@ def test_rights_in_2_4() -> None:
         ({"plugin/acl": "vfile:/x:never=heard"}, "acl is vfile:/x:never=heard"),
         ({"plugin/acl": "vfile:x"}, "global ACLs are in x"),
         ({"plugin/acl": "vfile", "plugin/master_user": "m"}, "another user than the owner"),
-        ({"plugin/acl": "vfile", "plugin/acl_user": "m"}, "plugin/acl_user is set"),
+        ({"plugin/acl": "vfile", "plugin/acl_user": "m"}, "another user than the owner"),
+        (
+            {"plugin/acl": "vfile", "plugin/acl_user": "%u", "plugin/master_user": "m"},
+            "another user than the owner",
+        ),
         ({"plugin/acl": "vfile", "plugin/acl_globals_only": "yes"}, "plugin/acl_globals_only is set"),
         ({"plugin/acl": "vfile", "plugin/acl_ignore_namespace": "*"}, "plugin/acl_ignore_namespace is set"),
     ],
@@ -109,9 +114,19 @@ def test_what_is_left_to_dovecot_in_2_4(changes: dict[str, str], reason: str) ->
 
 def test_a_master_user_in_the_userdb() -> None:
     someone = user(HOME, NEW, SETTINGS_2_4)
-    someone.fields["master_user"] = "m"
-    with pytest.raises(UnsupportedSetting, match="another user"):
-        native_settings(someone, DOVECOT_2_4_2)
+    for name in ("m", "bobby", "BOB"):
+        someone.fields["master_user"] = name
+        with pytest.raises(UnsupportedSetting, match="another user"):
+            native_settings(someone, DOVECOT_2_4_2)
+
+
+def test_a_user_who_is_said_to_look_on_as_himself() -> None:
+    own = AclSettings(b"bob", frozenset(), takes_global_folder=True)
+    for changes in ({"plugin/acl_user": "%u"}, {"plugin/master_user": "bob", "plugin/acl_user": "bob"}):
+        assert old({"plugin/acl": "vfile", **changes}).acl == own
+    someone = user(HOME, NEW | {"acl_user": "%{user}"}, SETTINGS_2_4)
+    someone.fields["master_user"] = "bob"
+    assert native_settings(someone, DOVECOT_2_4_2).acl == AclSettings(b"bob", frozenset())
 
 
 def test_a_namespace_that_is_not_the_users() -> None:

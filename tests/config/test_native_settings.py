@@ -259,6 +259,23 @@ def test_no_namespace_and_no_dictionary() -> None:
         new({"mail_attribute/dict": "redis"})
 
 
+def test_second_names_of_mailboxes() -> None:
+    names = {
+        "plugin__mailbox_alias_old": "Sent",
+        "plugin__mailbox_alias_new": "Sent Items",
+        "plugin__mailbox_alias_old2": "Sent",
+        "plugin__mailbox_alias_new2": "Sent by %u",
+        "plugin__mailbox_alias_new3": "without an old one",
+        "plugin__mailbox_alias_old4": "Sent",
+        "plugin__mailbox_alias_new4": "behind a gap",
+    }
+    assert old(**names).aliases == frozenset()
+    assert old(mail_plugins="mailbox_alias", **names).aliases == {b"Sent Items", b"Sent by bob"}
+    assert old(mail_plugins="mailbox_alias").aliases == frozenset()
+    with pytest.raises(UnsupportedSetting, match="mail_plugins has mailbox_alias"):
+        new({"mail_plugins": "mailbox_alias"})
+
+
 def test_escape_characters() -> None:
     def escapes(settings: NativeSettings) -> tuple[bytes, bytes]:
         [inbox] = settings.namespaces

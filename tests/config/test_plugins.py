@@ -26,6 +26,8 @@ def test_words() -> None:
         "zlib",
         "mail_compress",
         "mail_crypt",
+        "mail_crypt_acl",
+        "mailbox_alias",
     ],
 )
 def test_plugins_that_do_not_need_the_engine(plugin: str) -> None:

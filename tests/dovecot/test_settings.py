@@ -65,6 +65,10 @@ ENGINE = ("mail_plugins = virtual\n", "mail_plugins {{\n  virtual = yes\n}}\n")
 SLASHES = "namespace inbox {{\n  inbox = yes\n  separator = /\n}}\n"
 DOTS = SLASHES.replace("/", ".")
 
+SENT_ITEMS = (
+    "mail_plugins = mailbox_alias\nplugin {{\n  mailbox_alias_old = Sent\n  mailbox_alias_new = Sent Items\n}}\n"
+)
+
 DEL = "a mailbox with DEL in its name"
 MAY_HAVE_DEL = ("2.3.19.1", "2.4.1")
 
@@ -241,6 +245,16 @@ CASES = {
         old="mail_location = mdbox:~/box:DIRNAME=mails:MAILBOXDIR=boxes:INBOX=~/in\n",
         new="mail_driver = mdbox\nmailbox_directory_name = mails\nmailbox_root_directory_name = boxes\n"
         "mail_inbox_path = ~/in\n",
+    ),
+    "a mailbox with a second name": Case(
+        NATIVE,
+        old=SENT_ITEMS,
+        mailbox=("Sent", "Sent"),
+    ),
+    "the second name of a mailbox": Case(
+        DOVECOT,
+        old=SENT_ITEMS,
+        mailbox=("Sent Items", "Sent%20Items"),
     ),
     "an archive in mdbox": Case(
         NATIVE,

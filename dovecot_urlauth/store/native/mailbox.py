@@ -116,6 +116,8 @@ class NativeStore:
         if self._settings.normalizes_names_to_nfc:
             mailbox = normalize(mailbox)
         namespace, name = find(self._settings.namespaces, mailbox)
+        if self._settings.aliases and {name, namespace.prefix + name} & self._settings.aliases:
+            raise Unsupported("mailbox_alias has this name")
         location = namespace.location
         if location is None:
             raise Unsupported(namespace.why_not)
