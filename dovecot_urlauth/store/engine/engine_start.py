@@ -44,6 +44,7 @@ OPTIONS = (
 KEPT_VARIABLES = (b"TZ", b"DOVECOT_HOSTNAME", b"DOVECOT_HOSTDOMAIN", b"RESTRICT_SETEXTRAGROUPS")
 """Variables of ours that the engine gets too; without the host names it asks the DNS for them."""
 
+USER_VARIABLE = "%{user}"
 ASKS_USERDB = "userdb:"
 """In a setting: a variable whose value only the userdb's answer has."""
 
@@ -67,7 +68,7 @@ class EngineStart:
 
         ``settings`` are the user's own, the userdb's overrides applied; they spare the engine some plugins.
         """
-        options = OPTIONS if settings is None else _options(settings)
+        options = OPTIONS if settings is None else _options(settings, user)
         return self._command((b"-u", user), options, self.environment)
 
     def told(self, account: MailUser) -> Command:
@@ -86,7 +87,7 @@ class EngineStart:
             environment.update(_as_doveconf_does(settings))
         else:
             own += [_option(name, settings) for name in settings if self._is_overridden(name, settings)]
-        fixed = _options(settings)
+        fixed = _options(settings, account.name)
         names = {option.partition(b"=")[0] for option in fixed}
         own = [option for option in own if option.partition(b"=")[0] not in names]
         return self._command((), (*own, *fixed), environment)
@@ -128,13 +129,17 @@ def prepare_engine(
     return EngineStart(os.path.join(libexec_dir, b"imap"), environment, config_fd, settings, given)
 
 
-def _options(settings: Settings) -> tuple[bytes, ...]:
+def _options(settings: Settings, user: bytes) -> tuple[bytes, ...]:
     """Our own settings, the plugins that this user's engine needs, and the settings of those that decide rights.
 
-    They are given in any case: acl may stand where the engine's own configuration has none.
+    They are given in any case: acl may stand where the engine's own configuration has none.  2.4's acl does not
+    expand ``acl_user`` in an option, and would find no rights of somebody called ``%{user}``.
     """
     needed = plugins.needed_by_engine(plugins.words(settings.get("mail_plugins")))
-    rights = [_option(name, settings) for name in plugins.rights_settings(settings)]
+    rights = [
+        name.encode() + b"=" + user if settings.get(name) == USER_VARIABLE else _option(name, settings)
+        for name in plugins.rights_settings(settings)
+    ]
     return (*OPTIONS, b"mail_plugins=" + os.fsencode(" ".join(needed)), *rights)
 
 

@@ -77,6 +77,8 @@ def test_settings_that_decide_rights_are_given_on() -> None:
     start = prepare_engine(SETTINGS, b"/lib", 77, (), {})
     settings = Settings({"mail_plugins": "acl", "acl_driver": "vfile", "acl/x/rights": "r", "mail_path": "m"})
     assert options(start.asking(b"u", settings))[-2:] == [b"mail_plugins=acl", b"acl_driver=vfile"]
+    whose = Settings({"mail_plugins": "acl", "acl_user": "%{user}"})
+    assert options(start.asking(b"u@d", whose))[-1] == b"acl_user=u@d"
 
 
 def test_2_3_is_told_everything() -> None:
