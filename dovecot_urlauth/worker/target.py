@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 NOBODY = Identity(uid=65534, gid=65534, groups=(65534,))
 DEFAULT_PORT = 143
+SHARED_SECONDS = 60.0
+"""How long new clients come to a process that found a user's mail on another backend."""
 
 
 @frozen
@@ -101,6 +103,14 @@ class TargetUser:
 
 async def find_target(name: bytes, access: Access, config: WorkerConfig, userdb: Userdb, log: Log) -> TargetUser:
     """Ask the userdb and the settings about ``name``, as root.  What is wrong goes to the log."""
+    user = await _find_here(name, access, config, userdb, log)
+    if user.account is None and config.backends is not None:
+        # nobody here has to know a user whose mail is elsewhere
+        return TargetUser(user.name, name, None, _key_of(name, access, None, None, log.pipe.debugging))
+    return user
+
+
+async def _find_here(name: bytes, access: Access, config: WorkerConfig, userdb: Userdb, log: Log) -> TargetUser:
     text = os.fsdecode(name)
     try:
         reply = await userdb.ask(name, debug=log.pipe.debugging)
@@ -128,21 +138,26 @@ async def find_target(name: bytes, access: Access, config: WorkerConfig, userdb:
     return TargetUser(reply.name, name, account, key)
 
 
-def _key_of(name: bytes, access: Access, reply: UserReply, account: Account, debugging: bool) -> bytes:
+def _key_of(
+    name: bytes, access: Access, reply: UserReply | None, account: Account | None, debugging: bool
+) -> bytes:
     """A digest of all that a user's process is made from, and of who asks: what code that took the process over
     could get at are the sockets of this very user's other sessions.
     """
     details = [b"anonymous" if access.user is None else b"user", access.user or b"", access.service]
-    details += [name, reply.name, b"%d" % account.uid, b"%d" % account.gid, b"%d" % debugging]
-    details += [b"%d" % group for group in account.groups]
-    details += [part for field in sorted(reply.fields.items()) for part in field]
+    details += [name, b"%d" % debugging]
+    if reply is not None and account is not None:
+        details += [reply.name, b"%d" % account.uid, b"%d" % account.gid]
+        details += [b"%d" % group for group in account.groups]
+        details += [part for field in sorted(reply.fields.items()) for part in field]
     return blake2b(join(*details), KEY_SIZE)
 
 
 async def open_target(
     loop: Loop, user: TargetUser, config: WorkerConfig, log: Log, engine_started: Callable[[], None]
 ) -> OpenedTarget:
-    """Open the store, and become the user for good.  ``engine_started()`` is called whenever a store's engine is.
+    """Open the store, and become the user for good.  ``engine_started()`` is called whenever a store's engine is,
+    and some time after mail was found on another backend.
 
     Raises PrivilegesKept only.
     """
@@ -155,7 +170,7 @@ async def open_target(
             log.error(f"Failed to find the backend of user {os.fsdecode(user.name)}: {error}")
             return _nobody(user, config)
         if elsewhere is not None:
-            engine_started()
+            loop.spawn(_share_for_a_while(loop, engine_started), "moved users")
             return elsewhere
     account = user.account
     if account is None:
@@ -174,12 +189,18 @@ async def open_target(
     return OpenedTarget(user.name, account.settings, store, user.asked_for)
 
 
+async def _share_for_a_while(loop: Loop, share_no_more: Callable[[], None]) -> None:
+    """A user may be moved to another backend, which the process of a new client finds out."""
+    await loop.sleep(SHARED_SECONDS)
+    share_no_more()
+
+
 async def _open_elsewhere(loop: Loop, user: TargetUser, config: WorkerConfig, log: Log) -> OpenedTarget | None:
     """The mail on another backend, for which nobody here is needed; None when it is here.
 
     Raises BackendNotFound, PrivilegesKept.
     """
-    from dovecot_urlauth.store.engine.engine import EngineStore
+    from dovecot_urlauth.store.engine.pool import ALLOWED, PooledStore, SessionPool, sessions_for
     from dovecot_urlauth.worker.backend.asking import find_backend
 
     settings = config.settings if user.account is None else user.account.settings
@@ -188,10 +209,11 @@ async def _open_elsewhere(loop: Loop, user: TargetUser, config: WorkerConfig, lo
     if found is None:
         return None
     log.debug("store: dovecot: on another backend")
-    store = EngineStore(found.user, found, log.debug, loop)
-    store.start()
+    most = sessions_for(settings.number("mail_max_userip_connections", ALLOWED))
+    pool = SessionPool(found.user, found, log.debug, loop, most)
+    pool.start()
     _drop_to_nobody()
-    return OpenedTarget(found.user, settings, store, user.asked_for)
+    return OpenedTarget(found.user, settings, PooledStore(pool), user.asked_for)
 
 
 def _become(account: Account) -> None:

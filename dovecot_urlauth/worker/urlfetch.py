@@ -93,9 +93,12 @@ class UrlFetcher:
         self._log.debug(f"Fetching URLAUTH {without_token(command.url)}")
         self._close_mailbox()
         try:
-            return await self._fetch(command)
+            reply = await self._fetch(command)
         except (URLRefused, StoreError, MessageError, OSError, MemoryError) as error:
-            return self.refuse(command, error)
+            reply = self.refuse(command, error)
+        if reply.chunks is None:
+            self._close_mailbox()  # others may wait for what it holds
+        return reply
 
     def refuse(self, command: UrlCommand, error: Exception) -> Reply:
         """The NO for a failure that :meth:`fetch` or the chunks of its reply met."""

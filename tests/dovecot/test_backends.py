@@ -1,111 +1,24 @@
-"""Mail on another backend: private Dovecots side by side, each of which knows where everybody's mail is."""
+"""Mail on another backend, and on an imapc frontend's."""
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 
 from testing.imapclient import quote
-from testing.instance import PASSWORD, USERS, DovecotInstance
+from testing.instance import USERS
 from testing.scene import DECODED, MESSAGE, SECTIONS, Scene
 from testing.versions import TUNED, VERSIONS, Version
+from tests.dovecot.backends import IMAPC, IMAPC_LOGIN, SERVER_TLS, Backend, certificate, ring, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from tests.dovecot.conftest import Installations
 
 pytestmark = pytest.mark.in_turns
-
-MASTERS = {
-    "2.3": "passdb {{\n  driver = passwd-file\n  master = yes\n  result_success = {1}\n  args = {0}/masters\n}}\n",
-    "2.4": "passdb masters {{\n  driver = passwd-file\n  master = yes\n  result_success = {1}\n"
-    "  passwd_file_path = {0}/masters\n  default_password_scheme = PLAIN\n}}\n",
-}
-METADATA = "protocol imap {\n  imap_metadata = yes\n}\n"
-SERVER_TLS = {
-    "2.3": "ssl = yes\nssl_cert = <{0}\nssl_key = <{0}\n",
-    "2.4": "ssl = yes\nssl_server_cert_file = {0}\nssl_server_key_file = {0}\n",
-}
-IMAPC = {
-    "2.3": "mail_location = imapc:~/imapc\n",
-    "2.4": "mail_driver = imapc\nmail_path = ~/imapc\n",
-}
-IMAPC_LOGIN = """
-imapc_host = 127.0.0.1
-imapc_port = {port}
-imapc_master_user = master
-imapc_password = mastersecret
-"""
-PROXY = "proxy=y host=127.0.0.1 port={port} master=master pass={password} {more}"
-
-
-@dataclass
-class Backend(DovecotInstance):
-    """A Dovecot that sends users who are not ``locals`` to another one."""
-
-    locals: frozenset[str] = frozenset(USERS)
-    ports: dict[str, int] = field(default_factory=dict)
-    """Where the others' mail is."""
-    password: str = "mastersecret"
-    more: str = ""
-    """Further proxy fields."""
-    masters_are_looked_up: bool = False
-    """Whether the user's own fields count for a master user's login, too."""
-
-    def _configuration(self) -> str:
-        result = "continue" if self.masters_are_looked_up else "return-ok"
-        self.extra += MASTERS[self.version.language].format(self.inside, result) + METADATA
-        return super()._configuration()
-
-    def _services(self) -> str:
-        name = "/imap-urlauth-worker\n"
-        services = super()._services()
-        assert name in services
-        return services.replace(name, name.rstrip() + " --backends=ask\n")
-
-    def _write_users(self) -> None:
-        super()._write_users()
-        (self.folder / "masters").write_text("master:{PLAIN}mastersecret\n")
-        lines = []
-        for user, uid in USERS.items():
-            line = f"{user}:{{PLAIN}}{PASSWORD}:{uid}:{uid}::{self.inside}/home/{user}::"
-            if user not in self.locals:
-                line += PROXY.format(port=self.ports[user], password=self.password, more=self.more)
-            lines.append(line + "\n")
-        (self.folder / "users").write_text("".join(lines))
-
-
-@contextmanager
-def running(*backends: Backend) -> Iterator[None]:
-    started = []
-    try:
-        for backend in backends:
-            backend.start()
-            started.append(backend)
-        yield
-    finally:
-        for backend in reversed(started):
-            backend.stop()
-
-
-def ring(versions: tuple[Version, Version], installations: Installations) -> tuple[Backend, Backend]:
-    """Two backends: alice's mail is on the first, everybody else's on the second."""
-    first, second = (Backend(version, TUNED, installations[version]) for version in versions)
-    first.locals = frozenset({"alice"})
-    second.locals = frozenset(USERS) - first.locals
-    first.ports = dict.fromkeys(second.locals, second.imap_port)
-    second.ports = {"alice": first.imap_port}
-    return first, second
-
 
 PAIRS = [(a, b) for a in VERSIONS.values() for b in VERSIONS.values() if "bookworm" in (a.name, b.name) or a == b]
 
@@ -213,26 +126,9 @@ def test_a_backend_that_cannot_be_had(
         assert away.user("carol").fetch_url(own) == MESSAGE
 
 
-def certificate(folder: Path) -> Path:
-    """A certificate for 127.0.0.1 that has signed itself, with its key."""
-    path = folder / "backend.pem"
-    subprocess.run(
-        [
-            *"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2".split(),
-            *"-subj /CN=backend -addext subjectAltName=IP:127.0.0.1 -keyout".split(),
-            path,
-            "-out",
-            folder / "certificate",
-        ],
-        check=True,
-        capture_output=True,
-    )
-    path.write_text(path.read_text() + (folder / "certificate").read_text())
-    return path
-
-
-@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
-@pytest.mark.parametrize("field", ["starttls=yes", "starttls=any-cert"])
+@pytest.mark.parametrize(
+    ("field", "known"), [("starttls=yes", True), ("starttls=yes", False), ("starttls=any-cert", False)]
+)
 def test_an_encrypted_connection(version: Version, installations: Installations, field: str, known: bool) -> None:
     """A certificate that nobody vouches for is taken with any-cert alone."""
     first, second = ring((version, version), installations)

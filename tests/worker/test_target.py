@@ -10,7 +10,7 @@ import pytest
 from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
 from dovecot_urlauth.service.privileges import PrivilegesKept
-from dovecot_urlauth.store.engine.engine import EngineStore
+from dovecot_urlauth.store.engine.pool import PooledStore
 from dovecot_urlauth.store.errors import StoreFailure
 from dovecot_urlauth.wire.authmaster import UserReply
 from dovecot_urlauth.wire.control import Access
@@ -124,6 +124,14 @@ def test_anything_else_is_another_key(other: dict[str, Any]) -> None:
     keys = {find(alice())[0].key, find(**{"answer": alice(), **other})[0].key}
     assert len(keys) == 2
     assert None not in keys
+
+
+def test_a_user_whom_nobody_knows_here_has_a_key_if_the_mail_may_be_elsewhere() -> None:
+    assert find(None)[0].key is None
+    keys = [find(None, name=name, backends="ask")[0].key for name in (b"alice", b"alice", b"bob")]
+    assert None not in keys
+    assert keys[0] == keys[1] != keys[2]
+    assert find(None, access=Access(b"carol", b"imap"), backends="ask")[0].key != keys[0]
 
 
 def test_an_engine_for_all_is_shared_with_nobody() -> None:
@@ -272,17 +280,21 @@ def test_mail_on_another_backend(dropped: list[Any], monkeypatch: pytest.MonkeyP
     )
     log: Any = Log()
     loop = SteppingLoop()
-    target = loop.run(
-        open_target(
-            loop, user, config(backends="ask", imap_urlauth_port="1143"), log, lambda: engines.append(True)
-        )
-    )
+
+    async def life() -> OpenedTarget:
+        settings = config(backends="ask", imap_urlauth_port="1143")
+        target = await open_target(loop, user, settings, log, lambda: engines.append(True))
+        assert (asked, found.started, engines) == ([(b"ALICE", ("h", 1143))], 1, [])
+        await loop.sleep(target_module.SHARED_SECONDS + 1)
+        assert engines == [True], "the user may have been moved meanwhile"
+        return target
+
+    target = loop.run(life())
     loop.close()
-    assert (asked, found.started, engines) == ([(b"ALICE", ("h", 1143))], 1, [True])
     assert dropped == [NOBODY, "no_new_privs", b"/"]
     assert (target.name, target.asked_for, target.host) == (b"alice@b2", b"ALICE", "h")
-    assert isinstance(target.store, EngineStore)
-    assert (target.store.user, target.store.host) == (b"alice@b2", b"h:1143")
+    assert isinstance(target.store, PooledStore)
+    assert (target.store.pool.user, target.store.pool.host) == (b"alice@b2", b"h:1143")
 
 
 def test_mail_that_is_here_after_all(dropped: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

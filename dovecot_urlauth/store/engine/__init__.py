@@ -4,6 +4,8 @@ engine.py           the store and its mailboxes, in IMAP commands
 own_url.py          the names and URLs in which the engine is asked
 partial.py          ranges that Dovecot cuts wrongly
 dialogue.py         one command at a time, and its events
+pool.py             sessions at another backend, shared by a process's clients
+remote.py           one of them
 imap_process.py     the process and its pipes
 program.py          a copy of the program that nobody can look into
 engine_start.py     everything that only root can find out

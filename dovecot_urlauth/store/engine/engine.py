@@ -125,6 +125,11 @@ class EngineStore:
             self._log(f"{lost.text}: asking again")
             return await self.session().call(command)
 
+    def rest(self) -> None:
+        """Ends an engine that is in the middle of something; another one is kept."""
+        if self._session is not None and not self._session.usable:
+            self.close()
+
     def close(self) -> None:
         """Ends the engine."""
         if self._session is not None:
@@ -157,8 +162,12 @@ class EngineMailbox:
 
     async def synchronize(self) -> None:
         """Let the engine see the mailbox as it is now.  That it may not be there, others find out."""
-        if not self._store.session().is_fresh:
-            await self._store.call(b"EXAMINE " + self._quoted)
+        session = self._store.session()
+        if not session.is_fresh:
+            try:
+                await session.call(b"EXAMINE " + self._quoted)
+            except SessionLost:
+                return  # the next one has nothing open
 
     async def key(self) -> bytes | None:
         """The mailbox key, 64 bytes, as it was when the mailbox was opened; None if there is none."""

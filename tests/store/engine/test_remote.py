@@ -177,6 +177,25 @@ def test_it_is_made_again_once(lives: tuple[Life, ...], said: str) -> None:
     assert backend.started == len(lives)
 
 
+def test_a_session_that_is_lost_while_it_looks_again() -> None:
+    """Its successor has nothing open, and need not look."""
+
+    async def dies_looking(session: Session) -> None:
+        await serves(session)
+        await session.hear(b"EXAMINE")
+
+    async def fetching() -> None:
+        store = EngineStore(b"alice", backend, lambda text: None, LOOP)
+        for _ in range(2):
+            mailbox = await store.open(b"INBOX", 0)
+            assert await whole(await mailbox.fetch(1, Request(b""))) == b"hi"
+        store.close()
+
+    backend = Backend(dies_looking, serves)
+    wait(fetching())
+    assert backend.started == 2
+
+
 def test_what_took_long_is_not_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dialogue, "SOON_SECONDS", 0.0)
     backend = Backend(dies_at_the_mail, fetches)
