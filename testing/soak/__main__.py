@@ -100,12 +100,20 @@ def soak(dovecot: DovecotInstance, full: Path, seconds: float, number: int, pace
         time.sleep(SAMPLE_EVERY)
         samples.take()
         chaos.turn()
+        assert dovecot.processes("dovecot"), "Dovecot itself has ended"
     chaos.end()
     for client in clients:
         client.stopping.set()
     for client in clients:
         client.join(60)
     return Soaked(samples, clients, chaos)
+
+
+def _log_elsewhere(dovecot: DovecotInstance, installation: executables.Installation) -> None:
+    """Not on the disk that will be full: Dovecot's master ends when it cannot write its log."""
+    log = installation.outside.parent / "dovecot.log"
+    # relative, so that it leads there from inside a tree, too
+    (dovecot.folder / log.name).symlink_to(os.path.relpath(log, dovecot.folder))
 
 
 def _left(dovecot: DovecotInstance) -> str:
@@ -129,7 +137,9 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     version = disk.on_small_disk(VERSIONS[options.version])
     installation = executables.install(version, VERSIONS[options.version].folder())
-    dovecot = DovecotInstance(version, TUNED, installation).start()
+    dovecot = DovecotInstance(version, TUNED, installation)
+    _log_elsewhere(dovecot, installation)
+    dovecot.start()
     try:
         soaked = soak(dovecot, version.disk, options.minutes * 60, options.clients, options.pace)
         lines = dovecot.log.lines()

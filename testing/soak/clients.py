@@ -19,6 +19,8 @@ LARGE = MESSAGE + b"a line that makes the mail larger than any buffer\r\n" * 40_
 USERS = ("bob", "carol", "submitsrv")
 AGAIN = 0.5
 """Seconds from a failure to the next attempt."""
+PATIENCE = 20.0
+"""Seconds until a client gives an answer up."""
 SIP = 32768
 """Bytes that a slow reader takes at once."""
 
@@ -80,10 +82,11 @@ class Client(threading.Thread):
                 self._session()
             except (ConnectionLost, OSError, AssertionError):
                 self._note(LOST)
+        self._end_gap()
 
     def _session(self) -> None:
         self._take_turn()
-        with self._dovecot.imap(self._user, timeout=30) as client:
+        with self._dovecot.imap(self._user, timeout=PATIENCE) as client:
             for number in range(self._chance.randrange(1, 6)):
                 if number:
                     self._take_turn()
@@ -126,6 +129,10 @@ class Client(threading.Thread):
 
     def _note(self, outcome: str) -> None:
         self.outcomes[outcome] += 1
-        if outcome not in (FAILED, LOST) and self._asked_at is not None:
+        if outcome not in (FAILED, LOST):
+            self._end_gap()
+
+    def _end_gap(self) -> None:
+        if self._asked_at is not None:
             self.longest_gap = max(self.longest_gap, time.monotonic() - self._asked_at)
             self._asked_at = None
