@@ -13,6 +13,8 @@ from dovecot_urlauth.start.frozen import frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dovecot_urlauth.service.environment import Restrictions
 
 
@@ -95,22 +97,25 @@ def forbid_new_privileges() -> None:
 
 def _verify(identity: Identity) -> None:
     for regain, ids in ((os.setuid, (0,)), (os.seteuid, (0,)), (os.setresuid, (0, 0, 0))):
-        try:
-            regain(*ids)
-        except PermissionError:
-            continue
-        raise PrivilegesKept("We couldn't drop root privileges")
-    if identity.gid != 0:
-        try:
-            os.setgid(0)
-        except PermissionError:
-            pass
-        else:
-            raise PrivilegesKept(
-                f"We couldn't drop root group privileges (wanted={identity.gid}, "
-                f"gid={os.getgid()}, egid={os.getegid()})"
-            )
+        if not _is_forbidden(regain, ids):
+            raise PrivilegesKept("We couldn't drop root privileges")
+    if identity.gid != 0 and not _is_forbidden(os.setgid, (0,)):
+        raise PrivilegesKept(
+            f"We couldn't drop root group privileges (wanted={identity.gid}, "
+            f"gid={os.getgid()}, egid={os.getegid()})"
+        )
     if os.getresuid() != (identity.uid,) * 3 or os.getresgid() != (identity.gid,) * 3:
         raise PrivilegesKept(f"wrong ids after the drop: uid={os.getresuid()} gid={os.getresgid()}")
     if not set(os.getgroups()) <= {identity.gid, *identity.groups}:
         raise PrivilegesKept(f"groups kept after the drop: {os.getgroups()}")
+
+
+def _is_forbidden(regain: Callable[..., None], ids: tuple[int, ...]) -> bool:
+    """Whether the kernel forbids it. Raises PrivilegesKept when it fails otherwise, which proves nothing."""
+    try:
+        regain(*ids)
+    except PermissionError:
+        return True
+    except OSError as error:
+        raise PrivilegesKept(f"We couldn't drop root privileges: not proven: {error.strerror}") from error
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import faulthandler
 import os
 import pickle
@@ -111,6 +112,22 @@ def test_a_step_left_out_is_noticed(monkeypatch: pytest.MonkeyPatch, skipped: st
     assert isinstance(kept, PrivilegesKept)
     assert str(kept).startswith(text)
     assert text.endswith(" ") or str(kept) == text
+
+
+@pytest.mark.parametrize("call", ["setuid", "seteuid", "setgid"])
+def test_an_attempt_to_come_back_that_fails_otherwise_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """EAGAIN is not the kernel's "you may not"."""
+
+    def busy(*ids: int) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(privileges.os, call, busy)
+    kept = in_child(lambda: drop_privileges(ALICE))
+    assert repr(kept) == repr(
+        PrivilegesKept("We couldn't drop root privileges: not proven: Resource temporarily unavailable")
+    )
 
 
 def test_memory_is_closed_when_the_ids_are_changed(monkeypatch: pytest.MonkeyPatch) -> None:
