@@ -1,7 +1,7 @@
 """What the settings say of access rights: 2.3's ``plugin { acl = vfile }``, 2.4's ``acl_driver`` and ``acl { }``.
 
-Matches plugins/acl/acl-backend.c and acl-storage.c, for namespaces that the user owns.  A setting that nobody has
-heard of, or one that makes the user somebody else's guest, is unsupported: the acl plugin itself then decides.
+Matches plugins/acl/acl-backend.c and acl-storage.c.  A setting that nobody has heard of, or one that makes the
+user somebody else's guest, is unsupported: the acl plugin itself then decides.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ MASTER_USER = "master_user"
 """Somebody else who is logged in as the user; the name is then that one's."""
 DICTIONARIES = "dict_server"
 """A block with names of its owner's choice in it."""
-PRIVATE = ("", "private")
-"""The type of a namespace that its user owns."""
 WITH_A_DIRECTORY = frozenset(("maildir", "sdbox", "mdbox"))
 """Drivers whose mailboxes are directories, which an ACL file lies in."""
 
@@ -35,7 +33,7 @@ HARMLESS_2_3 = frozenset(
     """plugin/acl plugin/acl_anyone plugin/acl_defaults_from_inbox plugin/acl_groups
     plugin/acl_shared_dict plugin/acl_user""".split()
 )
-"""Obeyed, or about listing, or about mailboxes that the user does not own."""
+"""Obeyed, or about listing."""
 HARMLESS_2_4 = frozenset(
     """acl acl_cache_ttl acl_defaults_from_inbox acl_dict_index acl_driver acl_global_path acl_globals_only
     acl_groups acl_user""".split()
@@ -54,6 +52,8 @@ class AclSettings:
     has_local_files: bool = True
     configured: tuple[tuple[bytes, bytes], ...] = ()
     """2.4: identifiers and rights in the settings."""
+    takes_defaults_from_inbox: bool = False
+    """In a shared namespace what holds for INBOX holds where nothing else is said."""
 
 
 def acl_settings_2_3(user: MailUser, expand: Expand) -> AclSettings | None:
@@ -76,6 +76,7 @@ def acl_settings_2_3(user: MailUser, expand: Expand) -> AclSettings | None:
         frozenset(os.fsencode(group) for group in groups.split(",") if group),
         _global_path(path),
         takes_global_folder=True,
+        takes_defaults_from_inbox=settings.flag("plugin/acl_defaults_from_inbox"),
     )
 
 
@@ -95,6 +96,7 @@ def acl_settings_2_4(user: MailUser, expand: Expand) -> AclSettings | None:
         _global_path(expand(settings.get("acl_global_path"))),
         has_local_files=not settings.flag("acl_globals_only"),
         configured=tuple(_configured(settings)),
+        takes_defaults_from_inbox=settings.flag("acl_defaults_from_inbox"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Protocol
 
     from dovecot_urlauth.config.acl_settings import AclSettings
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.config.mail_location import Location
     from dovecot_urlauth.config.mail_user import MailUser
     from dovecot_urlauth.config.settings import Settings
+    from dovecot_urlauth.config.shared_owners import Owner
     from dovecot_urlauth.dialect.dialect import Dialect
 
     Lookup = Callable[[str], str | None]
@@ -67,8 +68,20 @@ class Language(Protocol):
     def aliases(self, settings: Settings, expand: Expand) -> frozenset[bytes]:
         """The second names that mailbox_alias, which is loaded, gives to mailboxes.  Raises UnsupportedSetting."""
 
-    def shared_prefix(self, prefix: str) -> str:
-        """The part of a shared namespace's prefix that comes before the name of the other user."""
+    def shared_prefix(self, prefix: str, expand: Expand) -> tuple[str, str]:
+        """A shared namespace's prefix up to the owner's name, and what it says of the name and behind it.
+
+        The second is blank where one place is shared, and no owner has a say.  Raises UnsupportedSetting.
+        """
+
+    def shared_names(self, names: str) -> Sequence[tuple[str, str]]:
+        """What :meth:`shared_prefix` found, taken apart: ``user``, ``username`` or ``domain``; the text behind.
+
+        Raises UnsupportedSetting.
+        """
+
+    def expand_for_owner(self, text: str, values: Mapping[str, str], owner: Owner) -> str:
+        """A setting of a shared namespace; ``values`` are the target user's.  Raises UnsupportedSetting."""
 
     def maildir_at(self, path: str) -> dict[str, str]:
         """The settings of somebody who has a maildir and a dictionary in a file, both at ``path``."""

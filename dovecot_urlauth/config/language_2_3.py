@@ -8,7 +8,7 @@ from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.mail_location import parse_mail_location
 from dovecot_urlauth.config.overrides import override_2_3
 from dovecot_urlauth.config.plugins import words
-from dovecot_urlauth.config.variables_2_3 import IMPORTED, imported
+from dovecot_urlauth.config.variables_2_3 import IMPORTED, decode, imported
 from dovecot_urlauth.config.variables_2_3 import expand as expand
 from dovecot_urlauth.config.variables_2_3 import variables_of as variables_of
 
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from dovecot_urlauth.config.mail_location import Location
     from dovecot_urlauth.config.mail_user import MailUser
     from dovecot_urlauth.config.settings import Settings
+    from dovecot_urlauth.config.shared_owners import Owner
     from dovecot_urlauth.dialect.dialect import Dialect
 
 EXPANDED: tuple[str, ...] = ()
 LISTESCAPE_CHAR = "\\"
+OWNERS_LETTERS = {"u": "user", "n": "username", "d": "domain"}
 
 
 def override(fields: Mapping[str, str], settings: Settings, dialect: Dialect) -> Settings:
@@ -95,9 +97,28 @@ def aliases(settings: Settings, expand: Expand) -> frozenset[bytes]:
     return frozenset(found)
 
 
-def shared_prefix(prefix: str) -> str:
-    """See Language.shared_prefix; written ``shared/%%u/``."""
-    return prefix.partition("%")[0]
+def shared_prefix(prefix: str, expand: Expand) -> tuple[str, str]:
+    """See Language.shared_prefix; written ``shared/%%u/``, where expanding leaves one sign."""
+    fixed, sign, rest = expand(prefix).partition("%")
+    return fixed, sign + rest
+
+
+def shared_names(names: str) -> list[tuple[str, str]]:
+    """See Language.shared_names."""
+    found = []
+    for piece in names.split("%")[1:]:
+        if piece[:1] not in OWNERS_LETTERS:
+            raise UnsupportedSetting(f"shared namespace is for {names}")
+        found.append((OWNERS_LETTERS[piece[:1]], piece[1:]))
+    return found
+
+
+def expand_for_owner(text: str, values: Mapping[str, str], owner: Owner) -> str:
+    """See Language.expand_for_owner; ``%%h`` is the owner's home, once the target user's own are replaced."""
+    owners = {"user": decode(owner.name), "username": decode(owner.username), "domain": decode(owner.domain)}
+    if owner.home:
+        owners["home"] = decode(owner.home)
+    return expand(expand(text, values), owners)
 
 
 def maildir_at(path: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from dovecot_urlauth.config.driver_defaults import with_driver_defaults
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.mail_location import from_mail_settings
 from dovecot_urlauth.config.overrides import override_2_4
+from dovecot_urlauth.config.variables_2_3 import decode
 from dovecot_urlauth.config.variables_2_4 import expand as expand
 from dovecot_urlauth.config.variables_2_4 import variables_of as variables_of
 
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
     from dovecot_urlauth.config.mail_location import Location
     from dovecot_urlauth.config.mail_user import MailUser
     from dovecot_urlauth.config.settings import Settings
+    from dovecot_urlauth.config.shared_owners import Owner
     from dovecot_urlauth.dialect.dialect import Dialect
 
 EXPANDED: tuple[str, ...] = ("imap_urlauth_host", "mail_gid", "mail_uid")
+OWNERS_NAMES = ("username", "user", "domain")
+"""Of two that fit, the longer one counts."""
 
 
 def override(fields: Mapping[str, str], settings: Settings, dialect: Dialect) -> Settings:
@@ -87,9 +91,30 @@ def aliases(settings: Settings, expand: Expand) -> frozenset[bytes]:
     raise UnsupportedSetting("mail_plugins has mailbox_alias")
 
 
-def shared_prefix(prefix: str) -> str:
+def shared_prefix(prefix: str, expand: Expand) -> tuple[str, str]:
     """See Language.shared_prefix; written ``shared/$user/``."""
-    return prefix.partition("$")[0].partition("%")[0]
+    fixed, sign, rest = prefix.partition("$")
+    return expand(fixed), sign + rest
+
+
+def shared_names(names: str) -> list[tuple[str, str]]:
+    """See Language.shared_names."""
+    found = []
+    for piece in names.split("$")[1:]:
+        name = next((each for each in OWNERS_NAMES if piece.startswith(each)), None)
+        if name is None or "%" in piece:
+            raise UnsupportedSetting(f"shared namespace is for {names}")
+        found.append((name, piece.removeprefix(name)))
+    return found
+
+
+def expand_for_owner(text: str, values: Mapping[str, str], owner: Owner) -> str:
+    """See Language.expand_for_owner; ``%{owner_user}`` and ``%{owner_home}`` are the owner's."""
+    owners = {name: value for name, value in values.items() if name != "owner_home"}
+    owners["owner_user"] = decode(owner.name)
+    if owner.home:
+        owners["owner_home"] = decode(owner.home)
+    return expand(text, owners)
 
 
 def maildir_at(path: str) -> dict[str, str]:

@@ -23,15 +23,17 @@ if TYPE_CHECKING:
     from dovecot_urlauth.config.mail_location import Location
     from dovecot_urlauth.config.mail_user import MailUser
     from dovecot_urlauth.config.mbox_rules import MboxRules
+    from dovecot_urlauth.config.shared_owners import SharedOwners
     from dovecot_urlauth.dialect.dialect import Dialect
     from dovecot_urlauth.message.rules import MessageRules
 
-SHARED = "shared"
+PRIVATE, SHARED, PUBLIC = "private", "shared", "public"
+TYPES = {"": PRIVATE, PRIVATE: PRIVATE, SHARED: SHARED, PUBLIC: PUBLIC}
 
 
 @frozen
 class Namespace:
-    """One ``namespace { }``."""
+    """One ``namespace { }``, or what one of type ``shared`` comes to for one owner."""
 
     prefix: bytes
     separator: bytes
@@ -40,6 +42,12 @@ class Namespace:
     inbox: bool = False
     why_not: str = ""
     """The reason for having no location."""
+    kind: str = PRIVATE
+    """Only in a private one the target user is the owner."""
+    owners: SharedOwners | None = None
+    """Whose namespaces are below the prefix."""
+    is_owners: bool = False
+    """One owner's: its own name is that of the owner's INBOX."""
 
 
 @frozen
@@ -77,6 +85,8 @@ class NativeSettings:
             paths.append(os.path.dirname(attributes.prefix))
         if self.acl is not None and self.acl.global_path:
             paths.append(os.path.dirname(self.acl.global_path))
+        if any(namespace.owners is not None for namespace in self.namespaces):
+            paths.append(b"/")  # nobody knows yet where the owners live
         return tuple(dict.fromkeys(paths))
 
 
@@ -96,6 +106,7 @@ class _Resolver:
         self._language = language_of(dialect)
         self._values = self._language.variables_of(user)
         self._acl: AclSettings | None = None
+        self._crypt: CryptSettings | None = None
 
     def resolve(self) -> NativeSettings:
         if self._user.chroot:
@@ -109,6 +120,8 @@ class _Resolver:
         known.check_outside(self._settings)
         if plugins.rights(loaded):
             self._acl = self._language.acl(self._user, self._expand)
+        if plugins.ENCRYPTING in loaded:
+            self._crypt = self._language.crypt_settings(self._settings, self._expand)
         namespaces = self._namespaces()
         rules = self._dialect.load_message_rules()
         return NativeSettings(
@@ -120,9 +133,7 @@ class _Resolver:
             trusts_sizes_in_names=not self._settings.flag("maildir_broken_filename_sizes"),
             acl=self._acl,
             compressions=self._dialect.compressions if set(loaded) & set(plugins.COMPRESSING) else (),
-            crypt=self._language.crypt_settings(self._settings, self._expand)
-            if plugins.ENCRYPTING in loaded
-            else None,
+            crypt=self._crypt,
             mbox=self._mbox(namespaces, rules),
             aliases=self._language.aliases(self._settings, self._expand)
             if plugins.ALIASES in loaded
@@ -148,29 +159,59 @@ class _Resolver:
     def _own_namespace(self) -> Namespace:
         """The namespace of a configuration without any."""
         location = self._location("", is_inbox=True)
-        self._check_owner("", location)
+        self._check_acl(location)
         return Namespace(b"", SEPARATORS[location.layout], location, inbox=True)
 
     def _namespace(self, block: str) -> Namespace:
         inbox = self._settings.flag(f"namespace/{block}/inbox")
         separator = self._of(block, "separator").encode()
         if self._of(block, "type") == SHARED:
-            fixed = self._language.shared_prefix(self._of(block, "prefix"))
-            return Namespace(fixed.encode(), separator or b"/", None, inbox, "namespace type is shared")
+            fixed, names = self._language.shared_prefix(self._of(block, "prefix"), self._expand)
+            if names:
+                return self._shared_namespace(block, fixed, names, separator or b"/")
         prefix = self._expand(self._of(block, "prefix")).encode("utf-8", "surrogateescape")
         try:
-            known.check_namespace(self._settings, block)
-            if f"namespace/{block}/alias_for" in self._settings:  # blank is the namespace without a prefix
-                raise UnsupportedSetting("namespace has alias_for")
+            kind = self._kind(block)
+            if inbox and kind != PRIVATE:
+                raise UnsupportedSetting(f"namespace type is {kind}")
             location = self._location(block, is_inbox=inbox)
             self._check_outside(block, location)
-            self._check_owner(block, location)
+            self._check_acl(location)
         except UnsupportedSetting as error:
             return Namespace(prefix, separator or prefix[-1:] or b"/", None, inbox, error.reason)
         own = separator or SEPARATORS[location.layout]
         if len(own) != 1 or (prefix and not prefix.endswith(own)):
             raise UnsupportedSetting(f"namespace prefix {prefix!r} does not end with the separator")
-        return Namespace(prefix, own, location, inbox)
+        return Namespace(prefix, own, location, inbox, kind=kind)
+
+    def _kind(self, block: str) -> str:
+        """The namespace's type, when everything else is understood, too.  Raises UnsupportedSetting."""
+        known.check_namespace(self._settings, block)
+        if f"namespace/{block}/alias_for" in self._settings:  # blank is the namespace without a prefix
+            raise UnsupportedSetting("namespace has alias_for")
+        kind = TYPES.get(self._of(block, "type"))
+        if kind is None:
+            raise UnsupportedSetting(f"namespace type is {self._of(block, 'type')}")
+        return kind
+
+    def _shared_namespace(self, block: str, fixed: str, names: str, separator: bytes) -> Namespace:
+        """The namespace below which the owners' are."""
+        from dovecot_urlauth.config.shared_owners import shared_owners
+
+        prefix = fixed.encode("utf-8", "surrogateescape")
+        inbox = self._settings.flag(f"namespace/{block}/inbox")
+        try:
+            self._kind(block)
+            if self._crypt is not None:
+                raise UnsupportedSetting("mail_crypt in a shared namespace")
+            if inbox or self._settings.flag("mail_shared_explicit_inbox"):
+                raise UnsupportedSetting("INBOX in a shared namespace has a name of its own")
+            owners = shared_owners(
+                self._language, self._user, names, separator, lambda name: self._get(block, name)
+            )
+        except UnsupportedSetting as error:
+            return Namespace(prefix, separator, None, inbox, error.reason, SHARED)
+        return Namespace(prefix, separator, None, kind=SHARED, owners=owners)
 
     def _check_outside(self, block: str, location: Location) -> None:
         """What is looked for outside of namespaces must not be said in one."""
@@ -181,14 +222,12 @@ class _Resolver:
             if inside:
                 raise UnsupportedSetting(f"namespace has {inside[0]}")
 
-    def _check_owner(self, block: str, location: Location) -> None:
-        """With the acl plugin only what the user owns, in layouts with a directory for each mailbox."""
+    def _check_acl(self, location: Location) -> None:
+        """The acl plugin's files have to lie in a directory of each mailbox's own."""
         if self._acl is None:
             return
-        from dovecot_urlauth.config.acl_settings import PRIVATE, WITH_A_DIRECTORY
+        from dovecot_urlauth.config.acl_settings import WITH_A_DIRECTORY
 
-        if self._of(block, "type") not in PRIVATE:
-            raise UnsupportedSetting("acl in a namespace that is not private")
         if location.driver not in WITH_A_DIRECTORY:
             raise UnsupportedSetting(f"acl with {location.driver}")
 
@@ -201,14 +240,18 @@ class _Resolver:
 
     def _location(self, block: str, *, is_inbox: bool) -> Location:
         def get(name: str) -> str | None:
-            inside = f"namespace/{block}/{name}"
-            if inside in self._settings:
-                return self._settings.get(inside)
-            if name == "mailbox_directory_name_legacy" and name not in self._settings:
-                return "yes" if self._dialect.index_path_lacks_directory_name else "no"
-            return self._settings.get(name) if name in self._settings else None
+            return self._get(block, name)
 
         return self._language.location(get, self._expand, self._user.home, is_inbox=is_inbox)
+
+    def _get(self, block: str, name: str) -> str | None:
+        """A namespace's setting, or the one outside; None when nobody set it."""
+        inside = f"namespace/{block}/{name}"
+        if inside in self._settings:
+            return self._settings.get(inside)
+        if name == "mailbox_directory_name_legacy" and name not in self._settings:
+            return "yes" if self._dialect.index_path_lacks_directory_name else "no"
+        return self._settings.get(name) if name in self._settings else None
 
 
 def _without_shared_storage(namespace: Namespace, all_locations: list[Location | None]) -> Namespace:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.service.loop import Loop
     from dovecot_urlauth.store.engine.engine_start import EngineStart
     from dovecot_urlauth.store.engine.imap_process import Command
+    from dovecot_urlauth.store.native.owners import FindOwner
     from dovecot_urlauth.store.store import Delivery, Mailbox, Store
 
 AUTO = "auto"
@@ -37,14 +38,15 @@ def open_store(
     loop: Loop,
     log: Callable[[str], None],
     engine_started: Callable[[], None] = lambda: None,
+    find_owner: FindOwner | None = None,
 ) -> Store:
     """The store for ``account``; ``log`` is told which and why, at debug level.
 
     To be called as root, before the process becomes the user: an engine that has to find out about the user by
     itself is started here, for it may need root's rights to ask, and a chroot does not hold its program.  Nothing
     else is opened.  ``engine_started()`` is called with every engine, from which on a session may have to wait for
-    another one.  Raises StoreFailure when ``mode`` is ``native`` and the native store does not understand the
-    settings.
+    another one.  ``find_owner`` asks for owners of shared mail, later and as the user.  Raises StoreFailure when
+    ``mode`` is ``native`` and the native store does not understand the settings.
     """
 
     def start_engine(command: Command, reason: str) -> Store:
@@ -64,7 +66,7 @@ def open_store(
     if mode == DOVECOT:
         return start_engine(engine.asking(account.name, account.settings), "--store=dovecot")
     try:
-        native = NativeStore(native_settings(account, dialect), loop)
+        native = NativeStore(native_settings(account, dialect), loop, find_owner)
     except UnsupportedSetting as error:
         if mode == NATIVE:
             raise StoreFailure(f"store: native: {error.reason}") from None

@@ -11,6 +11,7 @@ the client, or it gives root up for good and becomes that user.  Only then does 
     child.py       a child's life: spare, selecting, serving;  parentlink.py: its end of the line
     selecting.py   the child while it is root: the control handshake and USER
     userdb.py      asking auth about users
+    owners.py      where owners of shared mail live
     target.py      from a name to a store, root given up in between
     serving.py     the process of one target user, with all of its clients
     client.py      one client and what belongs to it;  pipes.py: its connection when that is no socket

@@ -33,12 +33,20 @@ MODULES = (
 DECODE = "dovecot_urlauth.store.native.decode"
 KEYS = f"{DECODE}.crypt.private_key"
 COMPRESSION = (f"{DECODE}.compression", f"{DECODE}.inflating", f"{DECODE}.zstd", f"{DECODE}.lz4")
+RIGHTS = (
+    "config.acl_settings",
+    "config.shared_owners",
+    "store.native.acl.acl_files",
+    "store.native.acl.governed",
+    "store.native.owners",
+)
 PLUGIN_MODULES = {
     "zlib": COMPRESSION,
     "mail_compress": COMPRESSION,
+    "acl": tuple(f"dovecot_urlauth.{name}" for name in RIGHTS),
     "mail_crypt": (f"{DECODE}.crypt.header", f"{DECODE}.crypt.decrypted", f"{DECODE}.crypt.keyring", KEYS),
 }
-"""What mails take to read that these plugins stored."""
+"""What mails take to read that these plugins stored, or have a say about."""
 METHOD_MODULES = {
     "bz2": ("bz2",),
     "xz": ("lzma",),

@@ -18,6 +18,7 @@ from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import StoreFailure
 from dovecot_urlauth.store.fallback import DOVECOT, NATIVE, open_store
 from dovecot_urlauth.wire.tabescape import join
+from dovecot_urlauth.worker.owners import owner_finder
 from dovecot_urlauth.worker.parent.protocol import KEY_SIZE
 from dovecot_urlauth.worker.userdb import LookupFailed
 
@@ -177,7 +178,14 @@ async def open_target(
         return _nobody(user, config)
     try:
         store = open_store(
-            account, config.dialect, config.store_mode, config.engine, loop, log.debug, engine_started
+            account,
+            config.dialect,
+            config.store_mode,
+            config.engine,
+            loop,
+            log.debug,
+            engine_started,
+            owner_finder(loop, config, log),
         )
     except StoreFailure as error:
         log.error(f"Failed to lookup user {os.fsdecode(user.name)}: {error.text}")

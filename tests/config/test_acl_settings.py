@@ -137,9 +137,16 @@ def test_a_namespace_that_is_not_the_users() -> None:
         "namespace/p/prefix": "P.",
     }
     _, public = old(changes).namespaces
-    assert (public.location, public.why_not) == (None, "acl in a namespace that is not private")
+    assert (public.location is not None, public.kind) == (True, "public")
     changes["namespace/p/type"] = "private"
-    assert all(namespace.location for namespace in old(changes).namespaces)
+    assert [namespace.kind for namespace in old(changes).namespaces] == ["private", "private"]
+
+
+def test_defaults_from_inbox() -> None:
+    for value, expected in (("yes", True), ("no", False)):
+        settings = old({"plugin/acl": "vfile", "plugin/acl_defaults_from_inbox": value}).acl
+        assert settings is not None
+        assert settings.takes_defaults_from_inbox is expected
 
 
 def test_a_mailbox_that_is_no_directory() -> None:

@@ -220,24 +220,6 @@ def test_one_mdbox_storage_with_two_indexes(first: str, second: str, is_clear: b
     assert {each.why_not for each in found} == {"" if is_clear else "two namespaces share an mdbox storage"}
 
 
-@pytest.mark.parametrize("prefix", ["shared/$user/", "shared/%{owner_user}/"])
-def test_a_shared_namespace(prefix: str) -> None:
-    shared = {
-        "namespace": "inbox shared",
-        "namespace/shared/type": "shared",
-        "namespace/shared/prefix": prefix,
-        "namespace/shared/separator": "/",
-    }
-    inbox, other = new(shared).namespaces
-    assert inbox.location is not None
-    assert (other.prefix, other.separator, other.location) == (b"shared/", b"/", None)
-
-
-def test_a_shared_namespace_in_2_3() -> None:
-    _, other = old(namespace="inbox s", namespace__s__type="shared", namespace__s__prefix="users/%%u/").namespaces
-    assert (other.prefix, other.separator) == (b"users/", b"/")
-
-
 def test_what_only_dovecot_understands_of_the_user() -> None:
     bob = user(HOME)
     bob.not_understood = "mail_home"

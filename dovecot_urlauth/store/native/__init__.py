@@ -1,6 +1,7 @@
 """The native store: mail read by ourselves, as it lies on disk.
 
     namespace.py    which namespace has a mailbox
+    owners.py       namespaces of owners whose mail is shared
     names.py        a mailbox's name in the store, and names that are refused
     layout.py       the directories of a mailbox and of a storage
     files.py        opening what lies there without trusting it; file_source.py reads it

@@ -66,6 +66,12 @@ def places(location: Location, name: bytes) -> MailboxPlaces:
     return MailboxPlaces(mail, index, control, alt)
 
 
+def root_place(location: Location) -> Place | None:
+    """The directory that mailboxes' own are in; None if it is INBOX itself."""
+    place = Place(location.root, tuple(step for step in location.mailboxes.split(b"/") if step))
+    return None if places(location, INBOX).mail == place else place
+
+
 def storage_places(location: Location) -> MailboxPlaces:
     """The directories of an mdbox storage: its files, the index of all of them, and the second storage."""
     mail = Place(location.root, (STORAGE,))

@@ -36,10 +36,12 @@ def find(namespaces: Sequence[Namespace], name: bytes) -> tuple[Namespace, bytes
     if not best.prefix:
         return best, _with_upper_inbox(name, best.separator)
     if rest:
-        if rest == INBOX and not best.inbox:
+        if rest == INBOX and not best.inbox and not best.is_owners:
             raise Unsupported("a mailbox INBOX in a namespace without inbox=yes")
         return best, rest
     if len(name) < len(best.prefix):
+        if best.is_owners:
+            return best, INBOX
         raise Unsupported("the namespace's own name as a mailbox")
     text = _with_upper_inbox(name, best.separator).decode("utf-8", "replace")
     raise MailboxRefused(f"Invalid mailbox name '{text}': Ends with hierarchy separator")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import stat
 
+from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import AccessDenied, MailboxMissing, StoreFailure, Unsupported
 from dovecot_urlauth.store.native.acl.entries import (
     AclSyntaxError,
@@ -22,7 +23,7 @@ from dovecot_urlauth.store.native.acl.entries import (
     parse_identifier,
     parse_rights,
 )
-from dovecot_urlauth.store.native.acl.rights import rights_of_owner
+from dovecot_urlauth.store.native.acl.rights import NOTHING, rights_of_other, rights_of_owner
 from dovecot_urlauth.store.native.files import Directory
 
 TYPE_CHECKING = False
@@ -46,26 +47,53 @@ NO_ACCESS = (Entry(Kind.ANYONE, b"", frozenset(), None), Entry(Kind.OWNER, b"", 
 """What a file that may not be read stands for."""
 
 
-class OwnersAcl:
-    """The access rights in the target user's own mailboxes."""
+@frozen
+class Governed:
+    """What access rights are about."""
+
+    name: bytes
+    """The mailbox's full name, or a namespace's own."""
+    place: Place | None
+    """Where its file is; None for a namespace that has no directory of its own."""
+    is_root: bool = False
+    """It is a namespace."""
+
+
+class MailboxAcl:
+    """The access rights of the target user."""
 
     def __init__(self, settings: AclSettings) -> None:
         self._settings = settings
 
-    def check(self, mailbox: bytes, place: Place) -> None:
-        """Raise MailboxMissing unless ``mailbox``, a full name, may be read; ``place`` is where it lies.
+    def check_own(self, mailbox: Governed) -> None:
+        """Raise MailboxMissing unless the target user may read a mailbox of his own.
 
         Raises StoreFailure or Unsupported where that cannot be found out.
         """
+        settings = self._settings
+        _check(rights_of_owner(self._entries(mailbox), settings.user, settings.groups))
+
+    def check_others(self, mailbox: Governed, default: Governed) -> None:
+        """The same for a mailbox of others; ``default`` counts if nothing of its own is about the target user."""
+        settings = self._settings
+        rights = rights_of_other(self._entries(mailbox), settings.user, settings.groups)
+        if rights is None:
+            rights = rights_of_other(self._entries(default), settings.user, settings.groups)
+        _check(NOTHING if rights is None else rights)
+
+    @property
+    def takes_defaults_from_inbox(self) -> bool:
+        """Whether an INBOX is the default for its namespace."""
+        return self._settings.takes_defaults_from_inbox
+
+    def _entries(self, mailbox: Governed) -> list[Entry]:
         entries = self._global_entries(mailbox)
         entries += [_configured(*entry) for entry in self._settings.configured]
-        if self._settings.has_local_files:
-            entries += _local_entries(place)
-        rights = rights_of_owner(entries, self._settings.user, self._settings.groups)
-        if not rights >= NEEDED:
-            raise MailboxMissing("acl gives no right to read it")
+        if self._settings.has_local_files and mailbox.place is not None:
+            entries += _local_entries(mailbox.place)
+        return entries
 
-    def _global_entries(self, mailbox: bytes) -> list[Entry]:
+    def _global_entries(self, mailbox: Governed) -> list[Entry]:
         path = self._settings.global_path
         if not path:
             return []
@@ -78,10 +106,15 @@ class OwnersAcl:
         except OSError as error:
             raise Unsupported(f"stat({os.fsdecode(path)}) failed: {error.strerror}") from None
         if not is_folder:
-            return _in_global_file(path, mailbox)
+            return _in_global_file(path, mailbox.name)
         if not self._settings.takes_global_folder:
             raise Unsupported(f"{os.fsdecode(path)} is a directory of global ACL files")
-        return _in_global_folder(path, mailbox)
+        return _in_global_folder(path, b"" if mailbox.is_root else mailbox.name)
+
+
+def _check(rights: frozenset[bytes]) -> None:
+    if not rights >= NEEDED:
+        raise MailboxMissing("acl gives no right to read it")
 
 
 def _configured(identifier: bytes, rights: bytes) -> Entry:
@@ -109,7 +142,7 @@ def _in_global_file(path: bytes, mailbox: bytes) -> list[Entry]:
 
 
 def _in_global_folder(path: bytes, mailbox: bytes) -> list[Entry]:
-    *steps, name = mailbox.split(b"/")
+    *steps, name = mailbox.split(b"/") if mailbox else (FOLDERS_FILE,)
     if any(step in (b"", b".", b"..") for step in (*steps, name)):
         raise Unsupported("the mailbox's name is no path in the directory of global ACL files")
     try:

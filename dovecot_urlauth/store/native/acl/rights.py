@@ -1,4 +1,4 @@
-"""What all entries together give to the owner of a mailbox.
+"""What all entries together give to the owner of a mailbox, and to somebody else.
 
 Matches acl_rights_sort and acl_object_rebuild_cache (plugins/acl/acl-api.c).  Entries are applied in the order of
 their kind, those for all users last; each kind replaces what the one before gave, and only groups add up.
@@ -17,12 +17,22 @@ NOTHING: frozenset[bytes] = frozenset()
 
 def rights_of_owner(entries: Iterable[Entry], user: bytes, groups: Collection[bytes]) -> frozenset[bytes]:
     """The rights that ``user``, who is in ``groups``, has in an own mailbox: all of them without any entry."""
-    rights, negative = ALL, NOTHING
+    about_owner = [entry for entry in entries if _counts_for_owner(entry) and _is_about(entry, user, groups)]
+    return _applied(about_owner, ALL)
+
+
+def rights_of_other(entries: Iterable[Entry], user: bytes, groups: Collection[bytes]) -> frozenset[bytes] | None:
+    """The rights that ``user`` has in a mailbox that is not his; None when no entry is about him."""
+    about_user = [entry for entry in entries if entry.kind is not Kind.OWNER and _is_about(entry, user, groups)]
+    return _applied(about_user, NOTHING) if about_user else None
+
+
+def _applied(entries: Iterable[Entry], rights: frozenset[bytes]) -> frozenset[bytes]:
+    """What is left of ``rights`` when all the entries have had their say, each of which is about the user."""
+    negative = NOTHING
     applied: Entry | None = None
     is_first_global = True
     for entry in _in_order(entries):
-        if not _counts_for_owner(entry) or not _is_about(entry, user, groups):
-            continue
         replaces = applied is None or applied.kind is not entry.kind or applied.is_global is not entry.is_global
         applied = entry
         if entry.rights is not None:

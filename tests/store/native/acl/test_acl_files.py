@@ -13,7 +13,7 @@ from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
 from dovecot_urlauth.message.fetch import Request
 from dovecot_urlauth.store.errors import AccessDenied, MailboxMissing, StoreError, StoreFailure, Unsupported
 from dovecot_urlauth.store.native.acl import acl_files
-from dovecot_urlauth.store.native.acl.acl_files import OwnersAcl
+from dovecot_urlauth.store.native.acl.acl_files import Governed, MailboxAcl
 from dovecot_urlauth.store.native.files import Directory
 from dovecot_urlauth.store.native.layout import Place
 from dovecot_urlauth.store.native.mailbox import NativeStore
@@ -35,9 +35,9 @@ def mailbox(tmp_path: Path) -> Path:
 
 def outcome(tmp_path: Path, **settings: object) -> type[StoreError] | None:
     """What asking for ``Box`` comes to: None is that it may be read."""
-    acl = OwnersAcl(AclSettings(b"alice", frozenset((b"staff",)), **settings))  # type: ignore[arg-type]
+    acl = MailboxAcl(AclSettings(b"alice", frozenset((b"staff",)), **settings))  # type: ignore[arg-type]
     try:
-        acl.check(b"Box", Place(os.fsencode(tmp_path / "root"), (b".Box",)))
+        acl.check_own(Governed(b"Box", Place(os.fsencode(tmp_path / "root"), (b".Box",))))
     except StoreError as error:
         return type(error)
     return None
@@ -132,9 +132,9 @@ def test_a_folder_of_global_files(tmp_path: Path, mailbox: Path) -> None:
     assert outcome(tmp_path, **settings) is None
     (folder / "Box" / ".DEFAULT").write_bytes(b"anyone l")
     assert outcome(tmp_path, **settings) is MailboxMissing
-    acl = OwnersAcl(AclSettings(b"alice", frozenset(), os.fsencode(folder), takes_global_folder=True))
+    acl = MailboxAcl(AclSettings(b"alice", frozenset(), os.fsencode(folder), takes_global_folder=True))
     with pytest.raises(Unsupported):
-        acl.check(b"Box/../Box", Place(os.fsencode(tmp_path / "root"), (b".Box",)))
+        acl.check_own(Governed(b"Box/../Box", Place(os.fsencode(tmp_path / "root"), (b".Box",))))
 
 
 def test_rights_in_the_settings(tmp_path: Path, mailbox: Path) -> None:

@@ -1,11 +1,11 @@
-"""What entries come to for an owner."""
+"""What entries come to for an owner, and for somebody else."""
 
 from __future__ import annotations
 
 import pytest
 
 from dovecot_urlauth.store.native.acl.entries import ALL, LETTERS, parse_entry
-from dovecot_urlauth.store.native.acl.rights import rights_of_owner
+from dovecot_urlauth.store.native.acl.rights import rights_of_other, rights_of_owner
 
 LETTER_OF = {name: letter for letter, name in LETTERS.items()}
 
@@ -54,3 +54,28 @@ def test_a_right_of_another_name() -> None:
     entries = [parse_entry(b"owner :lookup made-up")]
     assert rights_of_owner(entries, b"alice", ()) == {b"lookup", b"made-up"}
     assert rights_of_owner([], b"alice", ()) == ALL
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ((), None),
+        ((b"owner lr", b"-owner l", b"user=bob lr", b"group=other lr"), None),
+        ((b"anyone l",), "l"),
+        ((b"anyone l", b"authenticated r"), "r"),
+        ((b"authenticated r", b"group=staff l", b"group=crew r"), "lr"),
+        ((b"group=staff lr", b"owner w", b"user=alice l"), "l"),
+        ((b"user=alice lr", b"group-override=staff w"), "w"),
+        ((b"-anyone r",), ""),
+        ((b"-anyone r", b"user=alice lr"), "l"),
+        ((b"-anyone r", b"-authenticated w", b"user=alice lrw"), "lr"),
+        ((b"user=alice lr", b"*anyone l"), "l"),
+        ((b"-user=alice r", b"*anyone lr"), "lr"),
+        ((b"user=alice lr", b"*-anyone r"), "l"),
+        ((b"user=alice lr", b"*owner l"), "lr"),
+    ],
+)
+def test_rights_of_others(lines: tuple[bytes, ...], expected: str | None) -> None:
+    entries = [parse_entry(line.removeprefix(b"*"), is_global=line.startswith(b"*")) for line in lines]
+    found = rights_of_other(entries, b"alice", {b"staff", b"crew"})
+    assert (None if found is None else "".join(sorted(LETTER_OF[name] for name in found))) == expected

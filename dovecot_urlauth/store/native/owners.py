@@ -1,0 +1,126 @@
+"""Namespaces of owners whose mail is shared: made when a mailbox of theirs is asked for.
+
+Matches shared_storage_get_namespace in lib-storage/index/shared/shared-storage.c.  Stock keeps them for a session;
+here an owner is looked up anew after a while, since a process may serve many.
+"""
+
+from __future__ import annotations
+
+from dovecot_urlauth.config.errors import UnsupportedSetting
+from dovecot_urlauth.config.mail_location import MDBOX
+from dovecot_urlauth.config.native_settings import SHARED, Namespace
+from dovecot_urlauth.config.shared_owners import DOMAIN, USER, USERNAME, Owner
+from dovecot_urlauth.store.errors import MailboxMissing, Unsupported
+from dovecot_urlauth.store.native.namespace import find
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from typing import TypeAlias
+
+    from dovecot_urlauth.config.shared_owners import SharedOwners
+    from dovecot_urlauth.service.loop import Loop
+
+    FindOwner: TypeAlias = Callable[[bytes], Awaitable[bytes | None]]
+    """An owner's home by name, None for nobody.  Raises Unsupported when that cannot be found out."""
+
+ASKED_AGAIN = 30.0
+"""Seconds after which the userdb is asked again about an owner; acl's cache lives as long."""
+KEPT_OWNERS = 50
+ODD = b"/&%$*?~\\\"'"
+"""What names of mailboxes, paths or variables might turn into something else."""
+
+
+class OwnersNamespaces:
+    """All namespaces: those of the settings, and of the owners who were asked for."""
+
+    def __init__(self, settled: Sequence[Namespace], loop: Loop, find_owner: FindOwner) -> None:
+        self._settled = tuple(settled)
+        self._loop = loop
+        self._find_owner = find_owner
+        self._known: dict[bytes, tuple[float, Namespace]] = {}
+        """By prefix: when the owner was asked for, and what that came to."""
+        self.all: tuple[Namespace, ...] = self._settled
+
+    async def with_owner_of(self, mailbox: bytes) -> tuple[Namespace, ...]:
+        """:attr:`all`, with the owner's if the mailbox is in a shared namespace.
+
+        Raises MailboxRefused, MailboxMissing or Unsupported.
+        """
+        root, rest = find(self._settled, mailbox)
+        if root.owners is None:
+            return self.all
+        owner, ending = owner_in(root.owners, rest)
+        prefix = root.prefix + ending
+        asked_at, known = self._known.get(prefix, (0.0, None))
+        if known is None or self._loop.now() - asked_at >= ASKED_AGAIN:
+            found = await self._namespace(root, prefix, owner)
+            self._known.pop(prefix, None)
+            self._known[prefix] = self._loop.now(), found
+            if len(self._known) > KEPT_OWNERS:
+                del self._known[next(iter(self._known))]
+            self.all = self._settled + tuple(each for _, each in self._known.values())
+        return self.all
+
+    async def _namespace(self, root: Namespace, prefix: bytes, owner: Owner) -> Namespace:
+        """Raises MailboxMissing or Unsupported."""
+        assert root.owners is not None  # noqa: S101 - the caller looked
+        home = await self._find_owner(owner.name)
+        try:
+            if home is None:
+                raise self._without_owner(root.owners, owner)
+            location = root.owners.locate(Owner(owner.name, owner.username, owner.domain, home))
+        except UnsupportedSetting as error:
+            raise Unsupported(error.reason) from None
+        for other in self.all:
+            same = other.location
+            if same is not None and (same.driver, same.root) == (MDBOX, location.root) and same != location:
+                raise Unsupported("two namespaces share an mdbox storage")
+        return Namespace(prefix, root.separator, location, kind=SHARED, is_owners=True)
+
+    def _without_owner(self, owners: SharedOwners, owner: Owner) -> MailboxMissing | Unsupported:
+        """2.3 does not ask who the owner is if the place does not depend on the home."""
+        try:
+            owners.locate(owner)
+        except UnsupportedSetting:
+            return MailboxMissing("the owner does not exist")
+        return Unsupported("an owner who does not exist")
+
+
+def owner_in(owners: SharedOwners, rest: bytes) -> tuple[Owner, bytes]:
+    """Whose mailbox it is that has ``rest`` behind the shared prefix, and what the owner's prefix has there.
+
+    Raises MailboxMissing or Unsupported.
+    """
+    parts: dict[str, bytes] = {}
+    at = 0
+    for name, text in owners.names:
+        end = rest.find(text[:1], at)
+        parts[name] = rest[at:] if end < 0 else rest[at:end]
+        if end < 0:
+            if len(parts) < len(owners.names):
+                raise Unsupported("a mailbox name with a part of the owner's name")
+            break  # the owner's INBOX
+        if not rest.startswith(text, end):
+            raise Unsupported("a mailbox name without an owner's name")
+        at = end + len(text)
+    owner = _owner(parts, owners.own_name)
+    if not owner.name:
+        raise MailboxMissing("the owner's name is empty")
+    if owner.name in (b".", b"..") or any(
+        not b"!" <= bytes((byte,)) <= b"~" or byte in ODD for byte in owner.name
+    ):
+        raise Unsupported("an owner with an odd name")
+    if owner.name.lower() == owners.own_name.lower():
+        raise Unsupported("the target user's own mail as somebody else's")
+    values = {USER: owner.name, USERNAME: owner.username, DOMAIN: owner.domain}
+    return owner, b"".join(values[name] + text for name, text in owners.names)
+
+
+def _owner(parts: dict[str, bytes], own_name: bytes) -> Owner:
+    if USER in parts:
+        username, _, domain = parts[USER].partition(b"@")
+        return Owner(parts[USER], username, domain)
+    username = parts[USERNAME]
+    _, sign, domain = (username + b"@" + parts[DOMAIN] if DOMAIN in parts else own_name).partition(b"@")
+    return Owner(username + b"@" + domain if sign else username, username, domain)
