@@ -17,15 +17,17 @@ from dovecot_urlauth.admin.doveconf import Configuration
 from dovecot_urlauth.admin.executables import Maker, find_executable
 from dovecot_urlauth.admin.findings import Finding, fail, note, ok
 from dovecot_urlauth.admin.live.account import all_users, userdb_fields
+from dovecot_urlauth.admin.live.backend import OPTION, asks_backends, backend_of
 from dovecot_urlauth.admin.live.failure import LiveFailure
 from dovecot_urlauth.admin.live.identity import lent
 from dovecot_urlauth.config.account import Account, AccountRefused, resolve_account
 from dovecot_urlauth.config.errors import UnsupportedSetting
+from dovecot_urlauth.config.imapc_settings import ImapcSettings, imapc_settings
 from dovecot_urlauth.config.language import language_of
 from dovecot_urlauth.config.mail_location import to_path
 from dovecot_urlauth.config.native_settings import native_settings
 from dovecot_urlauth.config.read import read_settings
-from dovecot_urlauth.config.settings import SettingsError
+from dovecot_urlauth.config.settings import Settings, SettingsError
 from dovecot_urlauth.config.wanted import TARGET_USER
 from dovecot_urlauth.dialect.choose import choose_dialect
 from dovecot_urlauth.dialect.dialect import Dialect
@@ -171,6 +173,10 @@ def _check_store(resident: _Resident) -> Iterator[Finding]:
         return
     if executable.maker is not Maker.OURS:
         return
+    elsewhere = list(_check_backend(resident))
+    if elsewhere:
+        yield from elsewhere
+        return
     only_native = "--store=native" in words.split()
     if "--store=dovecot" in words.split():
         yield ok(f"mail of {resident.name} is read through Dovecot's imap: --store=dovecot")
@@ -182,6 +188,37 @@ def _check_store(resident: _Resident) -> Iterator[Finding]:
         )
     else:
         yield ok(f"mail of {resident.name} is read through Dovecot's imap: {reason}")
+
+
+def _check_backend(resident: _Resident) -> Iterator[Finding]:
+    """Where the mail is, if it is not here."""
+    name, asks = resident.name, asks_backends(resident.configuration)
+    if asks and (imapc := _imapc(resident)) is not None:
+        if not imapc.host or not imapc.password:
+            yield fail(f"mail of {name} is imapc's, and imapc_host or imapc_password is not set for {name}")
+        else:
+            yield ok(f"mail of {name} is on backend {imapc.host}, which imapc reads: the worker asks it itself")
+        return
+    backend = backend_of(name, resident.configuration.file)
+    if backend is None:
+        return
+    if not asks:
+        yield note(
+            f"mail of {name} is on backend {backend.host}: who asks for it here is refused, unless "
+            f"{WORKER} has {OPTION}"
+        )
+    elif not backend.has_password:
+        yield fail(f"mail of {name} is on backend {backend.host}, and the passdb gives no pass to log in with")
+    else:
+        who = f"as {backend.master}" if backend.master else f"as {name}, without a master user"
+        yield ok(f"mail of {name} is on backend {backend.host}, where the worker logs in {who}")
+
+
+def _imapc(resident: _Resident) -> ImapcSettings | None:
+    try:
+        return imapc_settings(resident.account, Settings({}), resident.dialect)
+    except UnsupportedSetting:
+        return None  # Dovecot's own imap reads it
 
 
 def _why_not_native(resident: _Resident) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from dovecot_urlauth.admin.check_dictionary import check_dictionary
 from dovecot_urlauth.admin.doveconf import Configuration
-from dovecot_urlauth.admin.findings import Finding, fail, note, ok
+from dovecot_urlauth.admin.findings import Finding, fail, note, ok, warn
+from dovecot_urlauth.admin.live.backend import asks_backends, is_imapc
 
 IMAP_PORT = "143"
 CAPABILITIES = ("URLAUTH", "URLAUTH=BINARY")
@@ -19,6 +20,7 @@ def check_settings(configuration: Configuration) -> Iterator[Finding]:
     yield from _check_port(configuration)
     yield from check_dictionary(configuration)
     yield from _check_capability(configuration)
+    yield from _check_role(configuration)
 
 
 def _check_protocols(configuration: Configuration) -> Iterator[Finding]:
@@ -55,6 +57,16 @@ def _check_capability(configuration: Configuration) -> Iterator[Finding]:
     missing = _unannounced(configuration)
     if missing:
         yield note(f"imap_capability has no {' and no '.join(missing)}: it works, but clients are not told")
+
+
+def _check_role(configuration: Configuration) -> Iterator[Finding]:
+    """A backend that asks others is asked by them, unless it is an imapc frontend, which has no mail."""
+    if not asks_backends(configuration):
+        return
+    if is_imapc(configuration):
+        yield note("an imapc frontend: URLs that its own imap signs are refused, those of the backend are served")
+    elif configuration.as_imap.get("imap_metadata") != "yes":
+        yield warn("other backends cannot ask this one for its users' mail: set imap_metadata = yes for imap")
 
 
 def _unannounced(configuration: Configuration) -> list[str]:

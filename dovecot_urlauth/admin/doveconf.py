@@ -21,7 +21,7 @@ DEFAULT_FILE = "/etc/dovecot/dovecot.conf"
 #: What is asked as imap sees it, and as the worker does.
 VIEWED = (
     "imap_urlauth_host", "imap_urlauth_port", "mail_attribute_dict", "mail_attribute", "imap_capability",
-    "mail_plugins",
+    "mail_plugins", "imap_metadata",
 )  # fmt: skip
 
 

@@ -210,3 +210,50 @@ def test_settings_that_cannot_be_read(site: Site, monkeypatch: pytest.MonkeyPatc
 def test_only_root_can_ask(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert site.report() == ["note  not run as root: what users meet was not looked at"]
+
+
+AWAY = {"proxy": "", "host": "b1", "port": "1143", "master": "m", "pass": "secret"}
+ASKS = "ours --backends=ask"
+
+
+@pytest.mark.parametrize(
+    ("executable", "fields", "said"),
+    [
+        (ASKS, AWAY, "ok    mail of bob is on backend b1:1143, where the worker logs in as m"),
+        (
+            ASKS,
+            {**AWAY, "master": ""},
+            "ok    mail of bob is on backend b1:1143, where the worker logs in as bob, ",
+        ),
+        (ASKS, {**AWAY, "pass": ""}, "FAIL  mail of bob is on backend b1:1143, and the passdb gives no pass to "),
+        ("ours", AWAY, "note  mail of bob is on backend b1:1143: who asks for it here is refused, unless "),
+        (ASKS, {}, NATIVE),
+    ],
+)
+def test_mail_on_another_backend(site: Site, executable: str, fields: dict[str, str], said: str) -> None:
+    site.executable = executable
+    site.users(home=str(site.home), **fields)
+    [line] = site.report()
+    assert line.startswith(said)
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"imapc_host": "b1", "imapc_password": "x"}, "ok    mail of bob is on backend b1, which imapc reads: "),
+        (
+            {"imapc_host": "b1"},
+            "FAIL  mail of bob is imapc's, and imapc_host or imapc_password is not set for bob",
+        ),
+        (
+            {"imapc_host": "b1", "imapc_list_prefix": "x"},
+            "ok    mail of bob is read through Dovecot's imap: mail_location is imapc:",
+        ),
+    ],
+)
+def test_mail_of_imapc(site: Site, fields: dict[str, str], said: str) -> None:
+    site.executable, site.mail_location = ASKS, "imapc:~/mail"
+    site.users(home=str(site.home), **fields)
+    [line] = site.report()
+    assert line.startswith(said)

@@ -211,3 +211,23 @@ def test_a_server_that_answers(tmp_path: Path) -> None:
 
 def test_2_3_announces_by_itself_beside_what_is_added() -> None:
     assert lines("2.3.19.1", imap=("capability =", "capability = +XFOO")) == lines("2.3.19.1")
+
+
+ASKS = "service imap-urlauth-worker {\n  executable = w --backends=ask\n}\n"
+UNASKED = "warn  other backends cannot ask this one for its users' mail: set imap_metadata = yes for imap"
+
+
+@pytest.mark.parametrize("version", VIEWS)
+def test_roles(version: str) -> None:
+    assert UNASKED not in lines(version)
+    assert UNASKED in lines(version, more=ASKS)
+    metadata = "imap_capability {\n", "imap_metadata = yes\nimap_capability {\n"
+    old = "imap_capability =\n", "imap_capability =\nimap_metadata = yes\n"
+    both = old if version.startswith("2.3") else metadata
+    assert UNASKED not in lines(version, more=ASKS, both=both)
+    frontend = "mail_location = imapc:\n" if version.startswith("2.3") else "mail_driver = imapc\n"
+    found = lines(version, more=ASKS + frontend)
+    assert UNASKED not in found
+    assert any(
+        line.startswith("note  an imapc frontend: URLs that its own imap signs are refused") for line in found
+    )

@@ -14,6 +14,7 @@ from testing.instance import USERS
 from testing.scene import DECODED, MESSAGE, SECTIONS, Scene
 from testing.versions import TUNED, VERSIONS, Version
 from tests.dovecot.backends import IMAPC, IMAPC_LOGIN, SERVER_TLS, Backend, certificate, ring, running
+from tests.dovecot.test_live import run
 
 if TYPE_CHECKING:
     from tests.dovecot.conftest import Installations
@@ -148,3 +149,27 @@ def test_an_encrypted_connection(version: Version, installations: Installations,
             assert [
                 line for line in first.log.lines() if "Login: " in line or "Logged in: " in line if "TLS" in line
             ]
+
+
+def test_the_command_knows_where_mail_is(version: Version, installations: Installations) -> None:
+    """On the backend that has it not: check says where it is, test makes no mailbox, and a URL is tried."""
+    first, second = ring((version, version), installations)
+
+    def say(*words: str) -> list[str]:
+        return run(second, installations[version], *words).stdout.decode().splitlines()
+
+    with running(first, second), Scene(first) as home:
+        url = home.sign(home.store()).decode()
+        where = f"backend 127.0.0.1:{first.imap_port}"
+        assert f"ok    mail of alice is on {where}, where the worker logs in as master" in say(
+            "check", "--user", "alice"
+        )
+        assert f"FAIL  imap: the mail of alice is on {where}, and its keys are; run this there" in say(
+            "test", "--user", "alice", "--as", "bob"
+        )
+        assert say("test", url)[1:] == [
+            f"note  the mail of alice is on {where}: key and message are there, too",
+            f"ok    bob was given {len(MESSAGE)} bytes",
+            "This URL is honoured.",
+        ]
+        assert not (second.home("alice") / "Maildir").exists()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dovecot_urlauth.admin.doveconf import read_configuration
 from dovecot_urlauth.admin.live.account import find_account
+from dovecot_urlauth.admin.live.backend import asks_backends, backend_of, is_imapc
 from dovecot_urlauth.admin.live.failure import LiveFailure
 from dovecot_urlauth.admin.live.fetch import PATIENCE, UrlauthSession
 from dovecot_urlauth.admin.live.ownimap import OwnImap
@@ -56,10 +57,19 @@ class LiveDovecot:
         return self.configuration.serves("submission")
 
     def imap(self, user: str) -> OwnImap:
-        """Dovecot's imap for ``user``. Raises LiveFailure, also when there is no such user."""
+        """Dovecot's imap for ``user``. Raises LiveFailure, also when there is no such user, or not its mail."""
         find_account(user, self.file)
+        if place := self.elsewhere(user):
+            raise LiveFailure("imap", f"the mail of {user} is on {place}, and its keys are", "run this there")
         libexec = self.configuration.everything.get("libexec_dir", "/usr/lib/dovecot")
         return OwnImap(os.path.join(libexec, "imap"), self.file, user, self.patience)
+
+    def elsewhere(self, user: str) -> str:
+        """On which backend the user's mail is; empty where it is here. Raises LiveFailure."""
+        if asks_backends(self.configuration) and is_imapc(self.configuration):
+            return self.configuration.everything.get("imapc_host") or "the backend that imapc reads"
+        backend = backend_of(user, self.file)
+        return "" if backend is None else f"backend {backend.host}"
 
     def urlauth(self, reader: str, service: str = "imap") -> UrlauthSession:
         """A session of ``reader`` with the three services. Raises LiveFailure."""

@@ -53,14 +53,18 @@ def choose_people(dovecot: LiveDovecot, owner: str | None, reader: str | None) -
     """Take those who are named, and for the rest whom the userdb lists. Raises LiveFailure."""
     anonymous = dovecot.configuration.everything.get("auth_anonymous_username", "anonymous")
     unfit = (owner, reader, anonymous)  # anonymous has rights of its own
-    others = iter([name for name in all_users(dovecot.file) if name not in unfit])
-    owner = owner or next(others, None)
-    reader = reader or next(others, None)
+    others = [name for name in all_users(dovecot.file) if name not in unfit]
+    if owner is None:
+        owner = next((name for name in others if not dovecot.elsewhere(name)), None)
+        if owner is None and others:
+            raise LiveFailure("userdb", "lists nobody whose mail is here", "run this on a backend")
+    rest = iter([name for name in others if name != owner])
+    reader = reader or next(rest, None)
     if owner is None or reader is None:
         raise LiveFailure("userdb", "cannot list users", "name two: test --user OWNER --as READER")
     for name in (owner, reader):
         find_account(name, dovecot.file)
-    return People(owner, reader, next(others, None))
+    return People(owner, reader, next(rest, None))
 
 
 def run_trial(dovecot: LiveDovecot, people: People) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from dovecot_urlauth.admin.findings import Finding, fail, ok
+from dovecot_urlauth.admin.findings import Finding, fail, note, ok
 from dovecot_urlauth.admin.live.account import find_account
 from dovecot_urlauth.admin.live.failure import LiveFailure
 from dovecot_urlauth.admin.live.fetch import Refused
@@ -34,7 +34,10 @@ def judge(dovecot: LiveDovecot, text: str, reader: str | None) -> Iterator[Findi
         yield ok("it is signed, of this server, and has not expired")
         owner = os.fsdecode(url.user or b"")
         find_account(owner, dovecot.file)
-        yield from _check_mailbox(dovecot, url, owner)
+        if place := dovecot.elsewhere(owner):
+            yield note(f"the mail of {owner} is on {place}: key and message are there, too")
+        else:
+            yield from _check_mailbox(dovecot, url, owner)
         who = _reader(url, reader, owner)
         service = "submission" if _is(url, b"submit") else "imap"
         with dovecot.urlauth(who, service) as session:

@@ -62,7 +62,7 @@ if words[0] == "reload":
 if words[-1] == "*":
     print("\\n".join(users))
 elif words[-1] in users:
-    alone = "-u" in words
+    alone = "-u" in words or words[0] == "auth"
     print(f"userdb: {{words[-1]}}" if alone else "field\\tvalue")
     for name, value in users[words[-1]].items():
         print(f"  {{name:10}}: {{value}}" if alone else f"{{name}}\\t{{value}}")

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from dovecot_urlauth.admin.doveconf import Block
 from dovecot_urlauth.admin.findings import Level
 from dovecot_urlauth.admin.live.failure import LiveFailure
 from dovecot_urlauth.admin.live.trial import MESSAGE, PICTURE, People, choose_people, run_trial
+from dovecot_urlauth.admin.live.verdict import judge
 from tests.admin.live.stand_ins import COMMANDS, StandIn
 
 PEOPLE = People("alice", "bob", "carol")
@@ -165,3 +167,40 @@ def test_doveadm_that_cannot_be_run(stand_in: StandIn) -> None:
     stand_in.doveadm.unlink()
     with pytest.raises(LiveFailure, match="doveadm: "):
         choose_people(stand_in.dovecot(), "alice", "bob")
+
+
+AWAY = {"uid": "0", "gid": "0", "home": "/", "proxy": "", "host": "b1"}
+AT_HOME = {"uid": "0", "gid": "0", "home": "/"}
+
+
+def test_nobodys_mail_is_tried_that_is_elsewhere(stand_in: StandIn) -> None:
+    """imap would make an empty mailbox of that name here."""
+    stand_in.configure_users({"alice": AWAY, "bob": AT_HOME, "carol": AT_HOME})
+    dovecot = stand_in.dovecot()
+    assert choose_people(dovecot, None, None) == People("bob", "alice", "carol")
+    assert failures(stand_in) == ["imap: the mail of alice is on backend b1, and its keys are; run this there"]
+    stand_in.configure_users({"alice": AWAY, "bob": AWAY})
+    with pytest.raises(LiveFailure, match="lists nobody whose mail is here; run this on a backend"):
+        choose_people(dovecot, None, None)
+
+
+def test_an_imapc_frontend_signs_nothing(stand_in: StandIn) -> None:
+    dovecot = stand_in.dovecot()
+    everything = dovecot.configuration.everything
+    everything.settings |= {"mail_driver": "imapc", "imapc_host": "b1"}
+    assert not dovecot.elsewhere("alice"), "as in Dovecot, where the worker does not ask"
+    everything.blocks["service imap-urlauth-worker"] = Block({"executable": "x --backends=ask"})
+    with pytest.raises(LiveFailure, match="the mail of alice is on b1, and its keys are"):
+        dovecot.imap("alice")
+
+
+def test_a_url_of_mail_that_is_elsewhere(stand_in: StandIn) -> None:
+    """The worker is asked all the same; what is signed by which key, the backend knows."""
+    stand_in.configure_users({"alice": AWAY, "bob": AT_HOME})
+    stand_in.answer = right
+    url = f"imap://alice@imap.example.test/INBOX/;UID=5;URLAUTH=user+bob:internal:{SIGNED}"
+    findings = [str(finding) for finding in judge(stand_in.dovecot(), url, None)]
+    assert findings[1:] == [
+        "note  the mail of alice is on backend b1: key and message are there, too",
+        f"ok    bob was given {len(MESSAGE)} bytes",
+    ]
