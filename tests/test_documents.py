@@ -25,13 +25,14 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert (document.parent / target).exists(), target
 
 
-def test_each_promise_has_its_tests() -> None:
+@pytest.mark.parametrize("document", ["SECURITY.md", "docs/TRUST.md"])
+def test_each_promise_has_its_tests(document: str) -> None:
     promises = [
-        line for line in (CHECKOUT / "SECURITY.md").read_text("utf-8").splitlines() if line.startswith("| ")
+        line for line in (CHECKOUT / document).read_text("utf-8").splitlines() if re.match(r"\| \d+ \|", line)
     ]
-    numbered = [line for line in promises if line.split()[1].isdigit()]
-    assert [int(line.split()[1]) for line in numbered] == list(range(1, len(numbered) + 1))
-    for line in numbered:
+    assert [int(line.split()[1]) for line in promises] == list(range(1, len(promises) + 1))
+    assert promises
+    for line in promises:
         named = TEST.findall(line)
         assert named, line
         sources = [CHECKOUT / path for path, _ in named]

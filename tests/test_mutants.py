@@ -42,6 +42,15 @@ def test_the_document_names_the_mutants_of_each_promise() -> None:
     assert said == {promise: _range(promise, count) for promise, count in counts.items()}
 
 
+def test_the_rows_that_a_sentence_names_have_mutants() -> None:
+    """docs/TRUST.md: what good systems promise, and the promises of ours that stand for it."""
+    tried = {mutant.promise for mutant in MUTANTS}
+    lines = (CHECKOUT / "docs" / "TRUST.md").read_text().splitlines()
+    rows = [found[2] for found in map(PROMISE.fullmatch, lines) if found]
+    assert len(rows) == 31
+    assert {int(number) for row in rows if row != "-" for number in row.split(", ")} <= tried
+
+
 def _range(promise: int, count: int) -> str:
     last = f"{promise}.{count}"
     return {0: "-", 1: last}.get(count, f"{promise}.1 to {last}")

@@ -1,4 +1,4 @@
-"""Whatever a backend says gives the same events however it is cut, or ProtocolError; the password goes out once."""
+"""Whatever a backend says gives events, the same however cut, or ProtocolError; the password goes out once."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Clients for a long time, while processes are killed and Dovecot reloads: no wrong byte, flat curves."""
+"""Clients for long, while processes are killed, Dovecot reloads, its disk is full: no wrong byte, flat curves."""
