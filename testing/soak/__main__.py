@@ -1,6 +1,7 @@
 """`python -m testing.soak [--minutes N] [--version V] [--pace N] [--chart FILE]`: a table and a chart.
 
-Clients, some of them slow, while processes are killed, Dovecot reloads, and its disk is full for moments.
+Clients, some of them slow, while processes are killed, Dovecot reloads, and its disk is full for moments; with
+--clock also while its wall clock steps.
 Exit status 1 when a wrong byte came, when nobody was served for long, or when something is left at the end.
 """
 
@@ -24,12 +25,14 @@ from testing.logs import ALARMING, INTERNAL
 from testing.scene import Scene
 from testing.soak import disk
 from testing.soak.clients import WRONG, Client, Pace, Questions
+from testing.soak.clock import Clock
 from testing.soak.samples import Samples
 from testing.versions import PIECES, TUNED, VERSIONS
 
 KILL_EVERY = 7.0
 RELOAD_EVERY = 45.0
 FULL_EVERY, FULL_FOR = 80.0, 8.0
+STEP_EVERY = 30.0
 VICTIMS = (*PIECES, "auth", "config", "log", "dict")
 SAMPLE_EVERY = 2.0
 LONGEST_GAP = 60.0
@@ -38,11 +41,13 @@ NUMBERS = re.compile(r"\d+|<[^>]*>|\([^)]*\)")
 
 
 class Chaos:
-    """Kills a process now and then, lets Dovecot reload, and fills its disk."""
+    """Kills a process now and then, lets Dovecot reload, fills its disk, and steps its clock."""
 
-    def __init__(self, dovecot: DovecotInstance, full: Path, seed: int) -> None:
+    def __init__(self, dovecot: DovecotInstance, full: Path, clock: Clock | None, seed: int) -> None:
         self._dovecot = dovecot
         self._disk = full
+        self._clock = clock
+        self._next_step = time.monotonic() + STEP_EVERY
         self._chance = random.Random(seed)
         self._next_kill = time.monotonic() + KILL_EVERY
         self._next_reload = time.monotonic() + RELOAD_EVERY
@@ -68,6 +73,10 @@ class Chaos:
             self._free_at = now + FULL_FOR
             disk.fill(self._disk)
             self.done["full disk"] += 1
+        if self._clock and now >= self._next_step:
+            self._next_step = now + STEP_EVERY
+            self._clock.step()
+            self.done["step of the clock"] += 1
         if self._free_at and now >= self._free_at:
             self.end()
 
@@ -86,13 +95,15 @@ class Soaked:
     chaos: Chaos
 
 
-def soak(dovecot: DovecotInstance, full: Path, seconds: float, number: int, pace: float) -> Soaked:
+def soak(
+    dovecot: DovecotInstance, full: Path, clock: Clock | None, seconds: float, number: int, pace: float
+) -> Soaked:
     """Let it all happen for so many seconds."""
     with Scene(dovecot) as scene:
         questions = Questions(scene)
     gate = Pace(pace)
     clients = [Client(dovecot, questions, gate, each) for each in range(number)]
-    samples, chaos = Samples(dovecot), Chaos(dovecot, full, 1)
+    samples, chaos = Samples(dovecot), Chaos(dovecot, full, clock, 1)
     for client in clients:
         client.start()
     deadline = time.monotonic() + seconds
@@ -133,15 +144,18 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--pace", type=float, default=0, help="fetches per second of all clients together (0: without end)"
     )
+    parser.add_argument("--clock", type=Path, metavar="LIBRARY", help="libfaketime.so.1, to step the wall clock")
     parser.add_argument("--chart", type=Path, default=Path("soak.svg"))
     options = parser.parse_args(arguments)
     version = disk.on_small_disk(VERSIONS[options.version])
     installation = executables.install(version, VERSIONS[options.version].folder())
-    dovecot = DovecotInstance(version, TUNED, installation)
+    clock = Clock(options.clock, installation) if options.clock else None
+    extra = clock.settings(version.language) if clock else ""
+    dovecot = DovecotInstance(version, TUNED, installation, extra)
     _log_elsewhere(dovecot, installation)
     dovecot.start()
     try:
-        soaked = soak(dovecot, version.disk, options.minutes * 60, options.clients, options.pace)
+        soaked = soak(dovecot, version.disk, clock, options.minutes * 60, options.clients, options.pace)
         lines = dovecot.log.lines()
         left = _left(dovecot)
     finally:
