@@ -23,12 +23,14 @@ PROFILES = {
     "conf.d": ("ours, conf.d", "stock"),
     "tuned": ("ours, conf.d", "stock, tuned"),
     "engine": ("ours, engine", "stock"),
+    "backend": ("ours, backend", "stock"),
     "plugins": ("ours, plugins", "stock, plugins"),
     "plugins, tuned": ("ours, plugins", "stock, tuned, plugins"),
 }
 ALL = ("executables", "conf.d", "tuned")
 CONF_D = ("conf.d",)
 ENGINE = ("engine",)
+BACKEND = ("backend",)
 
 MILLISECONDS = "ms"
 RATE = "fetches/s"
@@ -123,6 +125,7 @@ def rows(language: str) -> list[Row]:
     alternate = {"conf.d": {"2.3": 0.5, "2.4": 0.002}[language]}
     first = {"executables": 2.0, "conf.d": 0.3, "tuned": 0.9}
     parity = {"conf.d": 1.0}
+    far, near = {"backend": 2.0}, {"backend": 1.5}
     of_stores = [row for name in STORES for row in _of_store(name)]
     return [
         Row("first", "first fetch of a session", _first("small"), goals=first),
@@ -143,6 +146,8 @@ def rows(language: str) -> list[Row]:
         *of_stores,
         Row("engine-first", "first fetch, dovecot engine", _first("small"), profiles=ENGINE),
         Row("engine-repeat", "repeated fetch, dovecot engine", _repeat("small"), profiles=ENGINE, warm=True),
+        Row("backend-first", "first fetch, mail on a backend", _first("small"), profiles=BACKEND, goals=far),
+        Row("backend-repeat", "repeated fetch, mail on a backend", _repeat("small"), profiles=BACKEND, goals=near),
         Row("pss", "PSS with 50 sessions", _memory, unit=MEGABYTES, most_runs=3, goals={"conf.d": 0.7}),
         Row("peak", "peak RSS, child sending 100 MB", _peak, ("100m",), CONF_D, unit=MEGABYTES, most_runs=3),
         Row("cpu", "CPU of 1,000 warm fetches", _cpu, unit=CPU, warm=True, goals=dict.fromkeys(ALL, 1.2)),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bench.client import FetchClient
 from bench.footprint import services_below
 from bench.stores import LOADED, STORES, fields
+from testing.backends import MASTER, PROXY, asking, masters
 from testing.instance import PASSWORD, DovecotInstance
 from testing.versions import ALL_OURS, ALL_STOCK, TUNED, Combination
 
@@ -34,6 +35,8 @@ process that served it is there, and the one that will wait for the next is not.
 #: Dovecot's default, which the tests' configuration overrides
 COMMON = "verbose_proctitle = no\n"
 
+READER = "bob"
+
 UNLIMITED = {"2.3": "service_count = 0", "2.4": "restart_request_count = unlimited"}
 
 
@@ -46,6 +49,8 @@ class Kind:
     raised_limits: bool = False
     engine: bool = False
     plugins: bool = False
+    backend: bool = False
+    """Whether all mail but the reader's is on another backend, which is asked for it."""
     added: str = ""
 
     def configuration(self, language: str, ours: Installation) -> str:
@@ -75,6 +80,7 @@ def kinds(language: str) -> dict[str, Kind]:
         Kind("ours, executables", ALL_OURS),
         Kind("ours, conf.d", TUNED),
         Kind("ours, engine", TUNED, engine=True),
+        Kind("ours, backend", TUNED, backend=True),
         Kind("stock, plugins", stock, plugins=True),
         Kind("stock, tuned, plugins", stock, raised_limits=True, plugins=True),
         Kind("ours, plugins", TUNED, plugins=True),
@@ -101,6 +107,35 @@ class SharedMailInstance(DovecotInstance):
         (self.folder / "users").write_text("".join(lines))
 
 
+class HomeInstance(SharedMailInstance):
+    """A backend with everybody's mail, which lets a master user in for others."""
+
+    def _write_users(self) -> None:
+        super()._write_users()
+        (self.folder / "masters").write_text(MASTER)
+
+    def _configuration(self) -> str:
+        self.extra += masters(self.version.language, self.inside)
+        return super()._configuration()
+
+
+class AskingInstance(SharedMailInstance):
+    """One that has the mail of readers only; the others' is said to be at ``home_port``."""
+
+    home_port: int
+
+    def _services(self) -> str:
+        return asking(super()._services())
+
+    def _write_users(self) -> None:
+        super()._write_users()
+        users = self.folder / "users"
+        elsewhere = PROXY.format(port=self.home_port, password=MASTER.strip().rpartition("}")[2], more="")
+        lines = users.read_text().splitlines()
+        lines = [line if line.startswith(f"{READER}:") else f"{line} {elsewhere}" for line in lines]
+        users.write_text("".join(line.replace(":: ", "::") + "\n" for line in lines))
+
+
 class Side:
     """A running instance of one kind."""
 
@@ -108,7 +143,16 @@ class Side:
         self.kind = kind
         self.name = kind.name
         added = kind.configuration(version.language, ours)
-        self.dovecot = SharedMailInstance(version, kind.combination, ours, added)
+        self._home: HomeInstance | None = None
+        if kind.backend:
+            self._home = HomeInstance(version, ALL_STOCK, None, COMMON)
+            self._home.homes = homes
+            self._home.start()
+            asking_one = AskingInstance(version, kind.combination, ours, added)
+            asking_one.home_port = self._home.imap_port
+            self.dovecot: SharedMailInstance = asking_one
+        else:
+            self.dovecot = SharedMailInstance(version, kind.combination, ours, added)
         self.dovecot.homes = homes
         self.dovecot.start()
         # 2.4's stock imap-urlauth stays after its session
@@ -118,8 +162,10 @@ class Side:
     def stop(self) -> None:
         """Stop the instance, whatever it left."""
         self.dovecot.stop(check=False)
+        if self._home is not None:
+            self._home.stop(check=False)
 
-    def session(self, user: str = "bob") -> FetchClient:
+    def session(self, user: str = READER) -> FetchClient:
         """A fresh IMAP session, logged in."""
         client = FetchClient(self.dovecot.imap_port, PATIENCE)
         client.login(user, PASSWORD)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from testing import processes
+from testing.backends import MASTER, PROXY, asking, masters
 from testing.instance import PASSWORD, USERS, DovecotInstance
 from testing.versions import TUNED, Version
 
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
 
     from tests.dovecot.conftest import Installations
 
-MASTERS = {
-    "2.3": "passdb {{\n  driver = passwd-file\n  master = yes\n  result_success = {1}\n  args = {0}/masters\n}}\n",
-    "2.4": "passdb masters {{\n  driver = passwd-file\n  master = yes\n  result_success = {1}\n"
-    "  passwd_file_path = {0}/masters\n  default_password_scheme = PLAIN\n}}\n",
-}
-METADATA = "protocol imap {\n  imap_metadata = yes\n}\n"
 SERVER_TLS = {
     "2.3": "ssl = yes\nssl_cert = <{0}\nssl_key = <{0}\n",
     "2.4": "ssl = yes\nssl_server_cert_file = {0}\nssl_server_key_file = {0}\n",
@@ -39,7 +34,6 @@ imapc_port = {port}
 imapc_master_user = master
 imapc_password = mastersecret
 """
-PROXY = "proxy=y host=127.0.0.1 port={port} master=master pass={password} {more}"
 
 
 @dataclass
@@ -67,18 +61,15 @@ class Backend(DovecotInstance):
 
     def _configuration(self) -> str:
         result = "continue" if self.masters_are_looked_up else "return-ok"
-        self.extra += MASTERS[self.version.language].format(self.inside, result) + METADATA
+        self.extra += masters(self.version.language, self.inside, result)
         return super()._configuration()
 
     def _services(self) -> str:
-        name = "/imap-urlauth-worker\n"
-        services = super()._services()
-        assert name in services
-        return services.replace(name, name.rstrip() + " --backends=ask\n")
+        return asking(super()._services())
 
     def _write_users(self) -> None:
         super()._write_users()
-        (self.folder / "masters").write_text("master:{PLAIN}mastersecret\n")
+        (self.folder / "masters").write_text(MASTER)
         lines = []
         for user, uid in USERS.items():
             line = f"{user}:{{PLAIN}}{PASSWORD}:{uid}:{uid}::{self.inside}/home/{user}::"

@@ -86,12 +86,12 @@ class EngineSession:
         self._sent_at = 0.0
         self._commands = 0
         self._greeted = False
-        self._tag = b""
+        self._tags: list[bytes] = []
 
     @property
     def usable(self) -> bool:
         """Whether a command can be sent: nothing is under way, and the engine has not gone meanwhile."""
-        return not self._tag and not (self._greeted and self._process.has_spoken())
+        return not self._tags and not (self._greeted and self._process.has_spoken())
 
     @property
     def is_fresh(self) -> bool:
@@ -103,12 +103,12 @@ class EngineSession:
         """What the engine last wrote to its log that was worth it; empty if nothing was."""
         return self._process.last_complaint
 
-    def send(self, command: bytes) -> None:
-        """Sends a command, without a tag and line end.  Raises StoreFailure."""
-        self._commands += 1
-        self._tag = b"u%d" % self._commands
+    def send(self, *commands: bytes) -> None:
+        """Sends commands at once, without tags and line ends.  Raises StoreFailure."""
+        first, self._commands = self._commands + 1, self._commands + len(commands)
+        self._tags = [b"u%d" % number for number in range(first, self._commands + 1)]
         self._sent_at = self._loop.now()
-        self._process.send(b"%s %s\r\n" % (self._tag, command))
+        self._process.send(b"".join([b"%s %s\r\n" % each for each in zip(self._tags, commands)]))
 
     async def next_event(self) -> Event:
         """The next event of the command that was sent; a Status with a tag is its last.
@@ -126,17 +126,25 @@ class EngineSession:
             if event.condition == b"BYE":
                 raise self._gone(self._refused(event).text)
             if event.tag != b"*":
-                self._tag = b""
+                self._done(event.tag)
         return event
 
-    async def call(self, command: bytes) -> Answer:
-        """Sends a command and collects its answer."""
-        self.send(command)
-        events = []
-        while self._tag:
+    def _done(self, tag: bytes) -> None:
+        if self._tags[:1] != [tag]:
+            raise StoreFailure("imap: answered another command than was sent")
+        del self._tags[0]
+
+    async def call(self, *commands: bytes) -> Answer:
+        """Sends commands at once and collects the last one's answer."""
+        self.send(*commands)
+        events: list[Event] = []
+        while self._tags:
+            left = len(self._tags)
             events.append(await self.next_event())
+            if 0 < len(self._tags) < left:
+                events.clear()  # they were another command's
         status = events.pop()
-        assert isinstance(status, Status)  # noqa: S101 - only a Status clears the tag
+        assert isinstance(status, Status)  # noqa: S101 - only a Status takes a tag away
         return Answer(tuple(events), status)
 
     async def content(self, size: int) -> AsyncIterator[bytes]:
@@ -151,16 +159,16 @@ class EngineSession:
                     await self._finish()
                 yield event.data
         finally:
-            if self._tag:
+            if self._tags:
                 self.kill()
 
     async def _finish(self) -> None:
-        while self._tag:
+        while self._tags:
             await self.next_event()
 
     def close(self) -> None:
         """Ends the engine; one that is in the middle of something is killed."""
-        if self._tag:
+        if self._tags:
             self._process.kill()
         else:
             self._process.close()

@@ -97,7 +97,6 @@ class EngineStore:
             # Dovecot makes no such names, and repeats them as they are in the text of a response
             raise MailboxMissing("no mailbox can have this name")
         opened = EngineMailbox(self, mailbox, quoted_mailbox(name), uidvalidity)
-        await opened.synchronize()
         await opened.read_key()
         return opened
 
@@ -117,10 +116,11 @@ class EngineStore:
         assert self._session is not None  # noqa: S101 - start() has seen to it
         return self._session
 
-    async def call(self, command: bytes) -> Answer:
-        """Runs a command that has no content; raises StoreFailure."""
+    async def call(self, command: bytes, first: bytes = b"") -> Answer:
+        """Runs a command without content, and ``first`` in an engine that has been used; raises StoreFailure."""
+        session = self.session()
         try:
-            return await self.session().call(command)
+            return await session.call(*([first] if first and not session.is_fresh else []), command)
         except SessionLost as lost:
             self._log(f"{lost.text}: asking again")
             return await self.session().call(command)
@@ -148,8 +148,12 @@ class EngineMailbox:
         self._key: bytes | None = None
 
     async def read_key(self) -> None:
-        """Reads the mailbox key; raises MailboxMissing, MailboxRefused or StoreFailure."""
-        answer = await self._store.call(b"GETMETADATA %s (%s)" % (self._quoted, KEY_ENTRY))
+        """Reads the mailbox key, and lets the engine see the mailbox as it is now.
+
+        Raises MailboxMissing, MailboxRefused or StoreFailure.
+        """
+        command = b"GETMETADATA %s (%s)" % (self._quoted, KEY_ENTRY)
+        answer = await self._store.call(command, first=b"EXAMINE " + self._quoted)
         if answer.status.condition != b"OK":
             raise await self._why_not_opened(answer.status)
         values = [event for event in answer.events if isinstance(event, Metadata)]
@@ -159,15 +163,6 @@ class EngineMailbox:
         if not values:
             raise MailboxMissing("no mailbox has this name")
         self._key = self._decode_key(values[0].value)
-
-    async def synchronize(self) -> None:
-        """Let the engine see the mailbox as it is now.  That it may not be there, others find out."""
-        session = self._store.session()
-        if not session.is_fresh:
-            try:
-                await session.call(b"EXAMINE " + self._quoted)
-            except SessionLost:
-                return  # the next one has nothing open
 
     async def key(self) -> bytes | None:
         """The mailbox key, 64 bytes, as it was when the mailbox was opened; None if there is none."""

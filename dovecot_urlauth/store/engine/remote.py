@@ -1,7 +1,7 @@
-"""Another backend's ``imap`` as the engine: somebody else holds the password and the connection, we hold a pipe.
+"""Another backend's ``imap`` as the engine: somebody else has the password and logs in, we hold a pipe.
 
 What comes over the pipe begins like a session that is logged in, ``* PREAUTH``, or ends with the reason why there
-is none, ``* BYE``.
+is none, ``* BYE``.  With the first the connection itself may come, which then takes the pipe's place.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from select import POLLIN, poll
 
 from dovecot_urlauth.service.connection import Connection, ConnectionLost
+from dovecot_urlauth.service.descriptor import close_all
 from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.store.engine.imap_process import READ_SIZE, EngineGone
 from dovecot_urlauth.store.errors import StoreFailure
@@ -26,7 +27,9 @@ class RemoteImap:
     last_complaint = ""
 
     def __init__(self, loop: Loop, pipe: socket) -> None:
+        self._loop = loop
         self._pipe = Connection(loop, pipe)
+        self._has_begun = False
 
     def send(self, line: bytes) -> None:
         """Send a command; the pipe is empty between commands, and takes any.
@@ -39,13 +42,24 @@ class RemoteImap:
     async def read(self, seconds: float) -> bytes:
         """What the backend said, waiting for at most ``seconds`` (StoreFailure when they pass)."""
         try:
-            data = b"" if self._pipe.closed else await self._pipe.read(READ_SIZE, seconds)
+            data = b"" if self._pipe.closed else await self._receive(seconds)
         except TimedOut:
             raise StoreFailure(f"imap: no answer from the backend for {seconds:g} seconds") from None
         except ConnectionLost:
             data = b""
         if not data:
             raise EngineGone("connection to the backend was lost")
+        return data
+
+    async def _receive(self, seconds: float) -> bytes:
+        if self._has_begun:
+            return await self._pipe.read(READ_SIZE, seconds)
+        self._has_begun = True
+        data, descriptors = await self._pipe.read_message(READ_SIZE, seconds)
+        if descriptors:
+            pipe, self._pipe = self._pipe, Connection(self._loop, descriptors.pop())
+            pipe.close()
+        close_all(descriptors)
         return data
 
     def has_spoken(self) -> bool:

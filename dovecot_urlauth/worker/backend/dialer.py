@@ -1,8 +1,8 @@
 """The dialer: a process that knows where one user's mail is, and logs in there for every session that asks.
 
 It is forked as root, asks the passdb, says what it learned, and gives root up.  It never becomes the user, reads
-no mail itself and knows no IMAP beyond the login: whoever took over the process that reads URLs would find a pipe,
-and no password.  It ends with its link.
+no mail itself and knows no IMAP beyond the login: whoever took over the process that reads URLs would find a
+session, and no password.  It ends with its link.
 """
 
 from __future__ import annotations
@@ -118,10 +118,14 @@ class Session:
         self._context = context
 
     async def run(self) -> None:
-        """Log in, then carry bytes in both directions until one end is closed."""
+        """Log in, then hand over the connection, or where it is encrypted carry bytes until one end is closed."""
         try:
             stream, first = await self._log_in()
             try:
+                if isinstance(stream, Connection):
+                    await self._pipe.send_descriptors(PREAUTH + first, [stream.fileno()])
+                    await carry(self._pipe, stream)  # what was said before it came
+                    return
                 await self._pipe.write(PREAUTH + first)
                 back = self._loop.spawn(carry(self._pipe, stream), "commands")
                 await carry(stream, self._pipe)

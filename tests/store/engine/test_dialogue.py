@@ -129,6 +129,7 @@ def test_a_command_and_its_end(stage: Stage) -> None:
         ("say(b'* OK Log in, please.\\r\\n'); hear()", "imap: Log in, please."),
         ("say(b'hello\\r\\n'); hear()", "imap: Unexpected IMAP response"),
         ("say(GREETING); hear()", "imap died"),
+        ("say(GREETING); hear(); say(b'u7 OK\\r\\n'); hear()", "imap: answered another command than was sent"),
         ("say(GREETING); hear(); say(b'* BYE Killed.\\r\\n'); hear()", "imap: Killed."),
         ("say(GREETING); hear(); say(b'* METADATA {5}\\r\\nab'); sys.exit()", "imap died"),
         ("say(GREETING); hear(); say(b'* METADATA oops\\r\\n'); hear()", "imap: Malformed IMAP response"),

@@ -224,6 +224,8 @@ def test_a_session_and_another_one(world: World) -> None:
             assert said == b"b AUTHENTICATE PLAIN YWxpY2UAbQBw\r\n"
             await backend.write(b"b OK in\r\n* early")
             assert await session.read(5) == b"* PREAUTH Logged in.\r\n* early"
+            assert session._pipe._socket.getpeername() == world.listener.getsockname(), "it has the connection"
+            await world.loop.turn()
             assert not session.has_spoken()
             session.send(b"u1 NOOP\r\n")
             assert await backend.read(seconds=5) == b"u1 NOOP\r\n"
