@@ -5,6 +5,6 @@ functions.  It is chosen once per process from the environment that Dovecot's ma
 never ask for a version.
 
     dialect.py    what can differ
-    versions.py   the four dialects that exist: 2.3.13, 2.3.19, 2.4.1, 2.4.2
+    versions.py   the dialects that exist, from 2.3.13 to the newest
     choose.py     environment -> dialect, with a warning for a version never seen
 """

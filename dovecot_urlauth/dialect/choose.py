@@ -5,6 +5,7 @@ from __future__ import annotations
 from dovecot_urlauth.dialect.versions import (
     DOVECOT_2_3_13,
     DOVECOT_2_3_17,
+    DOVECOT_2_3_18,
     DOVECOT_2_3_19,
     DOVECOT_2_4_1,
     DOVECOT_2_4_2,
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 SINCE = (
     ((2, 3, 0), DOVECOT_2_3_13),
     ((2, 3, 17), DOVECOT_2_3_17),
+    ((2, 3, 18), DOVECOT_2_3_18),
     ((2, 3, 19), DOVECOT_2_3_19),
     ((2, 4, 0), DOVECOT_2_4_1),
     ((2, 4, 2), DOVECOT_2_4_2),
 )
 """The first version of each dialect, ascending."""
 
-TESTED = (((2, 3, 0), (2, 3, 21)), ((2, 4, 0), (2, 4, 5)))
+TESTED = (((2, 3, 13), (2, 3, 21)), ((2, 4, 0), (2, 4, 5)))
 """First and last version of each series whose behaviour is known."""
 
 

@@ -69,6 +69,8 @@ class LoginTexts:
 class StatsNames:
     """What Dovecot's own services tell stats, and what they call it (taken from the wire)."""
 
+    major: int
+    """The major version of the protocol: with another one stats hangs up, with an error in its log."""
     bytes_fields: tuple[str, str]
     """Bytes received and sent, of a connection that is over."""
     has_gid: bool

@@ -1,4 +1,4 @@
-"""The five dialects, each as the changes it brought to the one before."""
+"""The six dialects, each as the changes it brought to the one before."""
 
 from __future__ import annotations
 
@@ -101,7 +101,8 @@ LOGIN_TEXTS_2_4_2 = LoginTexts(
     }
 )
 
-STATS_2_3 = StatsNames(
+STATS_2_3_13 = StatsNames(
+    major=3,
     bytes_fields=("bytes_in", "bytes_out"),
     has_gid=False,
     passes_clients=False,
@@ -112,7 +113,11 @@ STATS_2_3 = StatsNames(
     mail_reasons=("access", "access"),
     has_namespace=False,
 )
+STATS_2_3_18 = StatsNames(
+    **{**{name: getattr(STATS_2_3_13, name) for name in StatsNames.__match_args__}, "major": 4}
+)
 STATS_2_4 = StatsNames(
+    major=4,
     bytes_fields=("net_in_bytes", "net_out_bytes"),
     has_gid=True,
     passes_clients=True,
@@ -153,7 +158,7 @@ DOVECOT_2_3_13 = Dialect(
     normalizes_names_to_nfc=False,
     index_path_lacks_directory_name=True,
     compressions=("gz", "bz2", "xz", "lz4", "zstd"),
-    stats=STATS_2_3,
+    stats=STATS_2_3_13,
     load_url_rules=_url_rules_2_3,
     load_message_rules=_message_rules_2_3_13,
 )
@@ -169,8 +174,10 @@ def _changed(dialect: Dialect, **changes: object) -> Dialect:
 
 DOVECOT_2_3_17 = _changed(DOVECOT_2_3_13, name="2.3.17", dict_major=3)
 
+DOVECOT_2_3_18 = _changed(DOVECOT_2_3_17, name="2.3.18", stats=STATS_2_3_18)
+
 DOVECOT_2_3_19 = _changed(
-    DOVECOT_2_3_17,
+    DOVECOT_2_3_18,
     name="2.3.19",
     login_texts=LOGIN_TEXTS_2_3_19,
     client_message_prefix="user {user}: ",

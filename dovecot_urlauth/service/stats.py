@@ -136,7 +136,7 @@ class Stats:
             await self._hurry.come(LISTEN_DELAY)
         except TimedOut:
             pass
-        self._protocol = protocol = StatsWriter(self._service)
+        self._protocol = protocol = StatsWriter(self._service, self.names.major)
         try:
             self._write(protocol.data_to_send())
             while data := await connection.read():

@@ -9,13 +9,13 @@ Both ends begin at once, and neither waits (``<-`` is stats)::
     -> CATEGORY\tauth-client
     -> EVENT\t0\t0\t0\t<created>\tl<sent>\tn<name>\tc<category>...\tS<key>\t<text>\tI<key>\t<number>
 
-The three numbers are the global event, the parent and the severity (0 is debug); a time is two fields, seconds
-and microseconds.  Dovecot's own clients also send events that others refer to (``BEGIN``, ``UPDATE``, ``END``), so
-that a hundred events of one mailbox need not repeat its fields; ours are few and each says all of itself, which
-counts the same.
+The three numbers are the global event (major version 3, up to 2.3.17, lacks it), the parent and the severity (0 is
+debug); a time is two fields, seconds and microseconds.  Dovecot's own clients also send events that others refer
+to (``BEGIN``, ``UPDATE``, ``END``), so that a hundred events of one mailbox need not repeat its fields; ours are
+few and each says all of itself, which counts the same.
 
 States: VERSION, FILTER, OPEN.  Fatal: another major version, a word we do not know, a line above the limit.
-(lib-master/stats-client.c, stats/client-writer.c, lib/lib-event.c; the same bytes in 2.3.19 and 2.4)
+(lib-master/stats-client.c, stats/client-writer.c, lib/lib-event.c; otherwise the same bytes in 2.3.13 to 2.4)
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 CLIENT, SERVER = b"stats-client", b"stats-server"
-MAJOR = 4
+GLOBAL_SINCE = 4
+"""The first major version whose events name a global event."""
 LINE_LIMIT = 1 << 20
 """A filter names every metric's own."""
 
@@ -70,8 +71,10 @@ class State(Enum):
 class StatsWriter(LineProtocol):
     """Our end of one connection to stats-writer."""
 
-    def __init__(self, service: str) -> None:
-        super().__init__(LineBuffer(LINE_LIMIT), version_line(CLIENT, MAJOR, 0))
+    def __init__(self, service: str, major: int) -> None:
+        """``major`` is the version that both ends must speak, 3 or 4."""
+        super().__init__(LineBuffer(LINE_LIMIT), version_line(CLIENT, major, 0))
+        self._major = major
         self.state = State.VERSION
         self._announced: set[str] = set()
         self._announce((f"service:{service}",))
@@ -79,7 +82,8 @@ class StatsWriter(LineProtocol):
     def report(self, event: Event) -> None:
         """Send an event; whether anybody wants it is for the caller to know."""
         self._announce(event.categories)
-        parts = [b"EVENT", b"0", b"0", b"%d" % DEBUG, _time(event.created), b"l" + _time(event.sent)]
+        no_others = [b"0", b"0"] if self._major >= GLOBAL_SINCE else [b"0"]
+        parts = [b"EVENT", *no_others, b"%d" % DEBUG, _time(event.created), b"l" + _time(event.sent)]
         parts.append(b"n" + _field(event.name))
         parts += [b"c" + _field(category) for category in event.categories]
         for key, value in event.fields.items():
@@ -90,7 +94,7 @@ class StatsWriter(LineProtocol):
         """The next filter, or None until more has come; raises ProtocolError."""
         while (line := self._lines.next_line()) is not None:
             if self.state is State.VERSION:
-                if not is_version(line, SERVER, MAJOR):
+                if not is_version(line, SERVER, self._major):
                     raise ProtocolError("Not a stats process that we understand")
                 self.state = State.FILTER
                 continue

@@ -9,6 +9,7 @@ from dovecot_urlauth.dialect.dialect import STATUS_NEVER_AGAIN, Dialect
 from dovecot_urlauth.dialect.versions import (
     DOVECOT_2_3_13,
     DOVECOT_2_3_17,
+    DOVECOT_2_3_18,
     DOVECOT_2_3_19,
     DOVECOT_2_4_1,
     DOVECOT_2_4_2,
@@ -21,6 +22,7 @@ from dovecot_urlauth.dialect.versions import (
         ("2.3.13", DOVECOT_2_3_13),
         ("2.3.16", DOVECOT_2_3_13),
         ("2.3.17.1", DOVECOT_2_3_17),
+        ("2.3.18", DOVECOT_2_3_18),
         ("2.3.19.1", DOVECOT_2_3_19),
         ("2.3.21.1", DOVECOT_2_3_19),
         ("2.4.0", DOVECOT_2_4_1),
@@ -40,6 +42,7 @@ def test_known_versions_are_chosen_without_a_word(text: str, dialect: Dialect) -
         ("2.3.99", DOVECOT_2_3_19),
         ("2.5.0", DOVECOT_2_4_2),
         ("3.0", DOVECOT_2_4_2),
+        ("2.3.11.3", DOVECOT_2_3_13),
         ("2.2.36", DOVECOT_2_4_2),
         ("0.0.0-37075+f28b5a92ec", DOVECOT_2_4_2),
         ("main", DOVECOT_2_4_2),

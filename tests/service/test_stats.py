@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dovecot_urlauth.dialect.versions import STATS_2_3, STATS_2_4
+from dovecot_urlauth.dialect.versions import STATS_2_3_18, STATS_2_4
 from dovecot_urlauth.service.connection import Connection
 from dovecot_urlauth.service.stats import (
     FAREWELL,
@@ -302,8 +302,8 @@ def test_what_hearing_takes_is_loaded_before_a_chroot(
     [
         (STATS_2_4, b"/run/auth", ("auth-client",), {"socket_path": "/run/auth"}),
         (STATS_2_4, None, ("imap-urlauth",), {}),
-        (STATS_2_3, b"/run/auth", ("auth-client",), {"socket_path": "/run/auth"}),
-        (STATS_2_3, None, ("imap-urlauth",), None),
+        (STATS_2_3_18, b"/run/auth", ("auth-client",), {"socket_path": "/run/auth"}),
+        (STATS_2_3_18, None, ("imap-urlauth",), None),
     ],
 )
 def test_a_connection(

@@ -48,7 +48,7 @@ MADE: dict[type, Callable[[], Any]] = {
     ImapDialogue: ImapDialogue,
     ImapLogin: lambda: ImapLogin(Credentials(b"alice", b"master", b"secret")),
     LoginProtocol: LoginProtocol,
-    StatsWriter: lambda: StatsWriter("imap-urlauth"),
+    StatsWriter: lambda: StatsWriter("imap-urlauth", 4),
 }
 INTERFACE = {"receive_data", "receive_eof", "next_event", "data_to_send", "surplus", "surplus_fds"}
 

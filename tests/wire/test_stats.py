@@ -27,13 +27,13 @@ def version(request: pytest.FixtureRequest) -> str:
 
 
 def make() -> tuple[Callable[[bytes], None], Callable[[], Any]]:
-    writer = StatsWriter("imap-urlauth")
+    writer = StatsWriter("imap-urlauth", 4)
     return writer.receive_data, writer.next_event
 
 
 def test_the_opening_is_the_recorded_one(version: str) -> None:
     for talk in conversations(version):
-        assert talk.said.startswith(StatsWriter(talk.service).data_to_send())
+        assert talk.said.startswith(StatsWriter(talk.service, 4).data_to_send())
 
 
 def test_what_stats_says_is_understood(version: str) -> None:
@@ -50,7 +50,7 @@ def test_a_filter_comes_again() -> None:
 
 
 def test_states() -> None:
-    writer = StatsWriter("imap-urlauth")
+    writer = StatsWriter("imap-urlauth", 4)
     seen = []
     for line in (b"", HELLO, b"FILTER\t\n"):
         writer.receive_data(line)
@@ -80,7 +80,7 @@ def test_garbage_is_refused(garbage: bytes) -> None:
 
 
 def test_categories_are_told_once_and_behind_their_parents() -> None:
-    writer = StatsWriter("imap-urlauth-worker")
+    writer = StatsWriter("imap-urlauth-worker", 4)
     writer.data_to_send()
     event = Event("mail_opened", ("mail", "service:imap-urlauth-worker"), {}, 1, 2)
     writer.report(event)
@@ -92,7 +92,7 @@ def test_categories_are_told_once_and_behind_their_parents() -> None:
 
 
 def test_the_parents_are_the_recorded_ones(version: str) -> None:
-    ours, theirs = StatsWriter("x"), b"".join(talk.said for talk in conversations(version))
+    ours, theirs = StatsWriter("x", 4), b"".join(talk.said for talk in conversations(version))
     ours.report(Event("e", ("mail", "dict", "imap-urlauth", "auth-client"), {}, 1, 2))
     for line in ours.data_to_send().splitlines()[2:-1]:
         assert line + b"\n" in theirs
@@ -104,7 +104,7 @@ def test_the_parents_are_the_recorded_ones(version: str) -> None:
     st.floats(0, 2e9),
 )
 def test_what_is_reported_is_what_stats_reads(name: str, fields: dict[str, str | int], created: float) -> None:
-    writer = StatsWriter("imap-urlauth")
+    writer = StatsWriter("imap-urlauth", 4)
     writer.report(Event(name, ("imap-urlauth",), fields, created, created + 0.25))
     said = writer.data_to_send()
     assert said.count(b"\n") == 4
@@ -113,6 +113,19 @@ def test_what_is_reported_is_what_stats_reads(name: str, fields: dict[str, str |
     assert (event.name, event.fields) == (_clean(name), clean)
     assert event.created == pytest.approx(created, abs=2e-6)
     assert event.sent - event.created == pytest.approx(0.25, abs=2e-6)
+
+
+def test_major_version_3_has_no_global_event() -> None:
+    writer = StatsWriter("imap-urlauth", 3)
+    writer.report(Event("e", (), {"n": 5}, 1, 2))
+    assert writer.data_to_send().splitlines() == [
+        b"VERSION\tstats-client\t3\t0",
+        b"CATEGORY\tservice:imap-urlauth",
+        b"EVENT\t0\t0\t1\t0\tl2\t0\tne\tIn\t5",
+    ]
+    writer.receive_data(HELLO)
+    with pytest.raises(ProtocolError, match="Not a stats process"):
+        writer.next_event()
 
 
 def _clean(value: str | int) -> str | int:

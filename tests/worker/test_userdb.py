@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dovecot_urlauth.dialect.versions import STATS_2_3, STATS_2_4
+from dovecot_urlauth.dialect.versions import STATS_2_3_18, STATS_2_4
 from dovecot_urlauth.service.connection import Connection
 from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.service.stats import SILENT, Stats
@@ -229,7 +229,7 @@ def test_the_end_of_an_old_connection_is_not_the_new_ones(monkeypatch: pytest.Mo
         ("..155s", "failed: Auth server request timed out after 155.000 secs", {"error": "Timed out"}),
     ],
 )
-@pytest.mark.parametrize("names", [STATS_2_3, STATS_2_4])
+@pytest.mark.parametrize("names", [STATS_2_3_18, STATS_2_4])
 def test_stats_hear_of_a_lookup(
     play: Callable[..., None], answer: str, outcome: str, error: dict[str, str], names: Any
 ) -> None:
