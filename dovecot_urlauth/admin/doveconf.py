@@ -18,6 +18,9 @@ DOVECONF = "/usr/bin/doveconf"
 #: What doveconf reads unless told otherwise.
 DEFAULT_FILE = "/etc/dovecot/dovecot.conf"
 
+#: What such a Dovecot calls itself, before a number and a commit.
+BUILT_FROM_GIT = "0.0.0"
+
 #: What is asked as imap sees it, and as the worker does.
 VIEWED = (
     "imap_urlauth_host", "imap_urlauth_port", "mail_attribute_dict", "mail_attribute", "imap_capability",
@@ -61,8 +64,11 @@ class Configuration:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The version as numbers, so that versions can be compared."""
-        return tuple(int(part) for part in self.version.partition("-")[0].split(".") if part.isdigit())
+        """The version as numbers, to be compared; a build from git is newer than every release."""
+        released = self.version.partition("-")[0]
+        if released == BUILT_FROM_GIT:
+            return (9999,)
+        return tuple(int(part) for part in released.split(".") if part.isdigit())
 
     @property
     def is_2_3(self) -> bool:

@@ -86,7 +86,12 @@ def test_absent_and_empty_settings_have_the_default() -> None:
 
 @pytest.mark.parametrize(
     ("version", "numbers", "is_2_3"),
-    [("2.3.19.1", (2, 3, 19, 1), True), ("2.4.1-4", (2, 4, 1), False), ("2.4.5", (2, 4, 5), False)],
+    [
+        ("2.3.19.1", (2, 3, 19, 1), True),
+        ("2.4.1-4", (2, 4, 1), False),
+        ("2.4.5", (2, 4, 5), False),
+        ("0.0.0-37075+f28b5a92ec", (9999,), False),
+    ],
 )
 def test_versions_compare_as_numbers(version: str, numbers: tuple[int, ...], is_2_3: bool) -> None:
     configuration = Configuration(version, "", Block(), Block(), Block())
