@@ -45,9 +45,16 @@ LONG_OPTIONS = {
     "backends": ("here", "ask"),
     **sandbox.OPTION,
 }
-LIBEXEC_DIR = "/usr/lib/dovecot"
+LIBEXEC_DIRS = ("/usr/lib/dovecot", "/usr/libexec/dovecot", "/usr/local/libexec/dovecot")
+"""Where Dovecot's programs are as Debian, as Red Hat and Alpine, and as its own makefiles have it: a default of
+libexec_dir that is compiled in, and that nobody tells."""
 AUTH_SOCKET = "auth-userdb"
 WORKER_SOCKET = "imap-urlauth-worker"
+
+
+def find_libexec_dir(folders: tuple[str, ...] = LIBEXEC_DIRS) -> str:
+    """The first folder that holds an executable imap; the first of all if none does."""
+    return next((folder for folder in folders if os.access(f"{folder}/imap", os.X_OK)), folders[0])
 
 
 def main(argv: list[str]) -> int:
@@ -108,7 +115,7 @@ def _configure(
     source = start.dialect.config_source
     if settings.flag("mail_debug"):
         start.log.pipe.debugging = True
-    libexec_dir = os.fsencode(settings.get("libexec_dir", LIBEXEC_DIR))
+    libexec_dir = os.fsencode(settings.get("libexec_dir") or find_libexec_dir())
     imported = language_of(start.dialect).imported_variables(settings)
     base_dir = settings.get("base_dir") or os.getcwd()
     return WorkerConfig(
