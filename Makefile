@@ -8,7 +8,7 @@ BUILDING_PACKAGES = debhelper lintian
 PIP = .venv/bin/pip install --quiet --disable-pip-version-check
 TOX = .venv/bin/tox run
 
-.PHONY: help install uninstall deb demo dev compiled test style types unit limits dovecot bench differential
+.PHONY: help install uninstall deb demo dev compiled test style types unit limits dovecot next bench differential
 .PHONY: sbom mutants fuzz faults soak debian building clean
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo 'make sbom                   what it is made of, as CycloneDX, in dist/'
 	@echo 'make test                   the whole suite, against real Dovecots too'
 	@echo 'make dev                    tools in .venv; compat/ then runs in place'
+	@echo 'make next DOVECOT=/folder   the suite against a Dovecot that you built'
 	@echo 'make style types unit limits dovecot bench differential'
 	@echo 'make mutants fuzz faults soak clean'
 
@@ -44,7 +45,7 @@ compiled: .venv/ready
 	@$(PYTHON) -m compileall -q dovecot_urlauth
 
 # what only a test needs: a dictionary behind Dovecot's dict service, errors at system calls
-test dovecot faults: DEBIAN_PACKAGES += dovecot-sqlite strace
+test dovecot next faults: DEBIAN_PACKAGES += dovecot-sqlite strace
 
 test: dev building
 	$(TOX)
@@ -52,6 +53,12 @@ test: dev building
 unit dovecot: building
 style types unit limits dovecot: dev
 	$(TOX) -e $@
+
+NEXT_TESTS = $(addprefix tests/,dovecot admin config message store/engine url)
+# DOVECOT is the folder that a Dovecot of any version was installed into, with DESTDIR; nothing is built here
+next: dev
+	@test -x '$(DOVECOT)/usr/sbin/dovecot' || { echo 'make next DOVECOT=/folder, with /folder/usr/sbin/dovecot'; exit 2; }
+	DOVECOT_URLAUTH_NEXT='$(DOVECOT)' DOVECOT_URLAUTH_VERSIONS=next .venv/bin/pytest -m dovecot $(NEXT_TESTS)
 
 bench: dev
 	.venv/bin/python -m bench

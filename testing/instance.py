@@ -157,7 +157,7 @@ class DovecotInstance:
             base=self.inside,
             host=HOST,
             dollar="$",
-            dovecot_version=self.version.dovecot,
+            heading=self.version.heading,
             imap_port=self.imap_port,
             submission_port=self.submission_port,
             relay_port=self.relay.port,

@@ -52,6 +52,9 @@ PACKAGES = (
     "ca-certificates",
 )
 
+#: Suites whose python3 is too old for us: Dovecot and what it needs are theirs, the rest is of another suite.
+OTHERS_PYTHON = {"bullseye": "bookworm"}
+
 #: Directories that merged /usr turns into links.
 MERGED = ("bin", "sbin", "lib", "lib64")
 
@@ -100,7 +103,7 @@ def tree(suite: str) -> Path:
     root.mkdir(parents=True, exist_ok=True)
     # another recipe, of a checkout beside this one, has a tree of its own
     folder = root / f"{suite}-{_recipe()[:8]}"
-    with _one_maker(root / f".{suite}.lock"):
+    with one_maker(root / f".{suite}.lock"):
         if not is_complete(folder):
             _make(suite, folder)
     return folder
@@ -123,7 +126,8 @@ def _recipe() -> str:
 
 
 @contextmanager
-def _one_maker(lock: Path) -> Iterator[None]:
+def one_maker(lock: Path) -> Iterator[None]:
+    """Keep others from making the tree that this file stands for."""
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
@@ -131,7 +135,7 @@ def _one_maker(lock: Path) -> Iterator[None]:
 
 def _make(suite: str, folder: Path) -> None:
     _marker(folder).unlink(missing_ok=True)
-    _remove(folder)
+    remove(folder)
     apt = folder.with_name(f".{suite}.apt")
     shutil.rmtree(apt, ignore_errors=True)
     archives = _download(suite, apt)
@@ -149,7 +153,8 @@ def _make(suite: str, folder: Path) -> None:
     _marker(folder).write_text(_recipe())
 
 
-def _remove(folder: Path) -> None:
+def remove(folder: Path) -> None:
+    """Remove a tree; raises TreeError rather than go into anything mounted there."""
     if any(line.split()[4].startswith(f"{folder}/") for line in _mounts()):
         raise TreeError(f"{folder} holds a mount: not removed")
     shutil.rmtree(folder, ignore_errors=True)
@@ -159,17 +164,23 @@ def _mounts() -> list[str]:
     return Path("/proc/self/mountinfo").read_text().splitlines()
 
 
-def _run(*command: str | Path) -> str:
+def run(*command: str | Path) -> str:
+    """What a command says; raises TreeError if it fails."""
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, errors="replace")
     if done.returncode != 0:
         raise TreeError(f"{' '.join(str(word) for word in command)}:\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
+def own_suite() -> str:
+    """The name of the suite that this machine runs."""
+    return run("sh", "-c", '. /etc/os-release; echo "$VERSION_CODENAME"').strip()
+
+
 def _mirror() -> str:
     """The archive's address, as the machine's own apt sources have it."""
-    own = _run("sh", "-c", '. /etc/os-release; echo "$VERSION_CODENAME"').strip()
-    listed = _run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)")
+    own = own_suite()
+    listed = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)")
     for line in listed.splitlines():
         uri, release, component = line.split()
         if release == own and component == "main":
@@ -182,7 +193,13 @@ def _download(suite: str, apt: Path) -> list[Path]:
     for part in ("lists/partial", "archives/partial", "parts"):
         (apt / part).mkdir(parents=True)
     (apt / "status").touch()
-    (apt / "sources.list").write_text(f"deb [check-valid-until=no] {_mirror()} {suite} main\n")
+    suites = [suite, OTHERS_PYTHON[suite]] if suite in OTHERS_PYTHON else [suite]
+    (apt / "sources.list").write_text(
+        "".join(f"deb [check-valid-until=no] {_mirror()} {each} main\n" for each in suites)
+    )
+    (apt / "preferences").write_text(
+        f"Package: dovecot-*\nPin: release n={suite}\nPin-Priority: 1001\n" if len(suites) > 1 else ""
+    )
     private = {
         "Dir::State": apt,
         "Dir::State::lists": apt / "lists",
@@ -192,6 +209,7 @@ def _download(suite: str, apt: Path) -> list[Path]:
         "Dir::Cache::archives": apt / "archives",
         "Dir::Etc::sourcelist": apt / "sources.list",
         "Dir::Etc::sourceparts": apt / "parts",
+        "Dir::Etc::preferences": apt / "preferences",
         "Dir::Etc::preferencesparts": apt / "parts",
         "APT::Sandbox::User": "root",
         "APT::Install-Recommends": "false",
@@ -200,8 +218,8 @@ def _download(suite: str, apt: Path) -> list[Path]:
         "Acquire::Retries": "3",
     }
     apt_get = ["apt-get", "-q", "-y", *(f"-o{name}={value}" for name, value in private.items())]
-    _run(*apt_get, "update")
-    _run(*apt_get, "--download-only", "install", *PACKAGES)
+    run(*apt_get, "update")
+    run(*apt_get, "--download-only", "install", *PACKAGES)
     return sorted((apt / "archives").glob("*.deb"))
 
 
@@ -238,14 +256,14 @@ def _finish(folder: Path) -> None:
     for name, mode in modes.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / name).chmod(mode)
-    _run("ldconfig", "-r", folder)
+    run("ldconfig", "-r", folder)
     # no maintainer script ran, so let the certificates that pip may ask for be one file
     certificates = sorted((folder / "usr/share/ca-certificates").rglob("*.crt"))
     bundle = folder / "etc/ssl/certs/ca-certificates.crt"
     bundle.parent.mkdir(parents=True, exist_ok=True)
     bundle.write_bytes(b"".join(path.read_bytes() for path in certificates))
     libraries = [f"/{path.relative_to(folder)}" for path in sorted((folder / "usr/lib").glob("python3*"))]
-    _run("chroot", folder, "/usr/bin/python3", "-m", "compileall", "-q", *libraries)
+    run("chroot", folder, "/usr/bin/python3", "-m", "compileall", "-q", *libraries)
 
 
 def main(suites: list[str]) -> int:

@@ -37,7 +37,7 @@ def on_small_disk(version: Version) -> OnSmallDisk:
     disk = version.folder()
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=755", "none", disk], check=True)
-    return OnSmallDisk(version.name, version.dovecot, version.suite, disk)
+    return OnSmallDisk(version.name, version.dovecot, version.suite, version.installed, disk)
 
 
 def fill(disk: Path) -> None:

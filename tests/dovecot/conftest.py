@@ -4,12 +4,13 @@ A scenario runs on the rows where all three executables are ours; marked `every_
 them but those where a stock executable has a defect that it names with `spoiled_by`; marked `only`, on
 one of them. `struck_by` is for the scenarios that assert a stock defect. What starts a Dovecot of its own
 and is marked `in_turns` runs on one of the versions, the next test on the next one. DOVECOT_URLAUTH_VERSIONS,
-if set, names the Dovecots to use, each for every test.
+if set, names the Dovecots to use, each for every test; DOVECOT_URLAUTH_NEXT is the folder of that called `next`.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections import defaultdict
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import pytest
 from testing import defects, executables, logs
 from testing.instance import DovecotInstance
 from testing.scene import Scene
-from testing.versions import COMBINATIONS, VERSIONS, Combination, Version
+from testing.versions import CHOSEN, COMBINATIONS, WANTED, Combination, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +46,12 @@ class Row:
         return defects.of(self.version, self.combination)
 
 
-ROWS = [Row(version, combination) for version in VERSIONS.values() for combination in COMBINATIONS.values()]
+ROWS = [Row(version, combination) for version in CHOSEN for combination in COMBINATIONS.values()]
+
+#: What each of our services says once of a Dovecot that somebody built from a later commit.
+UNKNOWN = tuple(
+    rf"Warning: Dovecot {re.escape(version.dovecot)} is not known" for version in CHOSEN if version.installed
+)
 
 _outcomes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
 
@@ -62,13 +68,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    wanted = os.environ.get("DOVECOT_URLAUTH_VERSIONS", "").split() or list(VERSIONS)
     if "row" in metafunc.fixturenames:
-        rows = [row for row in ROWS if row.version.name in wanted and _takes(metafunc.definition, row)]
+        rows = [row for row in ROWS if _takes(metafunc.definition, row)]
         metafunc.parametrize("row", rows, ids=[row.name for row in rows], scope="session", indirect=True)
     elif "version" in metafunc.fixturenames:
-        chosen = [version for version in VERSIONS.values() if version.name in wanted]
-        metafunc.parametrize("version", chosen, ids=[version.name for version in chosen], scope="session")
+        metafunc.parametrize("version", CHOSEN, ids=[version.name for version in CHOSEN], scope="session")
 
 
 def _takes(test: pytest.Item, row: Row) -> bool:
@@ -89,7 +93,7 @@ def _takes(test: pytest.Item, row: Row) -> bool:
 
 def _leave_one_version(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave each test that is marked `in_turns` one of its versions."""
-    if os.environ.get("DOVECOT_URLAUTH_VERSIONS"):
+    if WANTED:
         return
     groups: dict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
@@ -154,7 +158,7 @@ def scene(running: DovecotInstance, request: pytest.FixtureRequest) -> Iterator[
         # what a crash leaves to say comes late
         running.log.settle()
     lines = running.log.take()
-    unexpected = logs.unexpected(lines, tuple(scene.expected))
+    unexpected = logs.unexpected(lines, (*UNKNOWN, *scene.expected))
     assert not unexpected, "unexpected in the log:\n" + "\n".join(unexpected)
 
 
@@ -171,7 +175,7 @@ def starter() -> Iterator[Callable[..., DovecotInstance]]:
     for dovecot, expected in started:
         lines = dovecot.log.lines()
         dovecot.stop()
-        assert not logs.unexpected(lines, expected)
+        assert not logs.unexpected(lines, (*UNKNOWN, *expected))
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:

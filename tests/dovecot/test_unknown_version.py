@@ -9,17 +9,19 @@ import pytest
 
 from testing.instance import DovecotInstance
 from testing.scene import MESSAGE, Scene
-from testing.versions import ALL_OURS, PIECES, VERSIONS
+from testing.versions import ALL_OURS, CHOSEN, PIECES, Version
 from tests.dovecot.conftest import Installations
 
+NEWEST = [version for version in CHOSEN if version.number >= (2, 4, 2)][-1:]
 
+
+@pytest.mark.parametrize("on", NEWEST, ids=lambda version: version.name)
 @pytest.mark.parametrize("pretended", ["2.4.9", "2.5.0", "0.0.0-37075+f28b5a92ec"])
 def test_nearest_dialect(
-    starter: Callable[..., DovecotInstance], installations: Installations, pretended: str
+    starter: Callable[..., DovecotInstance], installations: Installations, on: Version, pretended: str
 ) -> None:
-    version = VERSIONS["sid"]
-    ours = installations[version]
-    dovecot = DovecotInstance(version, ALL_OURS, ours)
+    ours = installations[on]
+    dovecot = DovecotInstance(on, ALL_OURS, ours)
     for name in PIECES:
         wrapper = dovecot.folder / name
         real = ours.executables / name

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testing.instance import DovecotInstance
-from testing.versions import VERSIONS
+from testing.versions import CHOSEN, Version
 from tests.dovecot.verdicts.cases import CASES, Case, Verdict
 from tests.dovecot.verdicts.place import Place
 
@@ -27,13 +27,14 @@ PATIENCE = {True: "20", False: "1"}
 """Seconds for each step, by whether it works: what is dead is not waited for."""
 
 
-def rows() -> list[tuple[Case, str]]:
+def rows() -> list[tuple[Case, Version]]:
     """Each case with the versions that it is tried on: one, in turns, or all that it is about."""
     every = bool(os.environ.get("DOVECOT_URLAUTH_EVERY_VERDICT"))
     chosen = []
     for number, case in enumerate(CASES):
-        names = [name for name, version in VERSIONS.items() if case.text(version) is not None]
-        chosen += [(case, name) for name in (names if every else [names[number % len(names)]])]
+        about = [version for version in CHOSEN if case.text(version) is not None]
+        turn = about if every or not about else [about[number % len(about)]]
+        chosen += [(case, version) for version in turn]
     return chosen
 
 
@@ -42,13 +43,10 @@ def test_the_table_is_large_enough() -> None:
     assert {case.verdict for case in CASES} == set(Verdict)
 
 
-@pytest.mark.parametrize(("case", "name"), rows(), ids=lambda value: getattr(value, "name", value))
-def test_verdict(case: Case, name: str, installations: Installations) -> None:
-    version = VERSIONS[name]
-    if name not in (os.environ.get("DOVECOT_URLAUTH_VERSIONS", "").split() or [name]):
-        pytest.skip("not among DOVECOT_URLAUTH_VERSIONS")
-    ours = installations[version]
-    dovecot = DovecotInstance(version, case.combination, ours if case.combination.ours() else None)
+@pytest.mark.parametrize(("case", "on"), rows(), ids=lambda value: getattr(value, "name", value))
+def test_verdict(case: Case, on: Version, installations: Installations) -> None:
+    ours = installations[on]
+    dovecot = DovecotInstance(on, case.combination, ours if case.combination.ours() else None)
     dovecot.extra = fill_in(case, dovecot, ours)
     place = Place(dovecot, ours)
     try:

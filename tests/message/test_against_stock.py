@@ -13,13 +13,14 @@ from urllib.parse import quote
 
 import pytest
 
+from dovecot_urlauth.dialect.choose import choose_dialect
 from dovecot_urlauth.message.fetch import MessageError, Request, fetch
-from dovecot_urlauth.message.rules import RULES_2_3_19_DEBIAN, RULES_2_4_1, RULES_2_4_5, MessageRules
+from dovecot_urlauth.message.rules import MessageRules
 from dovecot_urlauth.message.source import BytesSource
 from dovecot_urlauth.wire.tabescape import escape, unescape
 from testing.instance import HOST, DovecotInstance
 from testing.oracle import STOCK_WORKER, Answer, WorkerLost, WorkerSession, mailbox_keys, sign
-from testing.versions import ALL_STOCK, VERSIONS
+from testing.versions import ALL_STOCK, CHOSEN
 from tests.message.messages import MessageMaker
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ pytestmark = [
 
 SEED = int(os.environ.get("URLAUTH_SEED", "1"))
 COUNT = int(os.environ.get("URLAUTH_COUNT", "250"))
-WANTED = os.environ.get("DOVECOT_URLAUTH_VERSIONS", "").split() or list(VERSIONS)
-RULES = {"bookworm": RULES_2_3_19_DEBIAN, "trixie": RULES_2_4_1, "sid": RULES_2_4_5}
 
 SECTIONS = [
     "", "", "", "TEXT", "HEADER", "1", "2", "3", "1.1", "1.2", "2.1", "1.1.1", "0", "1.MIME", "2.MIME", "1.1.MIME",
@@ -104,9 +103,9 @@ class Mailbox:
         self._session = None
 
 
-@pytest.fixture(params=[name for name in VERSIONS if name in WANTED])
+@pytest.fixture(params=CHOSEN, ids=lambda version: version.name)
 def dovecot(request: pytest.FixtureRequest) -> Iterator[DovecotInstance]:
-    instance = DovecotInstance(VERSIONS[request.param], ALL_STOCK).start()
+    instance = DovecotInstance(request.param, ALL_STOCK).start()
     yield instance
     instance.stop()
 
@@ -155,7 +154,7 @@ def test_same_answers(dovecot: DovecotInstance) -> None:
     maker = MessageMaker(random)
     messages = [message for message in (maker.make() for _ in range(COUNT)) if message]
     mailbox = Mailbox(dovecot, messages)
-    rules = RULES[dovecot.version.name]
+    rules = choose_dialect({"DOVECOT_VERSION": dovecot.version.dovecot})[0].load_message_rules()
     compared = 0
     try:
         for number, message in enumerate(messages):

@@ -20,12 +20,12 @@ import pytest
 from testing import packages
 from testing.debian import DebianServer
 from testing.processes import wait_for
-from testing.versions import VERSIONS
+from testing.versions import USUAL, VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WANTED = set(os.environ.get("DOVECOT_URLAUTH_VERSIONS", "").split() or VERSIONS)
+WANTED = set(os.environ.get("DOVECOT_URLAUTH_VERSIONS", "").split() or [version.name for version in USUAL])
 NEXT_VERSION = "9.0"
 EXECUTABLES = "/usr/libexec/dovecot-urlauth/"
 ENABLED = "etc/dovecot/conf.d/90-urlauth.conf"
@@ -54,7 +54,9 @@ pytestmark = [
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "suite" in metafunc.fixturenames:
-        metafunc.parametrize("suite", [name for name in VERSIONS if name in WANTED], scope="module")
+        metafunc.parametrize(
+            "suite", [version.name for version in USUAL if version.name in WANTED], scope="module"
+        )
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from testing import defects
 from testing.instance import HOST, DovecotInstance
 from testing.oracle import STOCK_WORKER, Answer, WorkerLost, WorkerSession, mailbox_keys
 from testing.scene import MESSAGE
-from testing.versions import ALL_STOCK, VERSIONS, Version
+from testing.versions import ALL_STOCK, CHOSEN, Version
 from tests.url.urls import URLMaker
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ pytestmark = [
 
 SEED = int(os.environ.get("URLAUTH_SEED", "1"))
 COUNT = int(os.environ.get("URLAUTH_COUNT", "1500"))
-WANTED = os.environ.get("DOVECOT_URLAUTH_VERSIONS", "").split() or list(VERSIONS)
 
 TEXT = ("utf-8", "surrogateescape")
 RULES = {"2.3": RULES_2_3, "2.4": RULES_2_4}
@@ -81,7 +80,7 @@ class Stock:
 
 @pytest.fixture(
     scope="module",
-    params=[version for version in VERSIONS.values() if version.name in WANTED],
+    params=CHOSEN,
     ids=lambda version: version.name,
 )
 def dovecot(request: pytest.FixtureRequest) -> Iterator[DovecotInstance]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from testing.versions import ALL_OURS, ALL_STOCK, TUNED, VERSIONS, Combination, Version
+from testing.versions import ALL_OURS, ALL_STOCK, NEWEST, TUNED, Combination, Version
 from tests.dovecot.verdicts.place import (
     Place,
     closed_base_dir,
@@ -46,14 +46,15 @@ class Case:
     combination: Combination = TUNED
     harm: Callable[[Place], AbstractContextManager[None]] = field(default=lambda place: nullcontext())
     """Done beside the configuration, and undone."""
-    versions: tuple[str, ...] = tuple(VERSIONS)
-    """On these alone."""
+    since: tuple[int, ...] = (2, 3)
+    until: tuple[int, ...] = NEWEST
+    """The first and the last version that the case is about."""
     port: str = ""
     """What URLs have behind the host."""
 
     def text(self, version: Version) -> str | None:
         """What is appended for this version; None where the case is not about it."""
-        if version.name not in self.versions:
+        if not self.since <= version.number <= self.until:
             return None
         if isinstance(self.extra, str):
             return self.extra
@@ -292,17 +293,17 @@ PROGRAMS = [
     Case("bundle-open", U, "changed by others", harm=lambda place: mode(place.bundle, 0o666)),
     Case("prefix-open", U, "changed by others", harm=lambda place: mode(place.ours.outside, 0o777)),
     # -- Dovecot's own
-    Case("stock-worker", U, "user+bob", STOCK_WORKER, versions=("bookworm", "trixie")),
+    Case("stock-worker", U, "user+bob", STOCK_WORKER, until=(2, 4, 2)),
     Case(
         "stock-login",
         D,
         "DOVECOT-TOKEN",
         service(LOGIN, "executable = imap-urlauth-login", "client_limit = 1"),
-        versions=("bookworm",),
+        until=(2, 3, 99),
     ),
-    Case("stock-worker-of-many", D, "set client_limit = 1", program(WORKER, WORKER), versions=("sid",)),
-    Case("stock", U, "user+bob", combination=ALL_STOCK, versions=("trixie",)),
-    Case("stock-since-2.4.3", W, "stays behind", combination=ALL_STOCK, versions=("sid",)),
+    Case("stock-worker-of-many", D, "set client_limit = 1", program(WORKER, WORKER), since=(2, 4, 3)),
+    Case("stock", U, "user+bob", combination=ALL_STOCK, since=(2, 4), until=(2, 4, 2)),
+    Case("stock-since-2.4.3", W, "stays behind", combination=ALL_STOCK, since=(2, 4, 3)),
 ]
 
 CASES = [*SETTINGS, *SOCKETS, *PROGRAMS]

@@ -30,7 +30,7 @@ from dovecot_urlauth.url.token import mint
 from dovecot_urlauth.wire.tabescape import unescape
 from testing.instance import HOST, DovecotInstance
 from testing.oracle import STOCK_WORKER, WorkerSession, sign
-from testing.versions import ALL_STOCK, VERSIONS, Version
+from testing.versions import ALL_STOCK, CHOSEN, Version
 from tests.store.user import User
 from tests.store.waiting import LOOP, first_chunk, key_of, open_mailbox, wait, whole
 
@@ -53,8 +53,6 @@ BOGUS = b"MIME-Version: 1.0\nContent-Type: text/plain\nContent-Transfer-Encoding
 BROKEN = b"MIME-Version: 1.0\nContent-Type: image/png\nContent-Transfer-Encoding: base64\n\n!!!!\n"
 UIDS = {1: PLAIN, 2: MIXED, 3: BOGUS, 4: BROKEN}
 BIG = 30_000_000
-
-WANTED = os.environ.get("DOVECOT_URLAUTH_VERSIONS", "").split() or list(VERSIONS)
 
 
 class Begin(Protocol):
@@ -156,9 +154,9 @@ class Engine:
         return unescape(words.get(b"bpstruct", b"")), answer.content
 
 
-@pytest.fixture(scope="module", params=[name for name in VERSIONS if name in WANTED])
+@pytest.fixture(scope="module", params=CHOSEN, ids=lambda version: version.name)
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    version = VERSIONS[request.param]
+    version = request.param
     dovecot = DovecotInstance(version, ALL_STOCK, users=dict(FORMATS))
     dovecot.start()
     try:
