@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dovecot_urlauth.start.frozen import Enum, frozen
+from dovecot_urlauth.start.frozen import MANY, Enum, frozen
 
 
 @frozen
@@ -61,6 +61,34 @@ def test_record_is_built_as_a_dataclass_is(values: tuple[Any, ...], named: dict[
     ours, real = Point(*values, **named), REAL(*values, **named)
     assert (ours.x, ours.y, ours.name) == (real.x, real.y, real.name)
     assert repr(ours) == repr(real)
+
+
+@pytest.mark.parametrize("made", [0, MANY])
+def test_record_is_the_same_however_many_there_were(made: int) -> None:
+    def fresh() -> type[Any]:
+        @frozen
+        class Place:
+            x: int
+            names: tuple[str, ...] = ("one",)
+
+        @frozen
+        class Named(Place):
+            name: bytes = b"!"
+
+        return Named
+
+    kind = fresh()
+    for number in range(made):
+        assert kind(number).x == number
+    one = kind(5, name=b"n")
+    assert (one.x, one.names, one.name) == (5, ("one",), b"n")
+    assert one == kind(5, ("one",), b"n") != kind(6)
+    assert (kind.__init__ is fresh().__init__) == (made < MANY)
+    for values, named in (((), {}), ((1, (), b"", 4), {}), ((1,), {"x": 1}), ((1,), {"z": 1})):
+        with pytest.raises(TypeError):
+            kind(*values, **named)
+    with pytest.raises(AttributeError):
+        one.x = 2
 
 
 @pytest.mark.parametrize(("values", "named"), [((), {}), ((1, 2, b"", 4), {}), ((1,), {"z": 1})])
