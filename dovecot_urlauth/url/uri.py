@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 DIGITS = b"0123456789"
 ALPHANUMERIC = DIGITS + b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 HEX_DIGITS = DIGITS + b"abcdefABCDEF"
+LABEL = ALPHANUMERIC + b"-"
+HYPHEN = ord("-")
 
 # RFC 3986, appendix A; "%" is in each set because encoded bytes are checked apart.
 UNRESERVED = ALPHANUMERIC + b"-._~"
@@ -251,6 +253,10 @@ def _parse_host_name(url: bytes, start: int, rules: URLRules) -> tuple[bytes, in
 
 def _parse_label(url: bytes, start: int, rules: URLRules) -> tuple[bytes, int, bool]:
     """Read one label and its dot; returns the label, where the rest begins, and whether a dot was there."""
+    at = span(url, start, LABEL)
+    if at > start and url[start] != HYPHEN != url[at - 1] and url[at : at + 1] != b"%":
+        dot = url[at : at + 1] == b"."
+        return url[start:at], at + dot, dot
     label = bytearray()
     at = start
     last = stop = 0
