@@ -16,10 +16,19 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from dovecot_urlauth.message.source import CHUNK, BytesSource
 from dovecot_urlauth.store.errors import StoreFailure, Unsupported
 from dovecot_urlauth.store.native.decode.crypt.header import AEAD, EC, RSA, SAME_CIPHER
-from dovecot_urlauth.store.native.decode.crypt.private_key import BLOCK, KEY, KeyProblem, ctr, derived
+from dovecot_urlauth.store.native.decode.crypt.private_key import (
+    BLOCK,
+    KEY,
+    KeyProblem,
+    ctr,
+    ctr_decryptor,
+    derived,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers import CipherContext
+
     from dovecot_urlauth.message.source import Source
     from dovecot_urlauth.message.steps import Steps
     from dovecot_urlauth.store.native.decode.crypt.header import Header, KeySlot
@@ -50,17 +59,25 @@ class DecryptedSource:
         self._start = start
         self._key = key
         self._counter = int.from_bytes(counter, "big")
+        self._decryptor: CipherContext | None = None
+        self._at = 0
+        """Where ``_decryptor`` goes on; to make one takes as long as to decrypt a chunk."""
 
     def read(self, offset: int, length: int) -> bytes:
         """At most ``length`` bytes from ``offset``; fewer only at the end.  Raises StoreFailure."""
         end = min(offset + length, self.size)
         if offset >= end:
             return b""
-        block, skipped = divmod(offset, BLOCK)
-        first = block * BLOCK
-        data = self._stored.read(self._start + first, end - first)
-        counter = (self._counter + block) % (1 << 8 * BLOCK)
-        return ctr(self._key, counter.to_bytes(BLOCK, "big"), data)[skipped:]
+        skipped = 0
+        decryptor, self._decryptor = self._decryptor, None
+        if decryptor is None or offset != self._at:
+            block, skipped = divmod(offset, BLOCK)
+            counter = (self._counter + block) % (1 << 8 * BLOCK)
+            decryptor = ctr_decryptor(self._key, counter.to_bytes(BLOCK, "big"))
+        stored = self._stored.read(self._start + offset - skipped, end - offset + skipped)
+        data = decryptor.update(stored)[skipped:]
+        self._decryptor, self._at = decryptor, offset + len(data)
+        return data
 
 
 def decrypted(stored: Source, header: Header, slot: KeySlot, key: PrivateKey) -> Steps[Source]:
@@ -132,10 +149,13 @@ def _authenticated(stored: Source, start: int, content_key: bytes) -> Steps[Sour
     decryptor = Cipher(algorithms.AES(key), modes.GCM(nonce, stored.read(end, TAG))).decryptor()
     decryptor.authenticate_additional_data(additional)
     pieces: list[bytes] = []
+    nowhere = bytearray(CHUNK + BLOCK)
     for offset in range(start, end, CHUNK):
-        piece = decryptor.update(stored.read(offset, min(CHUNK, end - offset)))
+        piece = stored.read(offset, min(CHUNK, end - offset))
         if end - start <= KEPT:
-            pieces.append(piece)
+            pieces.append(decryptor.update(piece))
+        else:
+            decryptor.update_into(piece, nowhere)
         yield
     try:
         decryptor.finalize()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeAlias
 
+    from cryptography.hazmat.primitives.ciphers import CipherContext
+
     Material: TypeAlias = (
         ec.EllipticCurvePrivateKey | x25519.X25519PrivateKey | x448.X448PrivateKey | rsa.RSAPrivateKey
     )
@@ -146,7 +148,12 @@ def derived(name: str, secret: bytes, salt: bytes, rounds: int, size: int) -> by
 
 def ctr(key: bytes, iv: bytes, data: bytes) -> bytes:
     """AES in counter mode, which is its own reverse."""
-    return Cipher(algorithms.AES(key), modes.CTR(iv)).decryptor().update(data)
+    return ctr_decryptor(key, iv).update(data)
+
+
+def ctr_decryptor(key: bytes, iv: bytes) -> CipherContext:
+    """The same in pieces."""
+    return Cipher(algorithms.AES(key), modes.CTR(iv)).decryptor()
 
 
 def warm_up() -> None:
