@@ -49,7 +49,12 @@ def crlf(chunks: Iterable[bytes]) -> Iterator[bytes]:
 def without_nul(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Turn NUL into 0x80."""
     for chunk in chunks:
-        yield chunk.replace(b"\0", b"\x80") if b"\0" in chunk else chunk
+        yield nul_replaced(chunk)
+
+
+def nul_replaced(text: bytes) -> bytes:
+    """The text with 0x80 for each NUL."""
+    return text.replace(b"\0", b"\x80") if b"\0" in text else text
 
 
 def partial(chunks: Iterable[bytes], offset: int, size: int) -> Iterator[bytes]:

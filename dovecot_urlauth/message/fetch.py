@@ -6,7 +6,7 @@ messages.
 
 from __future__ import annotations
 
-from dovecot_urlauth.message.body import Span, partial_size
+from dovecot_urlauth.message.body import Span, nul_replaced, partial_size
 from dovecot_urlauth.message.body import virtual_size as whole_size
 from dovecot_urlauth.message.content import Content
 from dovecot_urlauth.message.errors import (
@@ -17,7 +17,9 @@ from dovecot_urlauth.message.errors import (
     TooLarge,
     Undecodable,
 )
+from dovecot_urlauth.message.lineends import completed
 from dovecot_urlauth.message.request import Request
+from dovecot_urlauth.message.source import CHUNK, reaching
 from dovecot_urlauth.message.steps import run_through
 
 TYPE_CHECKING = False
@@ -54,8 +56,20 @@ def fetching(
     if not request.body:
         return Content(0, False, None, iter(()))
     size = virtual_size
+    if size is None and source.size <= CHUNK:
+        yield from reaching(source, 0)
+        return _at_once(source.read(0, source.size), request)
     if size is None:
         size = yield from whole_size(source, 0, source.size)
     span = Span(0, source.size, size)
     size = partial_size(span.size, request.partial_offset, request.partial_size)
     return Content(size, False, None, span.read(source, request.partial_offset, size))
+
+
+def _at_once(stored: bytes, request: Request) -> Content:
+    """A whole message that is in memory."""
+    text = nul_replaced(completed(stored))
+    size = partial_size(len(text), request.partial_offset, request.partial_size)
+    if size < len(text):
+        text = text[request.partial_offset : request.partial_offset + size]
+    return Content(size, False, None, iter((text,) if size else ()))

@@ -50,6 +50,8 @@ class FileSource:
                     break
                 pieces.append(piece)
                 offset += len(piece)
+                if len(piece) < length and offset == self.size:
+                    break  # nothing has grown there since
                 length -= len(piece)
         except (OSError, OverflowError, ValueError) as error:
             raise StoreFailure(f"read({os.fsdecode(self.path)}) failed: {error}") from None

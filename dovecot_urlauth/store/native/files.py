@@ -59,7 +59,11 @@ class Directory:
             fd = os.dup(self.fd)
         except OSError as error:
             raise _failure("dup", self.path, error) from None
-        here = Directory(fd, self.path)
+        return Directory(fd, self.path).descended(*names)
+
+    def descended(self, *names: bytes) -> Directory:
+        """The same in place of this one, which is closed unless there are no names."""
+        here = self
         for name in names:
             with here:
                 here = here._step(name)

@@ -28,8 +28,7 @@ class Place:
 
         Raises FileNotFoundError, StoreFailure or Unsupported.
         """
-        with Directory.root(self.root, is_listed=is_listed) as root:
-            return root.directory(*self.steps)
+        return Directory.root(self.root, is_listed=is_listed).descended(*self.steps)
 
 
 @frozen

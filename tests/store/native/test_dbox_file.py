@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dovecot_urlauth.message.source import CHUNK
 from dovecot_urlauth.store.errors import StoreError, Unsupported
 from dovecot_urlauth.store.native.dbox import dbox_file
 from dovecot_urlauth.store.native.dbox.dbox_file import (
@@ -38,10 +39,10 @@ def opened(folder: Path, content: bytes) -> Iterator[FileSource]:
         yield file
 
 
-def read(folder: Path, content: bytes, offset: int = 0) -> tuple[bytes, int, int | None]:
+def read(folder: Path, content: bytes, offset: int = 0, space: int = 0) -> tuple[bytes, int, int | None]:
     """A message, and both sizes that are noted."""
     with opened(folder, content) as file:
-        found = read_message(file, offset)
+        found = read_message(file, offset, space)
         return found.source.read(0, 1 << 20), found.stored_size, found.virtual_size
 
 
@@ -49,6 +50,20 @@ def test_messages(tmp_path: Path) -> None:
     content = HEADER + FIRST + SECOND
     assert read(tmp_path, content) == read(tmp_path, content, len(HEADER)) == (b"first\n", 6, 7)
     assert read(tmp_path, content, len(HEADER + FIRST)) == (b"second", 6, None)
+
+
+@pytest.mark.parametrize("more", [-(1 << 20), -40, -1, 0, 1, 500, 1 << 31])
+def test_a_message_in_a_long_file(tmp_path: Path, more: int) -> None:
+    """However much of it is said to be the message's."""
+    long = message(b"long\n" * CHUNK, {"V": "5"})
+    content = HEADER + FIRST + long + SECOND + message(b"x" * CHUNK)
+    at = len(HEADER) + len(FIRST)
+    for offset, stored, expected in (
+        (len(HEADER), FIRST, (b"first\n", 6, 7)),
+        (at, long, (b"long\n" * CHUNK, 5 * CHUNK, 5)),
+        (at + len(long), SECOND, (b"second", 6, None)),
+    ):
+        assert read(tmp_path, content, offset, max(len(stored) + more, 0)) == expected
 
 
 def test_a_source_ends_with_its_message(tmp_path: Path) -> None:

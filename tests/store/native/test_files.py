@@ -37,6 +37,18 @@ def test_regular_file(root: Directory, tmp_path: Path) -> None:
         assert not os.get_inheritable(file.fd)
 
 
+def test_a_file_that_grows(root: Directory, tmp_path: Path) -> None:
+    """Its size is that of before; what has come since can be read."""
+    (tmp_path / "file").write_bytes(b"abc")
+    with root.file(b"file") as file:
+        assert file.read(0, 100) == b"abc"
+        with (tmp_path / "file").open("ab") as other:
+            other.write(b"defg")
+        assert (file.size, file.read(0, 100), file.read(1, 4)) == (3, b"abcdefg", b"bcde")
+        file.grow()
+        assert file.size == 7
+
+
 def test_absent(root: Directory, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for name in (b"absent", b"file/below", b"x" * 300):

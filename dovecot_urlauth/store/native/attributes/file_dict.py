@@ -84,7 +84,7 @@ def search(file: FileSource, key: bytes) -> bytes | None:
     value = None
     held = b""
     offset = 0
-    while data := file.read(offset, BLOCK):
+    while data := file.read(offset, min(BLOCK, file.size - offset)):
         offset += len(data)
         lines = (held + data).split(b"\n")
         held = lines.pop()

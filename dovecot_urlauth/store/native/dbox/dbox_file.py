@@ -14,12 +14,14 @@ What is broken is Unsupported: Dovecot repairs it, and its own imap may do so.
 
 from __future__ import annotations
 
+from dovecot_urlauth.message.source import CHUNK, BytesSource
 from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import Unsupported
 from dovecot_urlauth.store.native.file_source import FileSlice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dovecot_urlauth.message.source import Source
     from dovecot_urlauth.store.native.file_source import FileSource
 
 VERSIONS = (b"1", b"2")
@@ -37,6 +39,7 @@ TRAILER_MARK = b"\n\1\3\n"
 TRAILER_BLOCK = 1024
 """Bytes read at first, which nearly always is enough."""
 LIMIT_TRAILER = 64 * 1024
+END_OF_NOTES = b"\n\n"
 END_OF_TRAILER = (b"", b" ")
 """What the line starts with that ends it; the space is padding of old versions."""
 
@@ -47,31 +50,41 @@ HEX_DIGITS = b"0123456789abcdefABCDEF"
 class DboxMessage:
     """One message in a file, and what Dovecot noted about it when it was saved."""
 
-    source: FileSlice
+    source: Source
     stored_size: int
     """The bytes of the message before it was compressed or encrypted."""
     virtual_size: int | None
     """The same with every line end CRLF."""
 
 
-def read_message(file: FileSource, offset: int) -> DboxMessage:
-    """The message at ``offset`` of ``file``; 0 is the first.  Raises Unsupported for whatever is not in order."""
-    start = file.read(0, LIMIT_LINE + LIMIT_MESSAGE_HEADER)
+def read_message(file: FileSource, offset: int, space: int = 0) -> DboxMessage:
+    """The message at ``offset`` of ``file``; 0 is the first.  Raises Unsupported for whatever is not in order.
+
+    ``space`` is what it takes in the file, if that is known.  A message that is not long is read at once.
+    """
+    is_short = file.size <= CHUNK
+    start = file.read(0, file.size if is_short else LIMIT_LINE + LIMIT_MESSAGE_HEADER)
     line, newline, _ = start[:LIMIT_LINE].partition(b"\n")
     if not newline:
         raise Unsupported("dbox file has no header")
     header_size = parse_header(line)
     offset = offset or len(line) + 1
-    header = start[offset : offset + header_size]
-    if len(header) < header_size:
-        header = file.read(offset, header_size)
-    size = parse_message_header(header, header_size)
-    body = offset + header_size
-    noted = parse_trailer(_trailer(file, body + size))
+    piece = start[offset:]
+    if len(piece) < max(header_size, space) and not is_short:
+        piece = file.read(offset, max(header_size, min(space, CHUNK)))
+    size = parse_message_header(piece[:header_size], header_size)
+    end = header_size + size
+    trailer = piece[end:]
+    if END_OF_NOTES not in trailer:
+        trailer = _trailer(file, offset + end)
+    noted = parse_trailer(trailer)
     if b"X" in noted:
         raise Unsupported("message has external attachments")
     stored, virtual = (hexadecimal(noted[key]) if key in noted else None for key in (b"Z", b"V"))
-    return DboxMessage(FileSlice(file, body, size), size if stored is None else stored, virtual)
+    source: Source = FileSlice(file, offset + header_size, size)
+    if end <= len(piece):
+        source = BytesSource(piece[header_size:end])
+    return DboxMessage(source, size if stored is None else stored, virtual)
 
 
 def parse_header(line: bytes) -> int:
@@ -118,6 +131,6 @@ def _trailer(file: FileSource, offset: int) -> bytes:
     if offset >= file.size:
         raise Unsupported("dbox file is shorter than its message")
     block = file.read(offset, TRAILER_BLOCK)
-    if len(block) == TRAILER_BLOCK and b"\n\n" not in block:
+    if len(block) == TRAILER_BLOCK and END_OF_NOTES not in block:
         block += file.read(offset + TRAILER_BLOCK, LIMIT_TRAILER - TRAILER_BLOCK)
     return block

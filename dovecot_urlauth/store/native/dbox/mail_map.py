@@ -30,6 +30,8 @@ class Position:
 
     file: int
     offset: int
+    space: int
+    """Bytes, as the map says; nothing depends on them."""
 
 
 class MailMap:
@@ -75,12 +77,12 @@ class MailMap:
         if not self._index.has(number):
             return None
         try:
-            file, offset, _ = RECORD.unpack_from(self._index.extension_record(RECORDS, number))
+            file, offset, space = RECORD.unpack_from(self._index.extension_record(RECORDS, number))
         except StructError:
             raise Unsupported("mdbox map has a broken record") from None
         if not file:
             raise Unsupported("mdbox map has lost a record")
-        return Position(file, offset)
+        return Position(file, offset, space)
 
     def close(self) -> None:
         """Close every file."""

@@ -83,10 +83,10 @@ class OpenedDbox:
             raise ReadFailed("Message was expunged")
 
 
-def located(file: FileSource, offset: int) -> Located:
+def located(file: FileSource, offset: int, space: int = 0) -> Located:
     """The message at ``offset`` of ``file``, which is closed otherwise.  Raises Unsupported or StoreFailure."""
     try:
-        message = read_message(file, offset)
+        message = read_message(file, offset, space)
     except BaseException:
         file.close()
         raise

@@ -55,7 +55,7 @@ class OpenedMdbox(OpenedDbox):
                     break
                 tried = position
                 file = open_file(self._map.files, self._map.alt, b"m.%d" % position.file)
-                return located(file, position.offset)
+                return located(file, position.offset, position.space)
             except Unsupported as error:
                 reason = error
             except FileNotFoundError:
