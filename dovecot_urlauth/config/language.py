@@ -65,8 +65,11 @@ class Language(Protocol):
     def crypt_settings(self, settings: Settings, expand: Expand) -> CryptSettings:
         """The private keys that are set for mail_crypt.  Raises UnsupportedSetting."""
 
-    def aliases(self, settings: Settings, expand: Expand) -> frozenset[bytes]:
-        """The second names that mailbox_alias, which is loaded, gives to mailboxes.  Raises UnsupportedSetting."""
+    def aliases(self, settings: Settings, expand: Expand) -> tuple[tuple[bytes, bytes], ...]:
+        """The second names that mailbox_alias, which is loaded, gives to mailboxes, each with the first.
+
+        Raises UnsupportedSetting.
+        """
 
     def shared_prefix(self, prefix: str, expand: Expand) -> tuple[str, str]:
         """A shared namespace's prefix up to the owner's name, and what it says of the name and behind it.

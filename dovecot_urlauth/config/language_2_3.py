@@ -87,14 +87,15 @@ def crypt_settings(settings: Settings, expand: Expand) -> CryptSettings:
     return crypt_settings_2_3(settings, expand)
 
 
-def aliases(settings: Settings, expand: Expand) -> frozenset[bytes]:
+def aliases(settings: Settings, expand: Expand) -> tuple[tuple[bytes, bytes], ...]:
     """See Language.aliases; counted from 2 on, up to the first that lacks one of its two names."""
-    found = []
+    found: list[tuple[bytes, bytes]] = []
     number = ""
     while all(f"plugin/mailbox_alias_{which}{number}" in settings for which in ("old", "new")):
-        found.append(os.fsencode(expand(settings.get(f"plugin/mailbox_alias_new{number}"))))
+        new, old = (expand(settings.get(f"plugin/mailbox_alias_{which}{number}")) for which in ("new", "old"))
+        found.append((os.fsencode(new), os.fsencode(old)))
         number = str(len(found) + 1)
-    return frozenset(found)
+    return tuple(found)
 
 
 def shared_prefix(prefix: str, expand: Expand) -> tuple[str, str]:

@@ -86,7 +86,7 @@ def crypt_settings(settings: Settings, expand: Expand) -> CryptSettings:
     return crypt_settings_2_4(settings, expand)
 
 
-def aliases(settings: Settings, expand: Expand) -> frozenset[bytes]:
+def aliases(settings: Settings, expand: Expand) -> tuple[tuple[bytes, bytes], ...]:
     """See Language.aliases; blocks, which nobody is known to use."""
     raise UnsupportedSetting("mail_plugins has mailbox_alias")
 

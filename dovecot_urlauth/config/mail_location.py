@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 MAILDIRPP = "maildir++"
 FS = "fs"
-SEPARATORS = {MAILDIRPP: b".", FS: b"/"}
+LISTED = "index"
+"""Mailboxes in directories with their GUID's name, which the index of the mailbox list knows."""
+SEPARATORS = {MAILDIRPP: b".", FS: b"/", LISTED: b"~"}
 """The layouts we know, each with what stands between the parts of a stored name."""
+LISTED_ESCAPE = "^"
+"""The escape character that the layout ``index`` brings along."""
 
 
 @frozen
@@ -129,11 +133,15 @@ def parse_mail_location(text: str, home: bytes | None, *, is_inbox: bool, escape
     paths = {field: to_path(values[key], home) for key, field in PATHS.items() if key in values}
     at = to_path(root, home)
     directory_name = values.get("FULLDIRNAME", values.get("DIRNAME", "")) or rules.directory_name
+    layout = values.get("LAYOUT", rules.layout)
+    if layout == LISTED and {"ITERINDEX", "LISTINDEX"} & set(values):
+        raise UnsupportedSetting("mail_location has another place for the list of mailboxes")
+    has_own_inbox = is_inbox and layout != LISTED
     return _complete(
         rules,
         root=at,
-        layout=values.get("LAYOUT", rules.layout),
-        inbox=paths.get("inbox", _default_inbox(rules, at, directory_name) if is_inbox else None),
+        layout=layout,
+        inbox=paths.get("inbox", _default_inbox(rules, at, directory_name) if has_own_inbox else None),
         index=paths.get("index"),
         control=paths.get("control"),
         alt=paths.get("alt"),
@@ -141,7 +149,7 @@ def parse_mail_location(text: str, home: bytes | None, *, is_inbox: bool, escape
         mailboxes=values.get("MAILBOXDIR", "") or rules.mailboxes,
         directory_name=directory_name,
         index_has_directory_name="FULLDIRNAME" in values,
-        escape=escape,
+        escape=escape or (LISTED_ESCAPE if layout == LISTED else ""),
         visible_escape=values.get("BROKENCHAR", ""),
     )
 
@@ -185,7 +193,9 @@ def from_mail_settings(get: Callable[[str], str | None], home: bytes | None) -> 
     if text("mail_index_path", "") == "MEMORY":
         raise UnsupportedSetting("mail_index_path is MEMORY")
     root = to_path(text("mail_path", rules.path), home)
-    inbox = text("mail_inbox_path", "." if rules.inbox_is_root else rules.inbox_name)
+    layout = text("mailbox_list_layout", rules.layout)
+    default_inbox = "." if rules.inbox_is_root and layout != LISTED else rules.inbox_name
+    inbox = text("mail_inbox_path", default_inbox)
     index, control, alt = (
         to_path(path, home) if path else None
         for path in (text("mail_index_path", ""), text("mail_control_path", ""), text("mail_alt_path", ""))
@@ -202,7 +212,7 @@ def from_mail_settings(get: Callable[[str], str | None], home: bytes | None) -> 
     return _complete(
         rules,
         root=root,
-        layout=text("mailbox_list_layout", rules.layout),
+        layout=layout,
         inbox=to_path(inbox, home, root) if inbox else None,
         index=index,
         control=control,
@@ -211,7 +221,7 @@ def from_mail_settings(get: Callable[[str], str | None], home: bytes | None) -> 
         mailboxes=text("mailbox_root_directory_name", rules.mailboxes),
         directory_name=directory_name,
         index_has_directory_name=not is_yes(text("mailbox_directory_name_legacy", "no")),
-        escape=text("mailbox_list_storage_escape_char", ""),
+        escape=text("mailbox_list_storage_escape_char", LISTED_ESCAPE if layout == LISTED else ""),
         visible_escape=text("mailbox_list_visible_escape_char", ""),
     )
 
@@ -259,6 +269,21 @@ def _complete(
         raise UnsupportedSetting(f"mailbox names of {rules.driver} are not those of files")
     if rules.driver == MDBOX and not mailboxes.strip("/"):
         raise UnsupportedSetting("mailbox root directory name of mdbox is blank")  # Dovecot refuses it
+    if layout == LISTED:
+        if inbox is not None or not escape or escape == visible_escape or directory_name != rules.directory_name:
+            raise UnsupportedSetting(f"mailbox list layout is {layout}, and an odd one")
+        return Location(
+            root=root,
+            layout=layout,
+            index=None if index == root else index,
+            control=None if control == root else control,
+            utf8=utf8,
+            mailboxes=mailboxes.encode("utf-8", "surrogateescape").strip(b"/"),
+            driver=rules.driver,
+            alt=alt,
+            escape=escape.encode(),
+            visible_escape=visible_escape.encode(),
+        )
     return Location(
         root=root,
         layout=layout,

@@ -11,7 +11,7 @@ import os
 from dovecot_urlauth.config import known, plugins
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.language import language_of
-from dovecot_urlauth.config.mail_location import MBOX, MDBOX, SEPARATORS
+from dovecot_urlauth.config.mail_location import LISTED, MBOX, MDBOX, SEPARATORS
 from dovecot_urlauth.config.settings import SettingsError
 from dovecot_urlauth.start.frozen import frozen
 
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 
 PRIVATE, SHARED, PUBLIC = "private", "shared", "public"
 TYPES = {"": PRIVATE, PRIVATE: PRIVATE, SHARED: SHARED, PUBLIC: PUBLIC}
+
+LIST_INDEX_SETTINGS = {
+    "mailbox_list_index": ("yes",),
+    "mailbox_list_index_prefix": (),
+    "mailbox_list_iter_from_index_dir": ("no",),
+}
+"""Settings that move the index of the mailbox list, or do away with it, and their harmless values."""
 
 
 @frozen
@@ -69,8 +76,8 @@ class NativeSettings:
     """The keys for encrypted mail; None without the plugin."""
     mbox: MboxRules | None = None
     """None without an mbox storage."""
-    aliases: frozenset[bytes] = frozenset()
-    """Second names of mailboxes, which the native store does not follow."""
+    aliases: tuple[tuple[bytes, bytes], ...] = ()
+    """Second names of mailboxes, each with the first; of two that are the same the first counts."""
 
     def folders(self) -> tuple[bytes, ...]:
         """Every folder below which something may have to be read."""
@@ -135,9 +142,7 @@ class _Resolver:
             compressions=self._dialect.compressions if set(loaded) & set(plugins.COMPRESSING) else (),
             crypt=self._crypt,
             mbox=self._mbox(namespaces, rules),
-            aliases=self._language.aliases(self._settings, self._expand)
-            if plugins.ALIASES in loaded
-            else frozenset(),
+            aliases=self._language.aliases(self._settings, self._expand) if plugins.ALIASES in loaded else (),
         )
 
     def _mbox(self, namespaces: tuple[Namespace, ...], rules: MessageRules) -> MboxRules | None:
@@ -180,6 +185,9 @@ class _Resolver:
         except UnsupportedSetting as error:
             return Namespace(prefix, separator or prefix[-1:] or b"/", None, inbox, error.reason)
         own = separator or SEPARATORS[location.layout]
+        if location.layout == LISTED and own == location.escape:
+            reason = "namespace separator is the escape character"
+            return Namespace(prefix, own, None, inbox, reason)
         if len(own) != 1 or (prefix and not prefix.endswith(own)):
             raise UnsupportedSetting(f"namespace prefix {prefix!r} does not end with the separator")
         return Namespace(prefix, own, location, inbox, kind=kind)
@@ -242,7 +250,12 @@ class _Resolver:
         def get(name: str) -> str | None:
             return self._get(block, name)
 
-        return self._language.location(get, self._expand, self._user.home, is_inbox=is_inbox)
+        found = self._language.location(get, self._expand, self._user.home, is_inbox=is_inbox)
+        if found.layout == LISTED:
+            for name, value in LIST_INDEX_SETTINGS.items():
+                if self._get(block, name) not in (None, *value):
+                    raise UnsupportedSetting(f"{name} is set")
+        return found
 
     def _get(self, block: str, name: str) -> str | None:
         """A namespace's setting, or the one outside; None when nobody set it."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dovecot_urlauth.config.errors import UnsupportedSetting
-from dovecot_urlauth.config.mail_location import FS, Location, from_mail_settings, parse_mail_location
+from dovecot_urlauth.config.mail_location import FS, LISTED, Location, from_mail_settings, parse_mail_location
 
 if TYPE_CHECKING:
     from typing import Any
@@ -86,11 +86,13 @@ def test_root_is_inbox_in_its_own_namespace_only() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "~/Maildir", "/m", "obox:~/m", "sdbox:", "sdbox:/m:LAYOUT=maildir++", "mdbox:/m:LAYOUT=index",
+    ["", "~/Maildir", "/m", "obox:~/m", "sdbox:", "sdbox:/m:LAYOUT=maildir++", "mbox:/m:LAYOUT=index",
      "mbox:~/mail:LAYOUT=maildir++", "mbox:~/mail:DIRNAME=x", "mbox:~/mail:MAILBOXDIR=x", "mbox:~/mail:ALT=/a",
      "mbox:~/mail:INDEX=MEMORY", "mbox:", "imapc:", "maildir:",
      "maildir:Maildir", "maildir:~root/Maildir", "maildir:/m:INDEX=MEMORY", "maildir:/m:ALT=/a",
-     "maildir:/m:LAYOUT=index", "maildir:/m:LAYOUT=Maildir++", "maildir:/m:DIRNAME=x", "maildir:/m:BROKENCHAR=&",
+     "maildir:/m:LAYOUT=index:INBOX=/i", "maildir:/m:LAYOUT=index:DIRNAME=x",
+     "maildir:/m:LAYOUT=index:LISTINDEX=x", "maildir:/m:LAYOUT=index:BROKENCHAR=^",
+     "maildir:/m:LAYOUT=Maildir++", "maildir:/m:DIRNAME=x", "maildir:/m:BROKENCHAR=&",
      "maildir:/m:NO-FS-VALIDATION", "maildir:/m:BROKENCHAR=ab", "maildir:/m:BROKENCHAR=x",
      "maildir:/m:NEWKEY", "maildir:/m:INBOX=x"],
 )  # fmt: skip
@@ -139,6 +141,27 @@ def test_dbox_settings() -> None:
     )
 
 
+def test_a_list_of_mailboxes() -> None:
+    for found in (
+        parse_mail_location("sdbox:/b:LAYOUT=index:INDEX=/i", HOME, is_inbox=True),
+        new(mail_driver="sdbox", mail_path="/b", mailbox_list_layout="index", mail_index_path="/i"),
+    ):
+        assert found == Location(b"/b", LISTED, index=b"/i", mailboxes=b"mailboxes", driver="sdbox", escape=b"^")
+    for found in (
+        parse_mail_location("maildir:/m:LAYOUT=index", HOME, is_inbox=True, escape="|"),
+        new(
+            mail_driver="maildir",
+            mail_path="/m",
+            mailbox_list_layout="index",
+            mailbox_list_storage_escape_char="|",
+        ),
+    ):
+        assert found == Location(b"/m", LISTED, escape=b"|")
+    for name, value in (("mail_inbox_path", "."), ("mailbox_list_storage_escape_char", "")):
+        with pytest.raises(UnsupportedSetting, match="an odd one"):
+            new(**{"mail_driver": "maildir", "mail_path": "/m", "mailbox_list_layout": "index", name: value})
+
+
 def test_mbox_settings() -> None:
     assert new(mail_driver="mbox") == Location(b"/home/bob/mail", FS, inbox=b"/home/bob/mail/inbox", driver="mbox")
     assert new(mail_driver="mbox", mail_path="/m", mail_inbox_path="/var/mail/bob") == Location(
@@ -168,7 +191,7 @@ def test_set_to_nothing_is_not_unset() -> None:
     ("name", "value"),
     [("mail_driver", ""), ("mail_driver", "imapc"), ("mail_alt_path", "/a"), ("mailbox_directory_name", "d"),
      ("mail_path", "m"), ("mail_index_path", "MEMORY"),
-     ("mail_index_path", "/m"), ("mailbox_list_layout", "index")],
+     ("mail_index_path", "/m"), ("mailbox_list_layout", "indexed")],
 )  # fmt: skip
 def test_unsupported_mail_settings(name: str, value: str) -> None:
     with pytest.raises(UnsupportedSetting):

@@ -253,7 +253,7 @@ CASES = {
         mailbox=("Sent", "Sent"),
     ),
     "the second name of a mailbox": Case(
-        DOVECOT,
+        NATIVE,
         old=SENT_ITEMS,
         mailbox=("Sent Items", "Sent%20Items"),
     ),
@@ -289,11 +289,18 @@ CASES = {
         new="mailbox_list_visible_escape_char = ^\n",
         mailbox=("a.&AOQ-", "a.%C3%A4"),
     ),
-    "a name with such a character": Case(
-        DOVECOT,
-        old="mail_location = maildir:~/Maildir:BROKENCHAR=^\n",
-        new="mailbox_list_visible_escape_char = ^\n",
-        mailbox=("a^b", "a%5Eb"),
+    "names with such a character": Case(
+        NATIVE,
+        old="mail_location = maildir:~/Maildir:BROKENCHAR=^:LAYOUT=fs\n" + SLASHES,
+        new="mailbox_list_visible_escape_char = ^\nmailbox_list_layout = fs\n" + SLASHES,
+        mailbox=("a^b/c^26^5ed", "a%5Eb/c%5E26%5E5ed"),
+    ),
+    "a list of mailboxes in an index": Case(
+        NATIVE,
+        old="mail_location = mdbox:~/box:LAYOUT=index:INDEX=~/index\n" + DOTS,
+        new="mail_driver = mdbox\nmail_path = ~/box\nmailbox_list_layout = index\nmail_index_path = ~/index\n"
+        + DOTS,
+        mailbox=("a^b/c.&AOQ-", "a%5Eb%2Fc.%C3%A4"),
     ),
     "a private index": Case(
         NATIVE,

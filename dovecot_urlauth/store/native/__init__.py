@@ -1,5 +1,7 @@
 """The native store: mail read by ourselves, as it lies on disk.
 
+    finding.py      where a mailbox is, from its name in a URL
+    list_index.py   directories by name, where only an index knows them
     namespace.py    which namespace has a mailbox
     owners.py       namespaces of owners whose mail is shared
     names.py        a mailbox's name in the store, and names that are refused

@@ -5,7 +5,7 @@ Matches list/mailbox-list-maildir.c (Maildir++) and list/mailbox-list-fs.c in li
 
 from __future__ import annotations
 
-from dovecot_urlauth.config.mail_location import FS, MAILDIR, MAILDIRPP, SEPARATORS, Location
+from dovecot_urlauth.config.mail_location import FS, LISTED, MAILDIR, MAILDIRPP, SEPARATORS, Location
 from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.native.files import Directory
 from dovecot_urlauth.store.native.names import NameRules
@@ -45,6 +45,8 @@ class MailboxPlaces:
 def name_rules(location: Location, separator: bytes | None) -> NameRules:
     """How names are written in ``location``, in a namespace with ``separator`` (None: the layout's own)."""
     own = SEPARATORS[location.layout]
+    if location.layout == LISTED:
+        own = separator or own
     reserved: tuple[bytes, ...] = ()
     if location.directory_name:
         reserved = (location.directory_name,)
@@ -54,7 +56,7 @@ def name_rules(location: Location, separator: bytes | None) -> NameRules:
 
 
 def places(location: Location, name: bytes) -> MailboxPlaces:
-    """The directories of the mailbox with the store's name ``name``."""
+    """The directories of the mailbox with the store's name ``name``; in the layout ``index``, with that GUID."""
     if name == INBOX and location.inbox is not None:
         mail = Place(location.inbox, ())
     else:
@@ -69,6 +71,11 @@ def root_place(location: Location) -> Place | None:
     """The directory that mailboxes' own are in; None if it is INBOX itself."""
     place = Place(location.root, tuple(step for step in location.mailboxes.split(b"/") if step))
     return None if places(location, INBOX).mail == place else place
+
+
+def list_place(location: Location) -> Place:
+    """The directory with the index of the mailbox list."""
+    return Place(location.root if location.index is None else location.index, ())
 
 
 def storage_places(location: Location) -> MailboxPlaces:

@@ -12,21 +12,18 @@ from binascii import unhexlify
 
 from dovecot_urlauth.message.fetch import fetching
 from dovecot_urlauth.message.steps import Pace
-from dovecot_urlauth.store.errors import MailboxMissing, StoreFailure, Unsupported
+from dovecot_urlauth.store.errors import MailboxMissing, StoreFailure
 from dovecot_urlauth.store.native.decode import Decoding
 from dovecot_urlauth.store.native.driver import Busy, open_driver
-from dovecot_urlauth.store.native.layout import name_rules
-from dovecot_urlauth.store.native.names import check_utf8, normalize, storage_name
-from dovecot_urlauth.store.native.namespace import find
+from dovecot_urlauth.store.native.finding import Finder
 from dovecot_urlauth.store.store import Delivery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
     from typing import TypeVar
 
-    from dovecot_urlauth.config.mail_location import Location
-    from dovecot_urlauth.config.native_settings import Namespace, NativeSettings
+    from dovecot_urlauth.config.native_settings import NativeSettings
     from dovecot_urlauth.message.fetch import Request
     from dovecot_urlauth.message.rules import MessageRules
     from dovecot_urlauth.message.source import Source
@@ -34,7 +31,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.store.native.acl.acl_files import MailboxAcl
     from dovecot_urlauth.store.native.attributes.attributes import Attributes
     from dovecot_urlauth.store.native.driver import Driver, Located, Lock
-    from dovecot_urlauth.store.native.owners import FindOwner, OwnersNamespaces
+    from dovecot_urlauth.store.native.owners import FindOwner
 
     Result = TypeVar("Result")
 
@@ -65,15 +62,14 @@ class NativeStore:
         self._attributes = open_attributes(settings.attributes, loop)
         self._decoding = Decoding(settings, self._attributes, lambda: self._fresh_driver(b"INBOX", 0).guid())
         self._acl = _acl_of(settings)
-        self._namespaces: Sequence[Namespace] = settings.namespaces
-        self._owners = _owners_of(settings, loop, find_owner)
+        self._finder = Finder(settings, loop, find_owner)
         self._opened: dict[bytes, Driver] = {}
         """By the mailbox's name in URLs, the one used last at the end."""
 
     async def open(self, mailbox: bytes, uidvalidity: int) -> NativeMailbox:
         """Open ``mailbox``.  Raises MailboxRefused, MailboxMissing, StoreFailure or Unsupported."""
-        if self._owners is not None:
-            await self._know_owner(self._owners, mailbox)
+        if await self._finder.know_owner(mailbox):
+            self._close_mailboxes()
         self._check_rights(mailbox)
         driver = self._fresh_driver(mailbox, uidvalidity)
 
@@ -87,9 +83,13 @@ class NativeStore:
 
     def close(self) -> None:
         """End all sessions."""
+        self._close_mailboxes()
+        self._finder.close()
+        self._attributes.close()
+
+    def _close_mailboxes(self) -> None:
         while self._opened:
             self._opened.popitem()[1].close()
-        self._attributes.close()
 
     def _fresh_driver(self, mailbox: bytes, uidvalidity: int) -> Driver:
         """The mailbox as it is now.  Raises MailboxRefused, MailboxMissing, StoreFailure or Unsupported."""
@@ -110,49 +110,20 @@ class NativeStore:
 
     def _open_driver(self, mailbox: bytes) -> Driver:
         """Raises MailboxRefused, MailboxMissing, StoreFailure or Unsupported."""
-        _, location, stored, _ = self._find(mailbox)
-        return open_driver(location, stored, self._settings)
+        found = self._finder.find(mailbox)
+        driver = open_driver(found.location, found.stored, self._settings)
+        if found.is_fixed:
+            return driver
+        from dovecot_urlauth.store.native.list_index import NamedMailbox
 
-    async def _know_owner(self, owners: OwnersNamespaces, mailbox: bytes) -> None:
-        """If the mailbox may be somebody else's, find out where that one's mail is.
-
-        Raises MailboxMissing or Unsupported.
-        """
-        check_utf8(mailbox)
-        known = await owners.with_owner_of(mailbox)
-        changed = not set(self._namespaces) <= set(known)
-        self._namespaces = known
-        while changed and self._opened:  # they may be elsewhere now
-            self._opened.popitem()[1].close()
-
-    def _find(self, mailbox: bytes) -> tuple[Namespace, Location, bytes, bytes]:
-        """Where a mailbox is, the store's name for it, and its own in the namespace.
-
-        Raises MailboxRefused, MailboxMissing or Unsupported.
-        """
-        check_utf8(mailbox)
-        if self._settings.normalizes_names_to_nfc:
-            mailbox = normalize(mailbox)
-        namespace, name = find(self._namespaces, mailbox)
-        if self._settings.aliases and {name, namespace.prefix + name} & self._settings.aliases:
-            raise Unsupported("mailbox_alias has this name")
-        location = namespace.location
-        if location is None:
-            raise Unsupported(namespace.why_not or "an owner who is not known")
-        if location.escape and namespace.prefix and mailbox.upper() != b"INBOX":
-            if (name + namespace.separator).startswith(b"INBOX" + namespace.separator):
-                raise Unsupported("INBOX below a prefix, which may be escaped as a whole")
-        if name == b"INBOX":
-            return namespace, location, name, name
-        stored = storage_name(name, name_rules(location, namespace.separator))
-        return namespace, location, stored, name
+        return NamedMailbox(driver, lambda: self._finder.find(mailbox).stored, found.stored)
 
     def _check_rights(self, mailbox: bytes) -> None:
         """Raises MailboxMissing where acl gives no right to read, and what finding a mailbox raises."""
         if self._acl is not None:
             from dovecot_urlauth.store.native.acl.governed import check_rights
 
-            check_rights(self._acl, *self._find(mailbox))
+            check_rights(self._acl, self._finder.find(mailbox))
 
     def _keep(self, mailbox: bytes, driver: Driver) -> None:
         self._opened[mailbox] = driver
@@ -166,14 +137,6 @@ def _acl_of(settings: NativeSettings) -> MailboxAcl | None:
     from dovecot_urlauth.store.native.acl.acl_files import MailboxAcl
 
     return MailboxAcl(settings.acl)
-
-
-def _owners_of(settings: NativeSettings, loop: Loop, find_owner: FindOwner | None) -> OwnersNamespaces | None:
-    if find_owner is None or all(namespace.owners is None for namespace in settings.namespaces):
-        return None
-    from dovecot_urlauth.store.native.owners import OwnersNamespaces
-
-    return OwnersNamespaces(settings.namespaces, loop, find_owner)
 
 
 class NativeMailbox:

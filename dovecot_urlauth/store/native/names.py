@@ -12,6 +12,9 @@ from binascii import b2a_base64
 from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, Unsupported
 
+LOWER_DIGITS = b"0123456789abcdef"
+"""Only these are undone, so that nothing has two names (imap_escaped_utf8_hex_to_char)."""
+AMPERSAND = ord("&")
 NAME_LIMIT = 4096
 """Bytes; longer names cannot be paths (PATH_MAX)."""
 
@@ -58,15 +61,36 @@ def storage_name(name: bytes, rules: NameRules) -> bytes:
 
     Raises MailboxRefused or Unsupported.
     """
-    if rules.visible_escape and rules.visible_escape in name:
-        raise Unsupported("a mailbox name with the visible escape character")
     _check_visible(name, rules)
-    parts = [part if rules.utf8 else to_mutf7(part.decode()) for part in name.split(rules.separator)]
+    parts = [_without_visible_escapes(part, rules) for part in name.split(rules.separator)]
     if rules.escape:
         parts = [_escaped(part, rules) for part in parts]
     stored = rules.storage_separator.join(parts)
     _check_path(stored, rules)
     return stored
+
+
+def _without_visible_escapes(part: bytes, rules: NameRules) -> bytes:
+    """One part of a name in the store's letters, with the bytes that two digits stand for.
+
+    Raises Unsupported for a byte that might change which directory it is.
+    """
+    first, *others = part.split(rules.visible_escape) if rules.visible_escape else [part]
+    stored = [_letters(first, rules)]
+    for piece in others:
+        digits = piece[:2]
+        if len(digits) == 2 and not digits.strip(LOWER_DIGITS):
+            byte = int(digits, 16)
+            if byte < 0x80 and byte not in (AMPERSAND, rules.visible_escape[0]):
+                raise Unsupported("a mailbox name with an escaped character that needs no escape")
+            stored += [bytes((byte,)), _letters(piece[2:], rules)]
+        else:
+            stored += [rules.visible_escape, _letters(piece, rules)]
+    return b"".join(stored)
+
+
+def _letters(text: bytes, rules: NameRules) -> bytes:
+    return text if rules.utf8 else to_mutf7(text.decode())
 
 
 def _escaped(part: bytes, rules: NameRules) -> bytes:
@@ -81,6 +105,12 @@ def _escaped(part: bytes, rules: NameRules) -> bytes:
     for character in {rules.storage_separator, b"/"} - {rules.escape}:
         escaped = escaped.replace(character, b"%s%02x" % (rules.escape, character[0]))
     return escaped
+
+
+def unescaped(stored: bytes, escape: bytes) -> bytes:
+    """What :func:`storage_name` escaped."""
+    first, *others = stored.split(escape)
+    return first + b"".join(bytes((int(piece[:2], 16),)) + piece[2:] for piece in others)
 
 
 def to_mutf7(text: str) -> bytes:

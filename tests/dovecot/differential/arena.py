@@ -12,7 +12,7 @@ from testing.oracle import STOCK_WORKER, WORKER, Answer, WorkerLost, WorkerSessi
 from testing.scene import MESSAGE, Stored
 from testing.versions import TUNED
 from tests.dovecot.differential.compare import Exchange
-from tests.dovecot.differential.questions import MAILBOXES
+from tests.dovecot.differential.questions import MAILBOXES, named
 
 if TYPE_CHECKING:
     from dovecot_urlauth.url.access import Accessor
@@ -36,6 +36,11 @@ EMPTY = b"\r\n"
 ACL_NEUTRAL = "anyone l\nuser=bob lr\n"
 ACL_ALLOWS = "owner lrw\n-user=alice w\n"
 ACL_DENIES = "owner lr\n-user=alice r\n"
+
+#: Where alice is not the owner.
+ACL_ALLOWS_ALL = "anyone l\nauthenticated lr\n"
+ACL_ALLOWS_OTHERS = "user=alice lrw\n-user=alice w\n"
+ACL_DENIES_ONE = "anyone lr\n-user=alice r\n"
 
 #: Alarming lines of ours.
 COMPLAINT = re.compile(r"imap-urlauth-worker.*(?:Error|Fatal|Panic|Traceback)")
@@ -87,6 +92,7 @@ class Arena:
         self.dovecot.extra = store.settings(version, installation, self.dovecot.inside)
         self.keys: dict[str, bytes] = {}
         self._respondents = [Respondent(self.dovecot, name) for name in (STOCK_WORKER, WORKER)]
+        self.mailbox = store.prefix + MAILBOX
         self._uidvalidity = 0
         self._delivered = 0
         self.messages: dict[Stored, bytes] = {}
@@ -95,7 +101,7 @@ class Arena:
         self.dovecot.start()
         try:
             self._imap = self.dovecot.imap("alice", timeout=120)
-            for in_url, name in MAILBOXES.items():
+            for in_url, name in named(MAILBOXES, self._store.prefix).items():
                 self.keys[name] = self._mailbox(name, in_url)
             if self._store.has_acl:
                 self._write_acls()
@@ -115,7 +121,7 @@ class Arena:
         if name != "INBOX":
             assert self._imap.command(b'CREATE "%s"' % name.encode()).ok
         uidvalidity, uid = self._imap.append(name, MESSAGE)
-        if name == MAILBOX:
+        if name == self.mailbox:
             self._uidvalidity, self._delivered = uidvalidity, uid
         rump = f"imap://alice@{HOST}/{in_url}/;UID=1;URLAUTH=user+bob"
         [signed] = self._imap.genurlauth(rump)
@@ -125,11 +131,15 @@ class Arena:
 
     def _write_acls(self) -> None:
         """The mailbox of the questions may be read; of the others the last one may not."""
-        names = [name for name in self.keys if name != MAILBOX]
-        acls = {"INBOX": ACL_NEUTRAL, MAILBOX: ACL_ALLOWS, names[-1]: ACL_DENIES}
+        names = [name for name in self.keys if name != self.mailbox]
+        acls = {"INBOX": ACL_NEUTRAL, self.mailbox: ACL_ALLOWS, names[-1]: ACL_DENIES}
+        if self._store.prefix:
+            acls = dict.fromkeys(names, ACL_ALLOWS_ALL) | {
+                self.mailbox: ACL_ALLOWS_OTHERS,
+                names[-1]: ACL_DENIES_ONE,
+            }
         for name, text in acls.items():
-            folder = self.dovecot.home("alice") / "Maildir" / ("" if name == "INBOX" else f".{name}")
-            (folder / "dovecot-acl").write_text(text)
+            (self.dovecot.home("alice") / self._store.folder(name) / "dovecot-acl").write_text(text)
 
     def put(self, messages: list[bytes]) -> list[Stored]:
         """Deliver messages; where each is stored. Workers look into the mailbox anew."""
@@ -142,13 +152,13 @@ class Arena:
                 self.dovecot.deliver("alice", message, str(1_700_000_000 + uids[place]), f".{MAILBOX}")
             else:
                 # in an mbox file a message may turn out to be two
-                uids[place] = self._imap.append(MAILBOX, message or EMPTY)[1]
+                uids[place] = self._imap.append(self.mailbox, message or EMPTY)[1]
         self._delivered = uids[-1]
         if self._store.has_alt:
             self._move_some(first)
-        reply = self._imap.command(b"STATUS %s (UIDNEXT)" % MAILBOX.encode())
+        reply = self._imap.command(b"STATUS %s (UIDNEXT)" % self.mailbox.encode())
         assert self._store.name == "mbox" or reply.all(b"STATUS")[0][1][1] == b"%d" % (uids[-1] + 1), reply
-        stored = [Stored("alice", MAILBOX, self._uidvalidity, uid) for uid in uids]
+        stored = [Stored("alice", self.mailbox, self._uidvalidity, uid) for uid in uids]
         self.messages.update(zip(stored, messages))
         return stored
 
@@ -166,7 +176,7 @@ class Arena:
         exchange = Exchange(question, stock, ours, message)
         if not question.partial or stock is None or ours is None or stock.content == ours.content:
             return exchange
-        whole = question.whole(self.keys[MAILBOX])
+        whole = question.whole(self.keys[self.mailbox])
         return replace(exchange, stock_whole=self._respondents[0].ask(whole, patience))
 
     def ask_again(self, question: Question) -> Exchange:

@@ -68,7 +68,9 @@ def run(
     messages = [generator.message(seed, number) for number in range(max(count // PER_MESSAGE, 1))]
     with Arena(version, installation, store) as arena:
         stored = arena.put(messages)
-        for number, question in enumerate(QuestionMaker(Random(seed), stored, arena.keys).make(count), 1):
+        for number, question in enumerate(
+            QuestionMaker(Random(seed), stored, arena.keys, store.prefix).make(count), 1
+        ):
             exchange = arena.ask(question)
             rule = judge(exchange)
             if rule == UNEXPLAINED:

@@ -72,6 +72,14 @@ ODD_MAILBOXES = (
 )  # fmt: skip
 
 
+def named(mailboxes: dict[str, str], prefix: str) -> dict[str, str]:
+    """The same mailboxes below a namespace's prefix, where INBOX is not."""
+    return {
+        name if mailboxes[name] == "INBOX" else prefix + name: known if known == "INBOX" else prefix + known
+        for name, known in mailboxes.items()
+    }
+
+
 @dataclass(frozen=True)
 class Question:
     """One URL command; `stored` is the message that it is about, if a generated one."""
@@ -112,6 +120,8 @@ class QuestionMaker:
     random: Random
     messages: list[Stored]
     keys: dict[str, bytes]
+    prefix: str = ""
+    """Of the namespace that mailboxes are in."""
 
     def make(self, count: int) -> Iterator[Question]:
         """Make so many: most about messages, the rest about URLs and mailbox names."""
@@ -134,8 +144,8 @@ class QuestionMaker:
 
     def _about_mailbox(self) -> Question:
         """A mailbox that exists, with its own key as a rule, or one that hardly can."""
-        real = MAILBOXES | SPELLINGS
-        name = self.random.choice((*real, *ODD_MAILBOXES))
+        real = named(MAILBOXES | SPELLINGS, self.prefix)
+        name = self.random.choice((*real, *(self.prefix + odd for odd in ODD_MAILBOXES)))
         rump = f"imap://alice@{HOST}/{name}/;UID=1;URLAUTH=user+bob".encode()
         odd = name not in real or self.random.random() < 0.2
         key = self.random.choice(list(self.keys.values())) if odd else self.keys[real[name]]

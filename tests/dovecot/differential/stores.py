@@ -34,11 +34,19 @@ class MailStore:
     """Some of the mail is moved to a second storage."""
     has_acl: bool = False
     """Mailboxes have ACL files; one of them may not be read."""
+    prefix: str = ""
+    """Of the namespace that all mailboxes but INBOX are in."""
 
     @property
     def takes_files(self) -> bool:
         """Messages are put into the mailbox as they are; otherwise imap stores them."""
         return self.name in (MAILDIR, DICT_PROXY.name, ACL.name)
+
+    def folder(self, mailbox: str) -> str:
+        """Where a mailbox lies that has an ACL file, below alice's home."""
+        if self.prefix and mailbox != "INBOX":
+            return f"public/mailboxes/{mailbox.removeprefix(self.prefix)}/dbox-Mails"
+        return "Maildir/" if mailbox == "INBOX" else f"Maildir/.{mailbox}"
 
     def settings(self, version: Version, installation: Installation, base: Path) -> str:
         """The configuration: our worker may not leave this store to Dovecot's own imap; ``base`` is for `BASE`."""
@@ -94,6 +102,23 @@ ACL = MailStore(
 )
 """A Maildir whose worker asks for rights."""
 
+LIST_INDEX = MailStore(
+    "list-index",
+    "mail_location = sdbox:~/box:LAYOUT=index:INDEX=~/index\n" + SMALL_LOGS,
+    "mail_driver = sdbox\nmail_path = ~/box\nmailbox_list_layout = index\nmail_index_path = ~/index\n"
+    + SMALL_LOGS,
+)
+"""Directories whose names the index of the mailbox list has."""
+
+
+def _public() -> MailStore:
+    inbox = "namespace inbox {\n  inbox = yes\n  separator = /\n}\n"
+    public = "namespace public {\n  type = public\n  prefix = Public/\n  separator = /\n  subscriptions = no\n"
+    old = inbox + public + "  location = mdbox:BASE/home/alice/public:INDEXPVT=~/private\n}\n"
+    new = inbox + public + "  mail_driver = mdbox\n  mail_path = BASE/home/alice/public\n"
+    new += "  mail_index_private_path = ~/private\n}\n"
+    return MailStore("public", ACL.old + old, ACL.new + new, has_acl=True, prefix="Public/")
+
 
 def _both(first: MailStore, second: MailStore) -> MailStore:
     name = f"{first.name}+{second.name}"
@@ -112,6 +137,8 @@ STORES = {
         ENCRYPTED,
         DICT_PROXY,
         ACL,
+        LIST_INDEX,
+        _public(),
         _both(_dbox("mdbox"), _compressed("gz")),
         _both(_dbox("sdbox"), ENCRYPTED),
     )

@@ -156,20 +156,6 @@ def test_a_prefix_that_is_inbox_beside_an_escape_character(tmp_path: Path, name:
     opened.close()
 
 
-@pytest.mark.parametrize("prefix", [b"", b"INBOX."])
-def test_the_second_name_of_a_mailbox(tmp_path: Path, prefix: bytes) -> None:
-    for folder in ("", ".Sent", ".Sent Items"):
-        make_maildir(tmp_path / "Maildir" / folder, {})
-    new = (prefix + b"Sent Items").decode()
-    changes = {"mail_plugins": "mailbox_alias", "namespace/inbox/prefix": prefix.decode()}
-    changes |= {"plugin/mailbox_alias_old": "Sent", "plugin/mailbox_alias_new": new}
-    opened = NativeStore(native_settings(user(tmp_path, changes), DOVECOT_2_3_19), LOOP)
-    assert open_mailbox(opened, prefix + b"Sent")
-    with pytest.raises(Unsupported, match="mailbox_alias has this name"):
-        open_mailbox(opened, prefix + b"Sent Items")
-    opened.close()
-
-
 class SlowAttributes:
     """A dictionary whose answer is for the test to give."""
 

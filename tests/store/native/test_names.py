@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from dovecot_urlauth.config.mail_location import FS, Location
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, StoreError, Unsupported
 from dovecot_urlauth.store.native.layout import MailboxPlaces, Place, name_rules, places, storage_places
-from dovecot_urlauth.store.native.names import NameRules, check_utf8, normalize, storage_name, to_mutf7
+from dovecot_urlauth.store.native.names import (
+    NameRules,
+    check_utf8,
+    normalize,
+    storage_name,
+    to_mutf7,
+    unescaped,
+)
 
 MAILDIR = Location(root=b"/mail", inbox=b"/mail")
 FOLDERS = Location(root=b"/mail", layout=FS)
@@ -167,13 +174,59 @@ def test_escaped_names(rules: NameRules, name: str, stored: bytes) -> None:
         (ESCAPED, "a/~b"),
         (ESCAPED, "."),
         (ESCAPED, "a/.."),
-        (ESCAPED, "a|b"),
+        (ESCAPED, "a|2fb"),
+        (ESCAPED, "|2e|2e"),
+        (ESCAPED, "a|00"),
         (ESCAPED_FS, "a.cur"),
     ],
 )
 def test_names_that_are_escaped_as_a_whole(rules: NameRules, name: str) -> None:
     with pytest.raises(Unsupported):
         storage_name(name.encode(), rules)
+
+
+BROKEN = NameRules(b"/", b".", visible_escape=b"^")
+BROKEN_UTF8 = NameRules(b"/", b".", utf8=True, visible_escape=b"^")
+
+
+@pytest.mark.parametrize(
+    ("rules", "name", "stored"),
+    [
+        (BROKEN, "a^26b", b"a&b"),
+        (BROKEN, "^ff/^5e26", b"\xff.^26"),
+        (BROKEN, "a^b^", b"a^b^"),
+        (BROKEN, "\u00e4^fc\u00e4", b"&AOQ-\xfc&AOQ-"),
+        (BROKEN, "^FF&", b"^FF&-"),
+        (BROKEN_UTF8, "\u00e4^fc&", b"\xc3\xa4\xfc&"),
+        (ESCAPED, "a|b|ff.", b"a|b\xff^2e"),
+    ],
+)
+def test_bytes_that_are_no_mutf7(rules: NameRules, name: str, stored: bytes) -> None:
+    assert storage_name(name.encode(), rules) == stored
+
+
+@given(
+    st.sampled_from((BROKEN, BROKEN_UTF8, ESCAPED)), st.text(alphabet="ab^|0123456789abcdef\u00e4&./", max_size=20)
+)
+def test_no_escape_leads_elsewhere(rules: NameRules, name: str) -> None:
+    """Whole and cut: what two digits stand for separates nothing."""
+    for cut in range(len(name) + 1):
+        try:
+            stored = storage_name(name[:cut].encode(), rules)
+        except (MailboxRefused, Unsupported):
+            continue
+        assert stored.count(b".") == name[:cut].count("/")
+        assert b"/" not in stored
+        assert b"\0" not in stored
+
+
+@given(st.text(alphabet="ab^./\u00e4", max_size=20))
+def test_escapes_are_undone(part: str) -> None:
+    try:
+        stored = storage_name(part.encode(), NameRules(b"~", b"~", escape=b"^"))
+    except (MailboxRefused, Unsupported):
+        return
+    assert unescaped(stored, b"^") == to_mutf7(part)
 
 
 @pytest.mark.parametrize("name", ["/a", "a//b", "a/"])
