@@ -13,7 +13,7 @@ from bench.mail import MAILBOXES, fill, sign, store
 from bench.onecpu import one_cpu
 from bench.samplers import Target
 from bench.sides import Kind, Side, kinds
-from bench.stores import STORES
+from bench.stores import UIDS
 from testing.executables import install
 from testing.imapclient import ConnectionLost
 
@@ -96,11 +96,11 @@ class Arena:
         """The mailbox's signed URL; the mailbox is made when it is first asked for."""
         if key not in self._targets:
             mailbox = MAILBOXES[key]
-            if mailbox.owner not in STORES:
+            if mailbox.owner not in UIDS:
                 store(mailbox, self._homes)
             side = next(iter(self._sides.values()))
             with side.session(mailbox.owner) as owner:
-                if mailbox.owner in STORES:
+                if mailbox.owner in UIDS:
                     fill(mailbox, owner)
                 self._targets[key] = Target(sign(mailbox, owner), mailbox)
         return self._targets[key]

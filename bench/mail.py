@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.client import FetchFailed
-from bench.stores import STORES
+from bench.stores import OTHERS, STORES
 from testing.instance import HOST, USERS
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ MAILBOXES = {
     "200k": Mailbox("alice", "m200000", SMALL, 200_000),
     **{name: Mailbox(name, "INBOX", SMALL, 100) for name in STORES},
     **{f"{name}-25m": Mailbox(name, "25m", text_message(25 * MEGABYTE)) for name in STORES},
+    **{user: Mailbox(user, "INBOX", SMALL) for users in OTHERS.values() for user in users},
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bench import samplers
-from bench.stores import PLUGINS, STORES
+from bench.stores import MAILDIR, OTHERS, PLUGINS, STORES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,6 +95,14 @@ def _alternate(side: Side, targets: Mapping[str, Target]) -> AbstractContextMana
     return samplers.alternating_fetch(side, targets["small"], targets["other"])
 
 
+def _alternate_of(one: str, other: str) -> Open:
+    return lambda side, targets: samplers.alternating_fetch(side, targets[one], targets[other])
+
+
+def _memory_of(keys: tuple[str, ...]) -> Open:
+    return lambda side, targets: samplers.memory_of_targets(side, [targets[key] for key in keys])
+
+
 def _memory(side: Side, targets: Mapping[str, Target]) -> AbstractContextManager[Sample]:
     return samplers.memory_of_sessions(side, targets["small"], 50)
 
@@ -107,17 +115,35 @@ def _cpu(side: Side, targets: Mapping[str, Target]) -> AbstractContextManager[Sa
     return samplers.cpu_of_fetches(side, targets["small"], 200)
 
 
-def _of_store(name: str) -> list[Row]:
+def _of_store(name: str, language: str) -> list[Row]:
     """The rows of a format that is not plain Maildir."""
     both = ("plugins", "plugins, tuned") if name in PLUGINS["2.3"] else ("conf.d", "tuned")
+    is_encrypted = name == "mail_crypt"
     parity = dict.fromkeys(both, 1.0)
-    first = dict(zip(both, (0.5, 0.9) if name == "mail_crypt" else (0.3, 0.8), strict=True))
-    large = f"{name}-25m"
+    first = dict(zip(both, (0.5, 0.9) if is_encrypted else (0.3, 0.8), strict=True))
+    in_turn = dict(zip(both, (0.8, 1.0) if is_encrypted else (0.5, 0.8), strict=True))
+    large, second = f"{name}-25m", next(iter(OTHERS[name]))
     return [
         Row(f"{name}-first", f"first fetch, {name}", _first(name), (name,), both, goals=first),
         Row(f"{name}-repeat", f"repeated fetch, {name}", _repeat(name), (name,), both, warm=True, goals=parity),
         Row(large, f"25 MB message, {name}", _repeat(large, 1), (large,), both, goals=parity),
+        Row(
+            f"{name}-alternate",
+            f"two targets in turn, {name}",
+            _alternate_of(name, second),
+            (name, second),
+            both,
+            goals=in_turn,
+        ),
+        _memory_of_targets(name, both[:1], 1.0 if language == "2.4" and not is_encrypted else 2.0),
     ]
+
+
+def _memory_of_targets(name: str, profiles: tuple[str, ...], goal: float) -> Row:
+    users = tuple(OTHERS[name])
+    title = f"PSS, {len(users)} targets, {name}"
+    goals = dict.fromkeys(profiles, goal)
+    return Row(f"{name}-pss", title, _memory_of(users), users, profiles, MEGABYTES, most_runs=3, goals=goals)
 
 
 def rows(language: str) -> list[Row]:
@@ -126,7 +152,7 @@ def rows(language: str) -> list[Row]:
     first = {"executables": 2.0, "conf.d": 0.3, "tuned": 0.9}
     parity = {"conf.d": 1.0}
     far, near = {"backend": 2.0}, {"backend": 1.5}
-    of_stores = [row for name in STORES for row in _of_store(name)]
+    of_stores = [row for name in STORES for row in _of_store(name, language)]
     return [
         Row("first", "first fetch of a session", _first("small"), goals=first),
         Row("joining", "first fetch, mail in use by another", _joining, profiles=("conf.d", "tuned")),
@@ -143,6 +169,7 @@ def rows(language: str) -> list[Row]:
         Row("maildir-100", "first fetch, 100 messages", _first("100"), ("100",), CONF_D),
         Row("maildir-10k", "first fetch, 10,000 messages", _first("10k"), ("10k",), CONF_D),
         Row("maildir-200k", "first fetch, 200,000 messages", _first("200k"), ("200k",), CONF_D),
+        _memory_of_targets(MAILDIR, CONF_D, 1.0 if language == "2.4" else 2.0),
         *of_stores,
         Row("engine-first", "first fetch, dovecot engine", _first("small"), profiles=ENGINE),
         Row("engine-repeat", "repeated fetch, dovecot engine", _repeat("small"), profiles=ENGINE, warm=True),

@@ -15,7 +15,7 @@ from bench import footprint
 from bench.client import extended, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from bench.client import FetchClient
     from bench.mail import Mailbox
@@ -143,6 +143,24 @@ def memory_of_sessions(side: Side, target: Target, number: int) -> Iterator[Samp
             fetch_at_once(sessions, target)
             # imap lets go of the service after five seconds: this reaches all sessions before that
             fetch_at_once(sessions, target)
+            used = footprint.proportional_memory(side.services())
+        side.settle()
+        return used
+
+    yield sample
+
+
+@contextmanager
+def memory_of_targets(side: Side, targets: Sequence[Target]) -> Iterator[Sample]:
+    """PSS in bytes of everything that serves as many open sessions, each with another user's mail."""
+
+    def sample() -> float:
+        with ExitStack() as stack:
+            sessions = [(stack.enter_context(side.session()), target) for target in targets]
+            for _ in range(2):  # as above
+                tags = [session.send(plain(target.url)) for session, target in sessions]
+                for (session, target), tag in zip(sessions, tags, strict=True):
+                    session.discard(tag, target.size)
             used = footprint.proportional_memory(side.services())
         side.settle()
         return used

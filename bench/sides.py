@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.client import FetchClient
 from bench.footprint import services_below
-from bench.stores import LOADED, STORES, fields
+from bench.stores import LOADED, UIDS, fields
 from testing.backends import MASTER, PROXY, asking, masters
 from testing.instance import PASSWORD, DovecotInstance
 from testing.versions import ALL_OURS, ALL_STOCK, TUNED, Combination
@@ -96,13 +96,13 @@ class SharedMailInstance(DovecotInstance):
     def _write_users(self) -> None:
         inside = "/" / self.homes.relative_to(self.version.root)
         lines = []
-        for user, uid in {**self.users, **STORES}.items():
+        for user, uid in {**self.users, **UIDS}.items():
             home = self.homes / user
             if not home.is_dir():
                 home.mkdir()
                 os.chown(home, uid, uid)
                 home.chmod(0o700)
-            more = fields(user, self.version.language) if user in STORES else ""
+            more = fields(user, self.version.language) if user in UIDS else ""
             lines.append(f"{user}:{{PLAIN}}{PASSWORD}:{uid}:{uid}::{inside}/{user}::{more}\n")
         (self.folder / "users").write_text("".join(lines))
 

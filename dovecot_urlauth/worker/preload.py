@@ -47,6 +47,11 @@ PLUGIN_MODULES = {
     "mail_crypt": (f"{DECODE}.crypt.header", f"{DECODE}.crypt.decrypted", f"{DECODE}.crypt.keyring", KEYS),
 }
 """What mails take to read that these plugins stored, or have a say about."""
+ATTRIBUTES = {
+    "proxy": "dovecot_urlauth.store.native.attributes.proxy_dict",
+    "fs": "dovecot_urlauth.store.native.attributes.fs_dict",
+}
+"""What it takes to read mailbox attributes in these dictionaries; 2.4's are mostly called after their driver."""
 METHOD_MODULES = {
     "bz2": ("bz2",),
     "xz": ("lzma",),
@@ -59,12 +64,16 @@ WARM_UPS = 10
 
 
 def wanted_by_plugins(settings: Settings) -> list[str]:
-    """The modules that reading encoded mail takes, as far as the settings tell without asking for a user."""
+    """The modules that plugins and dictionaries take, as far as the settings tell without asking for a user."""
     plugins = words(settings.get("mail_plugins"))
     found = [name for plugin in plugins for name in PLUGIN_MODULES.get(plugin, ())]
     if found:
         method = settings.get("plugin/zlib_save") or settings.get("mail_compress_write_method")
         found += METHOD_MODULES.get(method, ())
+    kept_by, _, _ = settings.get("mail_attribute_dict").partition(":")
+    found += [
+        ATTRIBUTES[driver] for driver in (kept_by, *settings.blocks("mail_attribute/dict")) if driver in ATTRIBUTES
+    ]
     return found
 
 

@@ -80,6 +80,9 @@ def test_what_plugins_want_is_loaded_before_anybody_comes() -> None:
     assert wanted(mail_plugins="quota", mail_compress_write_method="zstd") == set()
     assert wanted(mail_plugins="quota zlib") == {"compression", "inflating", "zstd", "lz4"}
     assert "zstandard" in wanted(mail_plugins="mail_compress", mail_compress_write_method="zstd")
+    assert wanted(mail_attribute_dict="proxy::attributes") == {"proxy_dict"}
+    assert wanted(mail_attribute_dict="file:%h/attributes") == set()
+    assert wanted(**{"mail_attribute/dict": "proxy"}) == {"proxy_dict"}
     assert wanted(mail_plugins="mail_crypt") == {"header", "decrypted", "keyring", "private_key"}
     for name in wanted_by_plugins(Settings({"mail_plugins": "mail_crypt zlib"})):
         __import__(name)
