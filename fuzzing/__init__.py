@@ -2,6 +2,7 @@
 
     make fuzz SECONDS=60                        each target for a minute, and a table
     python -m fuzzing imapurl --seconds 3600    one target for an hour
+    python -m fuzzing --inputs 10000000         all targets in turns, until there were so many inputs
     python -m fuzzing.dialogues --seconds 60    mutated dialogues over the three sockets of a running Dovecot
 
 Each file of `targets/` has one target: its invariant in a sentence on top, `seeds()`, the inputs to begin with,
