@@ -52,8 +52,8 @@ class Arena:
     def measure(self, row: Row) -> Samples:
         """All samples of one row; a side that fails says why and does not stop the others."""
         try:
-            sides = [self._side(name) for name in row.sides()]
-            targets = {key: self._target(key) for key in row.targets}
+            sides = [self.side(name) for name in row.sides()]
+            targets = {key: self.target(key) for key in row.targets}
         except FAILURES as error:
             return Samples(failed={name: f"{type(error).__name__}: {error}"[:300] for name in row.sides()})
         broken: dict[str, Exception] = {}
@@ -77,12 +77,13 @@ class Arena:
 
     def fetch_once(self, side: Side) -> None:
         """One fetch in a session of its own."""
-        target = self._target("small")
+        target = self.target("small")
         with side.session() as bob:
             bob.timed(plain(target.url), target.size)
         side.settle()
 
-    def _side(self, name: str) -> Side:
+    def side(self, name: str) -> Side:
+        """The side of this name, which is started when it is first asked for."""
         return self._sides.get(name) or self._start(self._kinds[name])
 
     def _start(self, kind: Kind) -> Side:
@@ -92,7 +93,7 @@ class Arena:
         side.remember_idle()
         return side
 
-    def _target(self, key: str) -> Target:
+    def target(self, key: str) -> Target:
         """The mailbox's signed URL; the mailbox is made when it is first asked for."""
         if key not in self._targets:
             mailbox = MAILBOXES[key]

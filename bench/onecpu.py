@@ -24,7 +24,8 @@ def one_cpu(sides: list[Side]) -> Iterator[None]:
 
 
 def _move(sides: list[Side], cpus: set[int]) -> None:
-    pids = [process.pid for side in sides for process in side.dovecot.processes()]
+    instances = [each for side in sides for each in (side.dovecot, side.home) if each is not None]
+    pids = [process.pid for each in instances for process in each.processes()]
     for pid in (0, *pids):
         try:
             os.sched_setaffinity(pid, cpus)

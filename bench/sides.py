@@ -143,13 +143,14 @@ class Side:
         self.kind = kind
         self.name = kind.name
         added = kind.configuration(version.language, ours)
-        self._home: HomeInstance | None = None
+        self.home: HomeInstance | None = None
+        """The other backend, which has all mail but the reader's."""
         if kind.backend:
-            self._home = HomeInstance(version, ALL_STOCK, None, COMMON)
-            self._home.homes = homes
-            self._home.start()
+            self.home = HomeInstance(version, ALL_STOCK, None, COMMON)
+            self.home.homes = homes
+            self.home.start()
             asking_one = AskingInstance(version, kind.combination, ours, added)
-            asking_one.home_port = self._home.imap_port
+            asking_one.home_port = self.home.imap_port
             self.dovecot: SharedMailInstance = asking_one
         else:
             self.dovecot = SharedMailInstance(version, kind.combination, ours, added)
@@ -162,8 +163,8 @@ class Side:
     def stop(self) -> None:
         """Stop the instance, whatever it left."""
         self.dovecot.stop(check=False)
-        if self._home is not None:
-            self._home.stop(check=False)
+        if self.home is not None:
+            self.home.stop(check=False)
 
     def session(self, user: str = READER) -> FetchClient:
         """A fresh IMAP session, logged in."""

@@ -30,6 +30,14 @@ MODULES = (
     "dovecot_urlauth.wire.stats",
     "encodings.utf_16_be",
 )
+BACKENDS = (
+    "dovecot_urlauth.config.imapc_settings",
+    "dovecot_urlauth.store.engine.pool",
+    "dovecot_urlauth.store.engine.remote",
+    "dovecot_urlauth.worker.backend.asking",
+    "dovecot_urlauth.worker.backend.dialer",
+)
+"""What mail on another backend takes, but for TLS."""
 DECODE = "dovecot_urlauth.store.native.decode"
 KEYS = f"{DECODE}.crypt.private_key"
 COMPRESSION = (f"{DECODE}.compression", f"{DECODE}.inflating", f"{DECODE}.zstd", f"{DECODE}.lz4")
@@ -79,7 +87,7 @@ def wanted_by_plugins(settings: Settings) -> list[str]:
 
 def preload(config: WorkerConfig) -> None:
     """Load everything that serving a URL takes in this dialect, and run it."""
-    for name in MODULES:
+    for name in MODULES if config.backends is None else (*MODULES, *BACKENDS):
         __import__(name)
     wanted = wanted_by_plugins(config.settings)
     if wanted:

@@ -14,7 +14,8 @@ import pytest
 
 from dovecot_urlauth.service.connection import ConnectionLost
 from dovecot_urlauth.service.loop import Loop, TimedOut
-from dovecot_urlauth.service.tcp import TlsConnection, connect_tcp
+from dovecot_urlauth.service.tcp import connect_tcp
+from dovecot_urlauth.service.tls import TlsConnection
 
 LARGE = bytes(range(256)) * 4096 * 2
 

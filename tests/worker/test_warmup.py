@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -26,7 +27,8 @@ DIALECTS = {name: made for name, made in vars(versions).items() if isinstance(ma
 
 
 def config(name: str) -> WorkerConfig:
-    return cast("WorkerConfig", SimpleNamespace(dialect=DIALECTS[name], engine=None, settings=Settings({})))
+    made = SimpleNamespace(dialect=DIALECTS[name], engine=None, settings=Settings({}), backends=None)
+    return cast("WorkerConfig", made)
 
 
 class Silent:
@@ -73,6 +75,18 @@ def test_a_parent_has_everything_before_its_first_child(name: str) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_what_other_backends_take_is_loaded_where_they_are_asked_and_tls_is_not() -> None:
+    """In an interpreter of its own, for other tests have loaded it all."""
+    script = (
+        "import sys; from types import SimpleNamespace as N; from dovecot_urlauth.worker.preload import *;"
+        "from dovecot_urlauth.config.settings import Settings as S;"
+        "from dovecot_urlauth.dialect.versions import DOVECOT_2_4_1 as D;"
+        "preload(N(dialect=D, engine=None, settings=S({}), backends=S({})));"
+        "assert set(BACKENDS) <= set(sys.modules); assert 'ssl' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_what_plugins_want_is_loaded_before_anybody_comes() -> None:
     def wanted(**settings: str) -> set[str]:
         return {name.rpartition(".")[2] for name in wanted_by_plugins(Settings(settings))}
@@ -100,7 +114,10 @@ def test_encryption_is_used_once_before_anybody_comes(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(private_key, "warm_up", noting)
     asked = SimpleNamespace(
-        dialect=DIALECTS["DOVECOT_2_4_1"], engine=None, settings=Settings({"mail_plugins": "mail_crypt"})
+        dialect=DIALECTS["DOVECOT_2_4_1"],
+        engine=None,
+        settings=Settings({"mail_plugins": "mail_crypt"}),
+        backends=None,
     )
     preload(cast("WorkerConfig", asked))
     assert used == ["once"]
