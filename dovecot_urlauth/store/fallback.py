@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.store.engine.engine_start import EngineStart
     from dovecot_urlauth.store.engine.imap_process import Command
     from dovecot_urlauth.store.native.owners import FindOwner
-    from dovecot_urlauth.store.store import Delivery, Mailbox, Store
+    from dovecot_urlauth.store.store import Ahead, Delivery, Mailbox, Store
 
 AUTO = "auto"
 NATIVE = "native"
@@ -85,13 +85,13 @@ class ChosenStore:
         self._shared = shared
         self._other: Store | None = None
 
-    async def open(self, mailbox: bytes, uidvalidity: int) -> Mailbox:
+    async def open(self, mailbox: bytes, uidvalidity: int, ahead: Ahead | None = None) -> Mailbox:
         """Open ``mailbox`` in whichever store has it; errors as in Store.open."""
         try:
             opened = await self._native.open(mailbox, uidvalidity)
         except Unsupported as error:
-            return await self.other(error.reason).open(mailbox, uidvalidity)
-        return ChosenMailbox(self, opened, mailbox, uidvalidity)
+            return await self.other(error.reason).open(mailbox, uidvalidity, ahead)
+        return ChosenMailbox(self, opened, mailbox, uidvalidity, ahead)
 
     def other(self, reason: str) -> Store:
         """The store for what native does not support.  Raises StoreFailure in mode ``native``."""
@@ -114,11 +114,14 @@ class ChosenStore:
 class ChosenMailbox:
     """A mailbox of the native store that moves over to the other store when it must."""
 
-    def __init__(self, store: ChosenStore, mailbox: Mailbox, name: bytes, uidvalidity: int) -> None:
+    def __init__(
+        self, store: ChosenStore, mailbox: Mailbox, name: bytes, uidvalidity: int, ahead: Ahead | None = None
+    ) -> None:
         self._store = store
         self._mailbox = mailbox
         self._name = name
         self._uidvalidity = uidvalidity
+        self._ahead = ahead
 
     async def key(self) -> bytes | None:
         """The mailbox key; errors as in Mailbox.key."""
@@ -140,5 +143,6 @@ class ChosenMailbox:
 
     async def _reopened(self, reason: str) -> Mailbox:
         self._mailbox.close()
-        self._mailbox = await self._store.other(reason).open(self._name, self._uidvalidity)
+        other = self._store.other(reason)
+        self._mailbox = await other.open(self._name, self._uidvalidity, self._ahead)
         return self._mailbox

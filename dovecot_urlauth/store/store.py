@@ -11,7 +11,7 @@ from dovecot_urlauth.start.frozen import frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from typing import Protocol
 
     from dovecot_urlauth.message.fetch import Request
@@ -29,6 +29,16 @@ class Delivery:
     structure: bytes | None
     """The BODYPARTSTRUCTURE without its parentheses, if asked for."""
     chunks: AsyncIterator[bytes]
+
+
+@frozen
+class Ahead:
+    """What will be asked of a mailbox if its key has signed the URL: a store may begin with it before it knows."""
+
+    uid: int
+    request: Request
+    is_signed_with: Callable[[bytes], bool]
+    """Whether a key is the one; nothing may be begun with on a key that is not."""
 
 
 async def nothing() -> AsyncIterator[bytes]:
@@ -61,8 +71,10 @@ class Mailbox(Protocol):
 class Store(Protocol):
     """The target user's mail."""
 
-    async def open(self, mailbox: bytes, uidvalidity: int) -> Mailbox:
+    async def open(self, mailbox: bytes, uidvalidity: int, ahead: Ahead | None = None) -> Mailbox:
         """Open ``mailbox``, a UTF-8 name as the URL has it; ``uidvalidity`` 0 matches every mailbox.
+
+        ``ahead`` is what is probably asked next.
 
         Raises MailboxRefused, MailboxMissing (also for another UIDVALIDITY, if not at :meth:`Mailbox.fetch`) or
         StoreFailure.

@@ -14,6 +14,7 @@ from dovecot_urlauth.message.fetch import Request
 from dovecot_urlauth.message.section import parse_section
 from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreError
+from dovecot_urlauth.store.store import Ahead
 from dovecot_urlauth.url.access import Accessor
 from dovecot_urlauth.url.check import Policy, Rule, URLRefused, check
 from dovecot_urlauth.url.token import verify
@@ -125,11 +126,12 @@ class UrlFetcher:
         except InvalidSection as error:
             return self._bare_no(command, f"Invalid URLAUTH: {error.text}", SECTION)
         began = monotonic()
-        mailbox, key, why = await self._open(url)
+        request = _request(url, section, command)
+        mailbox, key, why = await self._open(url, request)
         if not verify(url, key) or mailbox is None:
             await self._wait_until(began + self._refusal_time)
             return self._bare_no(command, why, TOKEN if mailbox is not None else MAILBOX)
-        return await self._read(mailbox, url, section, command)
+        return await self._read(mailbox, url, request)
 
     async def _check(self, url: bytes) -> ImapURL:
         """Everything that can be said before a mailbox is opened. Raises URLRefused."""
@@ -156,7 +158,7 @@ class UrlFetcher:
             return False
         return reply is not None and reply.name == self._target.name
 
-    async def _open(self, url: ImapURL) -> tuple[Mailbox | None, bytes | None, str]:
+    async def _open(self, url: ImapURL, request: Request) -> tuple[Mailbox | None, bytes | None, str]:
         """The mailbox, its key, and what a refusal is to be put down to in the log.
 
         Where there is no such mailbox, or none of that name can be, the token is verified all the same, with a
@@ -165,7 +167,8 @@ class UrlFetcher:
         if self._target.store is None:
             return None, None, UNVERIFIED
         try:
-            self._mailbox = await self._target.store.open(url.mailbox or b"", url.uidvalidity)
+            ahead = Ahead(url.uid, request, lambda key: verify(url, key))
+            self._mailbox = await self._target.store.open(url.mailbox or b"", url.uidvalidity, ahead)
             began = time()
             key = await self._mailbox.key()
             if self._events is not None:
@@ -182,26 +185,17 @@ class UrlFetcher:
         while monotonic() < moment:
             await self._loop.turn()
 
-    async def _read(self, mailbox: Mailbox, url: ImapURL, section: Section, command: UrlCommand) -> Reply:
-        request = Request(
-            section=url.section or b"",
-            partial_offset=url.partial_offset,
-            partial_size=url.partial_size or None,
-            body=command.body,
-            binary=command.binary,
-            structure=command.structure,
-            parsed=section,
-        )
+    async def _read(self, mailbox: Mailbox, url: ImapURL, request: Request) -> Reply:
         began = time()
         content = await mailbox.fetch(url.uid, request)
         if self._events is not None:
             self._events.opened_mail(url, began)
-        if (command.body or command.binary) and content.size == 0:
+        if (request.body or request.binary) and content.size == 0:
             # imap forgets the line end behind a literal of no bytes, and its client waits for ever.
             self._log.debug("Fetched URLAUTH yielded empty result")
             return Reply(no_line(), refusal="empty result", rule=EMPTY)
         self._log.debug(
-            f"Fetched URLAUTH yielded {content.size} bytes of {'binary ' * command.binary}message data"
+            f"Fetched URLAUTH yielded {content.size} bytes of {'binary ' * request.binary}message data"
         )
         line = ok_line(content.size, has_nuls=content.has_nuls, structure=content.structure)
         return Reply(line, _with_end(content.chunks), content.size) if content.size else Reply(line)
@@ -222,6 +216,19 @@ class UrlFetcher:
         if self._mailbox is not None:
             self._mailbox.close()
             self._mailbox = None
+
+
+def _request(url: ImapURL, section: Section, command: UrlCommand) -> Request:
+    """What the URL and the command's flags ask for."""
+    return Request(
+        section=url.section or b"",
+        partial_offset=url.partial_offset,
+        partial_size=url.partial_size or None,
+        body=command.body,
+        binary=command.binary,
+        structure=command.structure,
+        parsed=section,
+    )
 
 
 def without_token(url: bytes) -> str:

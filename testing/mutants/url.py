@@ -138,4 +138,20 @@ ROWS: Rows = [
         "pass",
         "tests/url/test_imapurl.py",
     ),
+    (
+        11,
+        "mail is fetched ahead for a token that does not fit",
+        "store/engine/mailbox.py",
+        "if key is None or not ahead.is_signed_with(key):",
+        "if key is None:",
+        "tests/store/engine/test_dialogue.py",
+    ),
+    (
+        11,
+        "mail is given that was fetched ahead with a key that was reset",
+        "store/engine/mailbox.py",
+        "found.value is not None and asked.has_key(found.value):",
+        "found.value is not None:",
+        "tests/store/engine/test_dialogue.py",
+    ),
 ]

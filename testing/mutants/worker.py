@@ -297,7 +297,7 @@ ROWS: Rows = [
         16,
         "an empty result is announced",
         "worker/urlfetch.py",
-        "if (command.body or command.binary) and content.size == 0:",
+        "if (request.body or request.binary) and content.size == 0:",
         NO,
     ),
     (

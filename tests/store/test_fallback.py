@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from dovecot_urlauth.store.store import Mailbox, Store
+    from dovecot_urlauth.store.store import Ahead, Mailbox, Store
 
 WHOLE = Request(section=b"", partial_offset=0, partial_size=None, body=True, binary=False, structure=False)
 MAILS = {3: b"a: b\n\nthree\n", 7: b"a: b\r\n\r\nseven"}
@@ -45,7 +45,7 @@ class FakeEngine:
     def start(self) -> None:
         self.started = True
 
-    async def open(self, mailbox: bytes, uidvalidity: int) -> FakeEngine:
+    async def open(self, mailbox: bytes, uidvalidity: int, ahead: Ahead | None = None) -> FakeEngine:
         assert self.started
         self.opened.append((mailbox, uidvalidity))
         return self
@@ -183,7 +183,7 @@ def test_chroot(home: Path) -> None:
     store, said = opened(bob)
     assert said == ["store: dovecot: user has a chroot"]
     assert isinstance(store, FakeEngine)
-    assert store.command.arguments[:3] == (b"imap", b"-u", b"bob")
+    assert store.command.arguments[:3] == (b"dovecot/imap", b"-u", b"bob")
 
 
 def test_mode_dovecot(home: Path) -> None:

@@ -6,7 +6,7 @@ import binascii
 from collections.abc import AsyncIterator, Callable, Iterable
 
 from dovecot_urlauth.config.settings import Settings
-from dovecot_urlauth.store.store import Delivery
+from dovecot_urlauth.store.store import Ahead, Delivery
 from dovecot_urlauth.url.token import mint
 from dovecot_urlauth.wire.control import Access
 from dovecot_urlauth.worker.client import Client
@@ -51,7 +51,7 @@ class Store:
         self._mailbox = mailbox
         self.closed = 0
 
-    async def open(self, name: bytes, uidvalidity: int) -> Mailbox:
+    async def open(self, name: bytes, uidvalidity: int, ahead: Ahead | None = None) -> Mailbox:
         if isinstance(self._mailbox, Exception):
             raise self._mailbox
         return self._mailbox

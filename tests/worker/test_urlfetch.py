@@ -12,7 +12,7 @@ import pytest
 from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.message.errors import Undecodable
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreFailure, Unsupported
-from dovecot_urlauth.store.store import Delivery
+from dovecot_urlauth.store.store import Ahead, Delivery
 from dovecot_urlauth.url.rules import RULES_2_3, RULES_2_4
 from dovecot_urlauth.url.token import mint
 from dovecot_urlauth.wire.authmaster import UserReply
@@ -71,7 +71,7 @@ class Store:
     def __init__(self, mailbox: Mailbox | Exception) -> None:
         self.mailbox = mailbox
 
-    async def open(self, name: bytes, uidvalidity: int) -> Mailbox:
+    async def open(self, name: bytes, uidvalidity: int, ahead: Ahead | None = None) -> Mailbox:
         if isinstance(self.mailbox, Exception):
             raise self.mailbox
         return self.mailbox

@@ -1,9 +1,10 @@
 """The dovecot engine: Dovecot's own ``imap``, driven over pipes.
 
-engine.py           the store and its mailboxes, in IMAP commands
+engine.py           the store, a session of the target user
+mailbox.py          its mailboxes, in IMAP commands
 own_url.py          the names and URLs in which the engine is asked
 partial.py          ranges that Dovecot cuts wrongly
-dialogue.py         one command at a time, and its events
+dialogue.py         commands and their events
 pool.py             sessions at another backend, shared by a process's clients
 remote.py           one of them
 imap_process.py     the process and its pipes

@@ -1,4 +1,6 @@
-"""One conversation with the engine: commands out, events in, one command at a time.
+"""One conversation with the engine: commands out, events in, in the commands' order.
+
+Commands may be sent together, which spares an engine that is a process its switching to and fro.
 
 Whether the engine is a process here or a connection to another backend makes no difference to it.
 
@@ -64,6 +66,12 @@ ANSWER_SECONDS = 120.0
 SOON_SECONDS = 10.0
 """A session that is lost later than that after its command is no reason to begin the same anew."""
 
+LOOK_SECONDS = 0.005
+"""So long what the engine has seen of a mailbox is taken for what is there.
+
+A mail that was expunged in this time may still be given, as if the URL had come before.
+"""
+
 
 @frozen
 class Answer:
@@ -87,6 +95,8 @@ class EngineSession:
         self._commands = 0
         self._greeted = False
         self._tags: list[bytes] = []
+        self._looked_into = b""
+        self._looked_at = 0.0
 
     @property
     def usable(self) -> bool:
@@ -98,20 +108,34 @@ class EngineSession:
         """Whether it has had no command yet, and so has nothing open."""
         return not self._commands
 
+    def has_just_looked_into(self, mailbox: bytes) -> bool:
+        """Whether it has seen a mailbox, as commands name it, a moment ago."""
+        return self._looked_into == mailbox and self._loop.now() - self._looked_at < LOOK_SECONDS
+
+    def looks_into(self, mailbox: bytes) -> None:
+        """What was sent last makes it look into a mailbox."""
+        self._looked_into, self._looked_at = mailbox, self._sent_at
+
     @property
     def last_complaint(self) -> str:
         """What the engine last wrote to its log that was worth it; empty if nothing was."""
         return self._process.last_complaint
 
+    @property
+    def is_late(self) -> bool:
+        """Whether what is under way was sent so long ago that it is not to be begun anew."""
+        return self._loop.now() - self._sent_at >= SOON_SECONDS
+
     def send(self, *commands: bytes) -> None:
-        """Sends commands at once, without tags and line ends.  Raises StoreFailure."""
-        first, self._commands = self._commands + 1, self._commands + len(commands)
-        self._tags = [b"u%d" % number for number in range(first, self._commands + 1)]
+        """Sends commands, without tags and line ends, at once.  Raises StoreFailure."""
+        tags = [b"u%d" % (self._commands + number) for number in range(1, len(commands) + 1)]
+        self._commands += len(commands)
+        self._tags += tags
         self._sent_at = self._loop.now()
-        self._process.send(b"".join([b"%s %s\r\n" % each for each in zip(self._tags, commands)]))
+        self._process.send(b"".join([b"%s %s\r\n" % each for each in zip(tags, commands)]))
 
     async def next_event(self) -> Event:
-        """The next event of the command that was sent; a Status with a tag is its last.
+        """The next event of the first command under way; a Status with a tag is its last.
 
         Raises StoreFailure when the engine cannot be understood or is silent, EngineGone when it says BYE or is
         gone: SessionLost if it was logged in at another backend, and has not kept us waiting.
@@ -134,21 +158,27 @@ class EngineSession:
             raise StoreFailure("imap: answered another command than was sent")
         del self._tags[0]
 
-    async def call(self, *commands: bytes) -> Answer:
-        """Sends commands at once and collects the last one's answer."""
-        self.send(*commands)
+    async def call(self, command: bytes) -> Answer:
+        """Sends a command and collects its answer."""
+        self.send(command)
+        return await self.answer()
+
+    async def answer(self) -> Answer:
+        """The whole answer of the first command under way."""
         events: list[Event] = []
+        while True:
+            event = await self.next_event()
+            if isinstance(event, Status) and event.tag != b"*":
+                return Answer(tuple(events), event)
+            events.append(event)
+
+    async def skip(self) -> None:
+        """Let pass what is still under way."""
         while self._tags:
-            left = len(self._tags)
-            events.append(await self.next_event())
-            if 0 < len(self._tags) < left:
-                events.clear()  # they were another command's
-        status = events.pop()
-        assert isinstance(status, Status)  # noqa: S101 - only a Status takes a tag away
-        return Answer(tuple(events), status)
+            await self.next_event()
 
     async def content(self, size: int) -> AsyncIterator[bytes]:
-        """The pieces of the content that the last event announced; the command ends with the last one."""
+        """The pieces of the content that the last event announced; the last command ends with the last one."""
         try:
             while size:
                 event = await self.next_event()
@@ -156,15 +186,11 @@ class EngineSession:
                     raise StoreFailure("imap: content ended too early")
                 size -= len(event.data)
                 if not size:
-                    await self._finish()
+                    await self.skip()
                 yield event.data
         finally:
             if self._tags:
                 self.kill()
-
-    async def _finish(self) -> None:
-        while self._tags:
-            await self.next_event()
 
     def close(self) -> None:
         """Ends the engine; one that is in the middle of something is killed."""
@@ -189,8 +215,7 @@ class EngineSession:
 
     def _gone(self, text: str) -> EngineGone:
         was_good = self._greeted and self._process.is_remote
-        soon = self._loop.now() - self._sent_at < SOON_SECONDS
-        return SessionLost(text) if was_good and soon else EngineGone(text)
+        return SessionLost(text) if was_good and not self.is_late else EngineGone(text)
 
     def _refused(self, event: Event) -> StoreFailure:
         said = event.text if isinstance(event, Status) else b"not logged in"

@@ -101,7 +101,7 @@ class EngineStart:
         names = {option.partition(b"=")[0] for option in options}
         overrides = [each for each in self.overrides if each.partition(b"=")[0] not in names]
         words = tuple(word for option in (*overrides, *options) for word in (b"-o", option))
-        return Command(self.program, (b"imap", *who, *words), environment, self.config_fd)
+        return Command(self.program, (b"dovecot/imap", *who, *words), environment, self.config_fd)
 
 
 def prepare_engine(

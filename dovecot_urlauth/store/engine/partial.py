@@ -19,9 +19,14 @@ PROBE = 4098
 CRLF = b"\r\n"
 
 
+def may_begin_inside_a_line_end(request: Request) -> bool:
+    """Whether the mail has to be looked at to know where the range begins."""
+    return request.body and not request.binary and request.partial_offset > 0
+
+
 async def begins_inside_a_line_end(request: Request, read: Callable[[Request], Awaitable[bytes]]) -> bool:
     """Whether the range begins at the LF of a CRLF; ``read`` gives a small range as Dovecot cuts it."""
-    if not request.body or request.binary or not request.partial_offset:
+    if not may_begin_inside_a_line_end(request):
         return False
     before = await read(_probe(request, request.partial_offset - 1))
     if not before.startswith(CRLF):

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from dovecot_urlauth.message.request import Request
     from dovecot_urlauth.service.loop import Loop, Promise
     from dovecot_urlauth.store.engine.dialogue import ImapStart
-    from dovecot_urlauth.store.engine.engine import EngineMailbox
+    from dovecot_urlauth.store.engine.mailbox import EngineMailbox
+    from dovecot_urlauth.store.store import Ahead
 
 TURN_SECONDS = 60.0
 """How long a URL waits for a session while others have them all."""
@@ -119,11 +120,11 @@ class PooledStore:
     def __init__(self, pool: SessionPool) -> None:
         self.pool = pool
 
-    async def open(self, mailbox: bytes, uidvalidity: int) -> PooledMailbox:
+    async def open(self, mailbox: bytes, uidvalidity: int, ahead: Ahead | None = None) -> PooledMailbox:
         """As EngineStore.open, when a session is free."""
         store = await self.pool.take()
         try:
-            return PooledMailbox(self.pool, store, await store.open(mailbox, uidvalidity))
+            return PooledMailbox(self.pool, store, await store.open(mailbox, uidvalidity, ahead))
         except BaseException:
             self.pool.give_back(store)
             raise

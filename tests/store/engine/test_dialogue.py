@@ -13,10 +13,12 @@ import pytest
 
 from dovecot_urlauth.message.errors import InvalidSection, PartMissing, Undecodable
 from dovecot_urlauth.message.request import Request
+from dovecot_urlauth.store.engine import dialogue, engine
 from dovecot_urlauth.store.engine.dialogue import EngineSession
 from dovecot_urlauth.store.engine.engine import EngineStore
 from dovecot_urlauth.store.engine.imap_process import Command, EngineGone, EngineProcess
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreFailure
+from dovecot_urlauth.store.store import Ahead
 from dovecot_urlauth.wire.imapdialogue import Status, UrlFetch
 from tests.store.waiting import LOOP, gather, open_mailbox, wait, whole
 
@@ -28,7 +30,7 @@ def say(text):
 
 def hear():
     line = hear_line()
-    while looks and line.split()[1:2] == [b"EXAMINE"]:
+    while looks and line.split()[1] == b"EXAMINE":
         say(b"* OK [UIDNEXT 4] Predicted next UID\\r\\n" + line.split()[0] + b" OK\\r\\n")
         line = hear_line()
     return line.split()[0], line
@@ -112,8 +114,8 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 def test_a_command_and_its_end(stage: Stage) -> None:
     session = stage.session("say(GREETING); ok(); line = ok(); say(b'* BYE Idle.\\r\\n')")
     assert session.usable
-    assert wait(session.call(b"NOOP")).status == Status(b"u1", b"OK", b"", b"Done.")
-    assert wait(session.call(b"NOOP")).events == ()
+    assert wait(session.call(b"CHECK")).status == Status(b"u1", b"OK", b"", b"Done.")
+    assert wait(session.call(b"CHECK")).events == ()
     deadline = time.monotonic() + 10
     while session.usable:
         assert time.monotonic() < deadline
@@ -138,7 +140,7 @@ def test_a_command_and_its_end(stage: Stage) -> None:
 def test_failures_have_a_reason(stage: Stage, scene: str, text: str) -> None:
     session = stage.session(scene)
     with pytest.raises(StoreFailure) as failure:
-        wait(session.call(b"NOOP"))
+        wait(session.call(b"CHECK"))
     assert failure.value.text == text
     assert not session.usable
 
@@ -147,19 +149,19 @@ def test_silence_has_a_limit(stage: Stage) -> None:
     session = stage.session("say(GREETING); time.sleep(30)", seconds=0.2)
     started = time.monotonic()
     with pytest.raises(StoreFailure, match=r"no answer for 0\.2 seconds"):
-        wait(session.call(b"NOOP"))
+        wait(session.call(b"CHECK"))
     session.close()
     assert time.monotonic() - started < 5
 
 
 def test_slow_is_not_silent(stage: Stage) -> None:
     scene = "say(GREETING); t, _ = hear()\nfor b in t + b' OK Done.\\r\\n': time.sleep(0.05); say(bytes([b]))"
-    assert wait(stage.session(scene, seconds=5).call(b"NOOP")).status.text == b"Done."
+    assert wait(stage.session(scene, seconds=5).call(b"CHECK")).status.text == b"Done."
 
 
 def test_an_engine_that_will_not_go_is_killed(stage: Stage) -> None:
     session = stage.session("say(GREETING); ok(); os.close(0); time.sleep(60)")
-    wait(session.call(b"NOOP"))
+    wait(session.call(b"CHECK"))
     started = time.monotonic()
     session.close()
     assert time.monotonic() - started < 5
@@ -168,7 +170,7 @@ def test_an_engine_that_will_not_go_is_killed(stage: Stage) -> None:
 def test_an_engine_may_take_its_leave(stage: Stage) -> None:
     scene = f"say(GREETING); ok(); os.read(0, 1); open({str(stage.folder / 'left')!r}, 'w').close()"
     session = stage.session(scene)
-    wait(session.call(b"NOOP"))
+    wait(session.call(b"CHECK"))
     session.close()
     assert (stage.folder / "left").exists()
 
@@ -180,7 +182,7 @@ def test_complaints_are_kept_short(stage: Stage) -> None:
     )
     session = stage.session(scene)
     with pytest.raises(EngineGone):
-        wait(session.call(b"NOOP"))
+        wait(session.call(b"CHECK"))
     assert len(stage.logged) <= 20
     assert set(stage.logged) == {"imap: Error: bad"}
     assert session.last_complaint == "unfinished"
@@ -188,7 +190,7 @@ def test_complaints_are_kept_short(stage: Stage) -> None:
 
 def test_complaints_do_not_block_the_engine(stage: Stage) -> None:
     scene = "say(GREETING)\nt, _ = hear()\ncomplain(b'imap: Error: x\\n' * 100000)\nsay(t + b' OK\\r\\n'); hear()"
-    assert wait(stage.session(scene).call(b"NOOP")).status.condition == b"OK"
+    assert wait(stage.session(scene).call(b"CHECK")).status.condition == b"OK"
 
 
 def test_content_is_streamed(stage: Stage) -> None:
@@ -208,7 +210,7 @@ ok()
     assert sum(sizes) == 30_000_000
     assert max(sizes) <= 256 * 1024
     assert session.usable
-    assert wait(session.call(b"NOOP")).status.condition == b"OK"
+    assert wait(session.call(b"CHECK")).status.condition == b"OK"
 
 
 def test_content_may_come_with_its_announcement(stage: Stage) -> None:
@@ -255,7 +257,7 @@ say(tag + b" OK\\r\\n")
 hear()
 """
     session = stage.session(scene)
-    event = wait(session.call(b"NOOP")).events[0]
+    event = wait(session.call(b"CHECK")).events[0]
     os.close(inheritable)
     assert isinstance(event, Status)
     count, _, environment = event.text.partition(b" ")
@@ -373,6 +375,129 @@ def test_an_engine_that_was_used_looks_again(stage: Stage) -> None:
     assert not stage.logged
     open_mailbox(store, b"INBOX")
     assert [line.partition(" ")[2] for line in stage.logged] == ['EXAMINE "INBOX"\r']
+
+
+TOGETHER = """
+def hear_together():
+    lines = os.read(0, 65536).splitlines()
+    complain(b"+".join(line.split()[1] for line in lines) + b"\\n")
+    return [(line.split()[0], line) for line in lines]
+
+def answer_together(key=b"ab" * 64, content=b"{2}\\r\\nhi"):
+    for tag, line in hear_together():
+        if b"GETMETADATA" in line:
+            say(b'* METADATA INBOX (/x "' + key + b'")\\r\\n')
+        if b"URLFETCH" in line:
+            say(b"* URLFETCH u (BODY " + content + b")\\r\\n")
+        say(tag + b" OK\\r\\n")
+
+say(GREETING)
+"""
+"""What reads all commands that were sent together, notes them, and answers them in turn."""
+
+
+def ahead(key: bytes = b"\xab" * 64, request: Request = WHOLE) -> Ahead:
+    return Ahead(1, request, lambda found: found == key)
+
+
+def fetch_ahead(store: EngineStore, wished: Ahead) -> bytes:
+    mailbox = wait(store.open(b"INBOX", 0, wished))
+    return wait(whole(wait(mailbox.fetch(wished.uid, wished.request))))
+
+
+def test_a_repeated_fetch_is_asked_for_at_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialogue, "LOOK_SECONDS", 0.0)
+    store = stage.store(TOGETHER + "while True: answer_together()")
+    assert fetch_ahead(store, ahead()) == b"hi"
+    assert stage.logged == ["GETMETADATA", "URLFETCH"]
+    for number in (3, 4):
+        assert fetch_ahead(store, ahead()) == b"hi"
+        assert stage.logged[2:] == ["EXAMINE+GETMETADATA+URLFETCH"] * (number - 2)
+
+
+def test_a_row_of_urls_is_looked_for_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialogue, "LOOK_SECONDS", 60.0)
+    store = stage.store(TOGETHER + "while True: answer_together()")
+    for _ in range(4):
+        assert fetch_ahead(store, ahead()) == b"hi"
+    assert stage.logged[2:] == ["EXAMINE+GETMETADATA+URLFETCH", *["GETMETADATA+URLFETCH"] * 2]
+    open_mailbox(store, b"other")
+    open_mailbox(store, b"INBOX")
+    assert stage.logged[5:] == ["EXAMINE+GETMETADATA"] * 2
+
+
+def test_a_mail_that_came_just_now_is_looked_for_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialogue, "LOOK_SECONDS", 60.0)
+    missing = b"""
+for tag, line in hear_together():
+    if b"GETMETADATA" in line: say(b'* METADATA INBOX (/x "' + b"ab" * 64 + b'")\\r\\n')
+    if b"URLFETCH" in line: say(b"* URLFETCH u NIL\\r\\n* NO Failed to read URLAUTH \\"" + line.split(b'"')[1])
+    if b"URLFETCH" in line: say(b'\\": Message not found.\\r\\n')
+    say(tag + b" OK\\r\\n")
+""".decode()
+    store = stage.store(TOGETHER + "answer_together()\n" * 3 + missing + "answer_together()\n" * 2 + missing * 3)
+    for _ in range(3):
+        assert fetch_ahead(store, ahead()) == b"hi"
+    assert stage.logged[2:] == ["EXAMINE+GETMETADATA+URLFETCH", "GETMETADATA+URLFETCH", "EXAMINE", "URLFETCH"]
+    with pytest.raises(ReadFailed):
+        fetch_ahead(store, ahead())
+    assert stage.logged[6:] == ["GETMETADATA+URLFETCH", "EXAMINE", "URLFETCH"]
+
+
+def test_nothing_is_fetched_ahead_for_a_url_that_another_key_signed(stage: Stage) -> None:
+    store = stage.store(TOGETHER + "while True: answer_together()")
+    assert fetch_ahead(store, ahead()) == b"hi"
+    wait(store.open(b"INBOX", 0, ahead(bytes(64))))
+    assert stage.logged[2:] == ["EXAMINE+GETMETADATA"]
+
+
+@pytest.mark.parametrize("request_", [Request(b"", 5, 2), Request(b"", body=False)], ids=["range", "nothing"])
+def test_what_needs_a_look_first_is_not_fetched_ahead(stage: Stage, request_: Request) -> None:
+    store = stage.store(TOGETHER + "while True: answer_together()")
+    assert fetch_ahead(store, ahead()) == b"hi"
+    wait(store.open(b"INBOX", 0, ahead(request=request_)))
+    assert stage.logged[2:] == ["EXAMINE+GETMETADATA"]
+
+
+def test_what_was_fetched_with_a_key_that_has_gone_is_thrown_away(stage: Stage) -> None:
+    """However long it is; what is asked then is asked with the new key."""
+    store = stage.store(
+        TOGETHER + "answer_together()\n" * 2 + "answer_together(b'cd' * 64, b'{300000}\\r\\n' + b'x' * 300000)\n"
+        "answer_together(content=b'{3}\\r\\nnew')"
+    )
+    assert fetch_ahead(store, ahead()) == b"hi"
+    mailbox = wait(store.open(b"INBOX", 0, ahead()))
+    assert wait(mailbox.key()) == b"\xcd" * 64
+    assert wait(whole(wait(mailbox.fetch(1, WHOLE)))) == b"new"
+    assert stage.logged[2:] == ["EXAMINE+GETMETADATA+URLFETCH", "URLFETCH"]
+
+
+def test_an_engine_that_dies_of_what_is_fetched_ahead(stage: Stage) -> None:
+    """2.3's panics before it has said what came of the commands before."""
+    lives = stage.folder / "lives"
+    store = stage.store(
+        TOGETHER
+        + f"open({str(lives)!r}, 'a').write('x'); life = len(open({str(lives)!r}).read())\n"
+        + "if life == 1: answer_together(); answer_together(); hear_together(); sys.exit(1)\n"
+        "answer_together(); hear_together(); sys.exit(1)"
+    )
+    assert fetch_ahead(store, ahead()) == b"hi"
+    with pytest.raises(EngineGone):
+        fetch_ahead(store, ahead())
+    assert stage.logged[2:] == [
+        "EXAMINE+GETMETADATA+URLFETCH", "imap died: EXAMINE+GETMETADATA+URLFETCH: asking again",
+        "GETMETADATA", "URLFETCH",
+    ]  # fmt: skip
+
+
+def test_keys_are_not_remembered_without_end(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "KEYS", 2)
+    store = stage.store(TOGETHER + "while True: answer_together()")
+    for name in (b"a", b"b"):
+        open_mailbox(store, name)
+    assert store.last_key(b'"a"') == store.last_key(b'"b"') == b"\xab" * 64
+    open_mailbox(store, b"c")
+    assert [store.last_key(name) for name in (b'"a"', b'"b"', b'"c"')] == [None, None, b"\xab" * 64]
 
 
 def test_another_uidvalidity(stage: Stage) -> None:

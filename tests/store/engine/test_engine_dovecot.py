@@ -10,6 +10,7 @@ import os
 import pickle
 import resource
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypedDict
@@ -21,13 +22,16 @@ from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.config.wanted import TARGET_USER
 from dovecot_urlauth.message.errors import MessageError, PartMissing, Undecodable
 from dovecot_urlauth.message.request import Request
+from dovecot_urlauth.store.engine.dialogue import LOOK_SECONDS
 from dovecot_urlauth.store.engine.engine import EngineStore
 from dovecot_urlauth.store.engine.engine_start import EngineStart, prepare_engine
 from dovecot_urlauth.store.engine.imap_process import Command
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreError, StoreFailure
 from dovecot_urlauth.store.native.names import to_mutf7
+from dovecot_urlauth.store.store import Ahead
 from dovecot_urlauth.url.token import mint
 from dovecot_urlauth.wire.tabescape import unescape
+from testing.imapclient import ImapClient
 from testing.instance import HOST, DovecotInstance
 from testing.oracle import STOCK_WORKER, WorkerSession, sign
 from testing.versions import ALL_STOCK, CHOSEN, Version
@@ -215,7 +219,8 @@ def _give_formats(dovecot: DovecotInstance) -> None:
 def read(store: EngineStore, uid: int, request: Request, mailbox: bytes = b"INBOX", uidvalidity: int = 0) -> Any:
     """The structure and content, or the error."""
     try:
-        content = wait(open_mailbox(store, mailbox, uidvalidity).fetch(uid, request))
+        ahead = Ahead(uid, request, lambda key: True)
+        content = wait(wait(store.open(mailbox, uidvalidity, ahead)).fetch(uid, request))
         data = wait(whole(content))
     except (MessageError, StoreError) as error:
         if isinstance(error, StoreFailure):
@@ -498,46 +503,98 @@ def test_an_engine_needs_no_right_that_the_user_lacks(engine: Engine, user: str)
         auth.chmod(mode)
 
 
-@pytest.mark.parametrize("user", FORMATS)
-def test_mail_that_comes_and_goes_within_a_session(engine: Engine, user: str) -> None:
+def _meanwhile(engine: Engine, user: str, steps: list[Callable[[], None]], mailbox: bytes) -> list[Any]:
+    """What a session has of UIDs 1 to 3 after each of the steps that others take, in a mailbox of one mail."""
     ours, theirs = socket.socketpair()
 
     def scenario(store: EngineStore) -> Any:
-        answers = [read(store, 1, Request(b""), b"comings")]
-        for _ in range(2):
+        answers = [read(store, 1, Request(b""), mailbox)]
+        for _ in steps:
             ours.sendall(b"?")
-            ours.recv(1)
-            answers += [read(store, uid, Request(b""), b"comings") for uid in (1, 2, 3)]
+            said = ours.recv(4096).decode()
+            assert said == "!", said
+            answers += [read(store, uid, Request(b""), mailbox) for uid in (1, 2, 3)]
         return answers
 
     with engine.dovecot.imap(user) as client:
-        assert client.command(b"CREATE comings").ok
-        client.append("comings", PLAIN)
-        client.genurlauth(f"imap://{user}@{HOST}/comings/;UID=1;URLAUTH=authuser")
+        assert client.command(b"CREATE " + mailbox).ok
+        client.append(mailbox.decode(), PLAIN)
+        client.genurlauth(f"imap://{user}@{HOST}/{mailbox.decode()}/;UID=1;URLAUTH=authuser")
     answering = os.fork()
     if answering == 0:
         ours.close()
-        theirs.recv(1)
+        try:
+            for step in steps:
+                if not theirs.recv(1):
+                    break
+                try:
+                    step()
+                    time.sleep(2 * LOOK_SECONDS)
+                    theirs.sendall(b"!")
+                except Exception as error:
+                    theirs.sendall(repr(error).encode())
+        finally:
+            os._exit(0)
+    theirs.close()
+    try:
+        return list(engine.as_user(user, scenario))
+    finally:
+        ours.close()
+        os.waitpid(answering, 0)
+
+
+ABSENT = (ReadFailed, "Message not found")
+AS_STORED = (b"", PLAIN)
+MIXED_AS_STORED = (b"", MIXED.replace(b"\n", b"\r\n"))
+
+
+@pytest.mark.parametrize("user", FORMATS)
+def test_mail_that_comes_and_goes_within_a_session(engine: Engine, user: str) -> None:
+    def another() -> None:
         with engine.dovecot.imap(user) as client:
             client.append("comings", MIXED)
-        theirs.sendall(b"!")
-        theirs.recv(1)
+
+    def another_and_one_less() -> None:
         with engine.dovecot.imap(user) as client:
             client.append("comings", PLAIN)
             client.command(b"SELECT comings")
             client.command(rb"UID STORE 1 +FLAGS (\Deleted)")
             client.command(b"EXPUNGE")
-        theirs.sendall(b"!")
-        os._exit(0)
-    theirs.close()
-    absent = (ReadFailed, "Message not found")
-    plain, mixed = (b"", PLAIN), (b"", MIXED.replace(b"\n", b"\r\n"))
-    try:
-        answers = engine.as_user(user, scenario)
-    finally:
-        ours.close()
-        os.waitpid(answering, 0)
-    assert answers == [plain, plain, mixed, absent, absent, mixed, plain]
+
+    answers = _meanwhile(engine, user, [another, another_and_one_less], b"comings")
+    assert answers[0] == AS_STORED
+    assert answers[1:4] == [AS_STORED, MIXED_AS_STORED, ABSENT]
+    assert answers[4:] == [ABSENT, MIXED_AS_STORED, AS_STORED]
+
+
+@pytest.mark.parametrize("user", FORMATS)
+def test_a_mailbox_that_becomes_another_within_a_session(engine: Engine, user: str) -> None:
+    """The engine has it open, and must not take it for the one of before."""
+
+    def sign_again(client: ImapClient) -> None:
+        client.append("changing", MIXED)
+        client.genurlauth(f"imap://{user}@{HOST}/changing/;UID=1;URLAUTH=authuser")
+
+    def replace() -> None:
+        with engine.dovecot.imap(user) as client:
+            client.command(b"RENAME changing changed")
+            client.command(b"CREATE changing")
+            sign_again(client)
+
+    def delete_and_make() -> None:
+        with engine.dovecot.imap(user) as client:
+            client.command(b"DELETE changing")
+            client.command(b"CREATE changing")
+            sign_again(client)
+
+    def delete() -> None:
+        with engine.dovecot.imap(user) as client:
+            client.command(b"DELETE changing")
+
+    answers = _meanwhile(engine, user, [replace, delete_and_make, delete], b"changing")
+    assert answers[0] == AS_STORED
+    assert answers[1:7] == [MIXED_AS_STORED, ABSENT, ABSENT] * 2
+    assert [kind for kind, _ in answers[7:]] == [MailboxMissing] * 3
 
 
 def test_a_range_begins_anywhere(engine: Engine) -> None:

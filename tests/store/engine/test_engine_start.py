@@ -53,7 +53,7 @@ def test_what_import_environment_names_is_inherited() -> None:
 
 def test_the_user_is_one_word() -> None:
     command = prepare_engine(SETTINGS, b"/lib", 77, (), {}).asking(b"-o x y")
-    assert command.arguments[:3] == (b"imap", b"-u", b"-o x y")
+    assert command.arguments[:3] == (b"dovecot/imap", b"-u", b"-o x y")
     assert b"imap_metadata=yes" in options(command)
     assert not [word for word in command.arguments if word.startswith(b"mail_plugins")]
 
@@ -108,7 +108,7 @@ def test_2_4_is_told_what_the_userdb_overrode() -> None:
 def test_what_only_the_userdb_knows_is_asked_for() -> None:
     bob = user(PATH, {"mail_path": "%{userdb:where}"}, SETTINGS_2_4)
     command = prepare_engine(SETTINGS, b"/lib", 77, (), {}).told(bob)
-    assert command.arguments[:3] == (b"imap", b"-u", b"bob")
+    assert command.arguments[:3] == (b"dovecot/imap", b"-u", b"bob")
 
 
 @pytest.mark.parametrize("config_fd", [None, 77])

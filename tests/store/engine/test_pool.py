@@ -12,7 +12,7 @@ from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.store.engine import pool as pool_module
 from dovecot_urlauth.store.engine.pool import IDLE_SECONDS, TURN_SECONDS, PooledStore, SessionPool, sessions_for
 from dovecot_urlauth.store.errors import MailboxMissing, StoreFailure
-from dovecot_urlauth.store.store import Delivery, nothing
+from dovecot_urlauth.store.store import Ahead, Delivery, nothing
 from tests.clock import SteppingLoop
 
 
@@ -46,7 +46,7 @@ class Engine:
     def close(self) -> None:
         self.done.append("close")
 
-    async def open(self, name: bytes, uidvalidity: int) -> Mailbox:
+    async def open(self, name: bytes, uidvalidity: int, ahead: Ahead | None = None) -> Mailbox:
         if name == b"none":
             raise MailboxMissing
         return Mailbox()

@@ -1,0 +1,305 @@
+"""A mailbox of the dovecot engine, in IMAP commands.
+
+An engine keeps the indexes of a mailbox open after a command, and the next URLFETCH takes them as they are: mail
+that came meanwhile would not be there, and expunged mail still would.  So an engine that has been used is asked
+to EXAMINE the mailbox first, which makes it look.  STATUS may answer from the list of mailboxes; a NOOP is done
+behind the commands that follow it, and where the open mailbox was deleted and made again it may call the new one's
+index corrupted.  Of a row of URLs, a few milliseconds from each other, one look is enough, unless a message is not
+found.
+
+All commands are sent together.  So is the URLFETCH, where the key of last time has signed the URL that the client
+came with: then the client had a right to the mail at least a moment ago, and if GETMETADATA has another key, what
+comes of it is thrown away.
+
+Dovecot 2.3's imap panics where a stock worker would give up: a part that cannot be decoded.  The next engine
+then tells the reason.
+"""
+
+from __future__ import annotations
+
+from binascii import Error as NotHex
+from binascii import hexlify, unhexlify
+
+from dovecot_urlauth.message.errors import InvalidSection, PartMissing, Undecodable
+from dovecot_urlauth.message.section import parse_section
+from dovecot_urlauth.start.frozen import frozen
+from dovecot_urlauth.store.engine.dialogue import Answer, EngineSession
+from dovecot_urlauth.store.engine.imap_process import EngineGone, SessionLost
+from dovecot_urlauth.store.engine.own_url import own_url
+from dovecot_urlauth.store.engine.partial import (
+    begins_inside_a_line_end,
+    may_begin_inside_a_line_end,
+    one_byte_earlier,
+    without_first_byte,
+)
+from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreError, StoreFailure
+from dovecot_urlauth.store.store import Delivery, nothing
+from dovecot_urlauth.wire.imapdialogue import Metadata, Status, UrlFetch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dovecot_urlauth.message.request import Request
+    from dovecot_urlauth.store.engine.engine import EngineStore
+    from dovecot_urlauth.store.store import Ahead
+
+KEY_ENTRY = b"/private/vendor/vendor.dovecot/imap-urlauth"
+KEY_DIGITS = 128
+INVALID_SECTION = "Invalid section"
+
+UNDECODABLE = {
+    b"UNKNOWN-CTE": "Unknown Content-Transfer-Encoding.",
+    b"PARSE": "Invalid data in MIME part",
+}
+"""What 2.3's worker says where its imap panics, by the response code of RFC 3516 that tells why."""
+
+TEMPORARY = frozenset((b"SERVERBUG", b"INUSE", b"UNAVAILABLE", b"CORRUPTION", b"CONTACTADMIN", b"LIMIT"))
+"""Response codes (RFC 5530) of failures that are not the mailbox name's fault."""
+
+
+@frozen
+class _Asked:
+    """A fetch, as the engine is asked for it."""
+
+    request: Request
+    url: bytes
+    key: bytes
+
+    @property
+    def command(self) -> bytes:
+        return b'URLFETCH ("%s" %s)' % (self.url, _items(self.request))
+
+    def has_key(self, value: bytes) -> bool:
+        """Whether a value that the engine gave is the key that the URL is signed with."""
+        return value.lower() == hexlify(self.key)
+
+
+class EngineMailbox:
+    """A mailbox that exists, as far as the engine is concerned."""
+
+    def __init__(self, store: EngineStore, mailbox: bytes, quoted: bytes, uidvalidity: int) -> None:
+        self._store = store
+        self._mailbox = mailbox
+        self._quoted = quoted
+        self._uidvalidity = uidvalidity
+        self._key: bytes | None = None
+        #: What was asked together with the key, and its answer not read yet.
+        self._asked: _Asked | None = None
+        self._session: EngineSession | None = None
+        #: Whether the engine was not asked to look, because it had just done so.
+        self._has_just_looked = False
+
+    async def open(self, ahead: Ahead | None) -> None:
+        """Let the engine see the mailbox as it is now, read the key, and ask for what is ``ahead`` if that may be.
+
+        Raises MailboxMissing, MailboxRefused or StoreFailure.
+        """
+        session = self._store.session()
+        asked = self._asked_ahead(ahead)
+        try:
+            await self._open_with(session, asked)
+        except EngineGone as gone:
+            # perhaps of a part that it cannot decode: then it is told apart by the next one, in fetch()
+            if not isinstance(gone, SessionLost) and (asked is None or session.is_late):
+                raise
+            self._store.log(f"{gone.text}: asking again")
+            await self._open_with(self._store.session(), None)
+
+    def _asked_ahead(self, ahead: Ahead | None) -> _Asked | None:
+        """The fetch that may be sent together with the question for the key."""
+        if ahead is None or not _asks(ahead.request) or may_begin_inside_a_line_end(ahead.request):
+            return None
+        key = self._store.last_key(self._quoted)
+        if key is None or not ahead.is_signed_with(key):
+            return None
+        return self._question(ahead.uid, ahead.request, key)
+
+    def _question(self, uid: int, request: Request, key: bytes) -> _Asked:
+        store = self._store
+        url = own_url(store.user, store.host, self._mailbox, self._uidvalidity, uid, request, key)
+        return _Asked(request, url, key)
+
+    async def _open_with(self, session: EngineSession, asked: _Asked | None) -> None:
+        """Look, read the key and fetch, in one."""
+        commands = [b"GETMETADATA %s (%s)" % (self._quoted, KEY_ENTRY)]
+        self._has_just_looked = session.has_just_looked_into(self._quoted)
+        looks = not session.is_fresh and not self._has_just_looked
+        if looks:
+            commands.insert(0, b"EXAMINE " + self._quoted)
+        if asked is not None:
+            commands.append(asked.command)
+        session.send(*commands)
+        if looks:
+            # that there is no such mailbox, GETMETADATA finds out
+            session.looks_into(self._quoted)
+            await session.answer()
+        answer = await session.answer()
+        found = self._entry_in(answer)
+        if asked is not None and found is not None and found.value is not None and asked.has_key(found.value):
+            self._key, self._asked, self._session = asked.key, asked, session
+            return
+        await session.skip()
+        if answer.status.condition != b"OK":
+            raise await self._why_not_opened(answer.status)
+        if found is None:
+            raise MailboxMissing("no mailbox has this name")
+        self._key = self._decode_key(found.value)
+        self._store.remember_key(self._quoted, self._key)
+
+    def _entry_in(self, answer: Answer) -> Metadata | None:
+        """What GETMETADATA said of this mailbox."""
+        values = (event for event in answer.events if isinstance(event, Metadata))
+        if b"%" in self._quoted or b"*" in self._quoted:
+            # GETMETADATA takes patterns: others may match, and that nothing does is no error.
+            values = (event for event in values if b'"%s"' % event.mailbox == self._quoted)
+        return next(values, None)
+
+    async def key(self) -> bytes | None:
+        """The mailbox key, 64 bytes, as it was when the mailbox was opened; None if there is none."""
+        return self._key
+
+    async def fetch(self, uid: int, request: Request) -> Delivery:
+        """What ``request`` asks for of message ``uid``.
+
+        Raises MailboxMissing when the mailbox has another UIDVALIDITY, ReadFailed, PartMissing, Undecodable or
+        StoreFailure; its chunks may raise StoreFailure.
+        """
+        if not _asks(request):
+            return Delivery(0, False, None, nothing())
+        try:
+            return await self._fetch_range(uid, request)
+        except EngineGone as death:
+            why = await self._why_died(death, uid, request)
+            if isinstance(why, Undecodable) or not isinstance(death, SessionLost):
+                raise why from None
+        except (ReadFailed, MailboxMissing):
+            if not self._has_just_looked:
+                raise
+            # a row of URLs, and a mail that came just now
+            await self._store.call(b"EXAMINE " + self._quoted)
+        return await self._fetch_range(uid, request)
+
+    def close(self) -> None:
+        """Nothing is held between commands."""
+
+    async def _fetch_range(self, uid: int, request: Request) -> Delivery:
+        if not await begins_inside_a_line_end(request, lambda probe: self._read(uid, probe)):
+            return await self._fetch(uid, request)
+        found = await self._fetch(uid, one_byte_earlier(request))
+        chunks = without_first_byte(found.chunks)
+        return Delivery(found.size - 1, found.has_nuls, found.structure, chunks)
+
+    async def _read(self, uid: int, request: Request) -> bytes:
+        found = await self._fetch(uid, request)
+        return b"".join([chunk async for chunk in found.chunks])
+
+    async def _fetch(self, uid: int, request: Request) -> Delivery:
+        if self._key is None:
+            raise StoreFailure("a mailbox without a key cannot be read")
+        asked, session = self._asked, self._session
+        self._asked = self._session = None
+        if asked is None or session is None or asked.request is not request:
+            asked, session = self._question(uid, request, self._key), self._store.session()
+            session.send(asked.command)
+        reply: UrlFetch | None = None
+        said = b""
+        while True:
+            event = await session.next_event()
+            if isinstance(event, UrlFetch):
+                reply = event
+                if reply.size:
+                    chunks = session.content(reply.size)
+                    return Delivery(reply.size, reply.literal8, reply.structure, chunks)
+            elif isinstance(event, Status):
+                if event.tag != b"*":
+                    break
+                said = event.text if event.condition == b"NO" else said
+        if event.condition != b"OK" or reply is None:
+            raise StoreFailure(f"imap: {_text(event.text)}")
+        if reply.structure is None and reply.size is None:
+            raise self._why_not_fetched(asked.url, said)
+        return Delivery(0, False, reply.structure, nothing())
+
+    def _why_not_fetched(self, url: bytes, said: bytes) -> Exception:
+        """The error behind ``* NO Failed to read URLAUTH "<url>": <text>.``
+
+        One that begins with ``Failed to fetch`` is about the mailbox, which had a key: its UIDVALIDITY is
+        another, or it is no more what it was.
+        """
+        verb, _, reason = said.removesuffix(b".").partition(b' URLAUTH "%s": ' % url)
+        text = _text(reason)
+        if verb != b"Failed to read":
+            bad_section = text.endswith(INVALID_SECTION)
+            return InvalidSection(INVALID_SECTION) if bad_section else MailboxMissing(text)
+        if text == "Message part not found":
+            return PartMissing(text)
+        if any(text.startswith(known.removesuffix(".")) for known in UNDECODABLE.values()):
+            return Undecodable(text)
+        return ReadFailed(text)
+
+    async def _why_not_opened(self, refusal: Status) -> StoreError:
+        """Tells bad names, whose text the client may see, from names that merely are not there."""
+        examined = (await self._store.call(b"EXAMINE " + self._quoted)).status
+        if examined.condition == b"OK" or examined.code in TEMPORARY:
+            return StoreFailure(f"imap: {_text(refusal.text)}")
+        text = _text(_without_timing(examined.text))
+        return MailboxRefused(text) if examined.code == b"CANNOT" else MailboxMissing(text)
+
+    async def _why_died(self, death: EngineGone, uid: int, request: Request) -> Exception:
+        """Asks a new engine what its predecessor died of."""
+        if not request.binary:
+            return death
+        try:
+            await self._store.call(b"EXAMINE " + self._quoted)
+            command = b"UID FETCH %d BINARY.SIZE[%s]" % (uid, _part(request))
+            sized = (await self._store.call(command)).status
+        except StoreFailure:
+            return death
+        if sized.code in UNDECODABLE:
+            return Undecodable(UNDECODABLE[sized.code])
+        return StoreFailure(self._store.session().last_complaint or death.text)
+
+    def _decode_key(self, value: bytes | None) -> bytes | None:
+        if value is None:
+            return None
+        try:
+            if len(value) == KEY_DIGITS:
+                return unhexlify(value)
+        except NotHex:
+            pass
+        raise StoreFailure(f"imap-urlauth: key found for mailbox {_text(self._mailbox)} is invalid")
+
+
+def _asks(request: Request) -> bool:
+    return request.body or request.binary or request.structure
+
+
+def _is_done(answer: Answer) -> bool:
+    """Whether a command did all it should, without complaints."""
+    said = [event.condition for event in answer.events if isinstance(event, Status)]
+    return answer.status.condition == b"OK" and b"NO" not in said
+
+
+def _items(request: Request) -> bytes:
+    """The items of URLFETCH; what is asked for decoded and as it is gets decoded, as in the stock worker."""
+    items = [b"BODYPARTSTRUCTURE"] if request.structure else []
+    if request.binary:
+        items.append(b"BINARY")
+    elif request.body:
+        items.append(b"BODY")
+    return b" ".join(items)
+
+
+def _part(request: Request) -> bytes:
+    """The part number whose decoding decides about a section."""
+    section = request.parsed or parse_section(request.section)
+    return b".".join(b"%d" % number for number in section.path)
+
+
+def _without_timing(text: bytes) -> bytes:
+    """A tagged response's text without ``(0.001 + 0.000 secs).``"""
+    start = text.rfind(b" (")
+    return text[:start] if start >= 0 and text.endswith(b" secs).") else text.removesuffix(b".")
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
