@@ -64,7 +64,9 @@ class DovecotInstance:
     def __post_init__(self) -> None:
         self.folder = self.version.folder()
         self.inside = Path("/") / self.folder.relative_to(self.version.root)
-        self.log = Log(self.folder / "dovecot.log")
+        # what each of our processes says of a Dovecot that somebody built from a later commit
+        unknown = f"Dovecot {self.version.dovecot} is not known" if self.version.installed else ""
+        self.log = Log(self.folder / "dovecot.log", unknown)
         self.relay = RelaySink()
         self.imap_port, self.submission_port = free_ports(2)
         self._master: subprocess.Popen[bytes] | None = None

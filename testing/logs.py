@@ -28,17 +28,22 @@ HARMLESS = (
 
 
 class Log:
-    """The log file of one instance; `lines` gives all, `take` those since the last `take`."""
+    """The log file of one instance; `lines` gives all, `take` those since the last `take`.
 
-    def __init__(self, path: Path) -> None:
+    What holds `left_out` is in none of them.
+    """
+
+    def __init__(self, path: Path, left_out: str = "") -> None:
         self._path = path
+        self._left_out = left_out
         self._taken = 0
 
     def lines(self) -> list[str]:
         try:
-            return self._path.read_text(errors="replace").splitlines()
+            lines = self._path.read_text(errors="replace").splitlines()
         except FileNotFoundError:
             return []
+        return [line for line in lines if not self._left_out or self._left_out not in line]
 
     def mark(self) -> int:
         """How many lines there are now, for `since`."""

@@ -10,7 +10,6 @@ if set, names the Dovecots to use, each for every test; DOVECOT_URLAUTH_NEXT is 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections import defaultdict
 from dataclasses import dataclass
@@ -47,11 +46,6 @@ class Row:
 
 
 ROWS = [Row(version, combination) for version in CHOSEN for combination in COMBINATIONS.values()]
-
-#: What each of our services says once of a Dovecot that somebody built from a later commit.
-UNKNOWN = tuple(
-    rf"Warning: Dovecot {re.escape(version.dovecot)} is not known" for version in CHOSEN if version.installed
-)
 
 _outcomes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
 
@@ -158,7 +152,7 @@ def scene(running: DovecotInstance, request: pytest.FixtureRequest) -> Iterator[
         # what a crash leaves to say comes late
         running.log.settle()
     lines = running.log.take()
-    unexpected = logs.unexpected(lines, (*UNKNOWN, *scene.expected))
+    unexpected = logs.unexpected(lines, tuple(scene.expected))
     assert not unexpected, "unexpected in the log:\n" + "\n".join(unexpected)
 
 
@@ -175,7 +169,7 @@ def starter() -> Iterator[Callable[..., DovecotInstance]]:
     for dovecot, expected in started:
         lines = dovecot.log.lines()
         dovecot.stop()
-        assert not logs.unexpected(lines, (*UNKNOWN, *expected))
+        assert not logs.unexpected(lines, expected)
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:

@@ -16,7 +16,7 @@ import pytest
 from testing.instance import USERS, DovecotInstance
 from testing.oracle import STOCK_WORKER, WORKER, WorkerSession
 from testing.scene import DECODED, MESSAGE, SECTIONS, Scene, Stored
-from testing.versions import TUNED, Version
+from testing.versions import TUNED, USUAL, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,8 @@ class Debian(DovecotInstance):
 
     def _write_users(self) -> None:
         super()._write_users()
-        shipped = (self.version.root / SHIPPED).read_text()
+        of_debian = [version for version in USUAL if version.language == self.version.language][-1]
+        shipped = (of_debian.root / SHIPPED).read_text()
         lines = [line for line in shipped.splitlines() if line.strip() and not line.lstrip().startswith("#")]
         settings = "\n".join(lines).replace("/var/mail/", f"{self.inside}/spool/")
         assert f"{self.inside}/spool/" in settings

@@ -12,7 +12,7 @@ from testing.scene import MESSAGE, Scene
 from testing.versions import ALL_OURS, CHOSEN, PIECES, Version
 from tests.dovecot.conftest import Installations
 
-NEWEST = [version for version in CHOSEN if version.number >= (2, 4, 2)][-1:]
+NEWEST = [version for version in CHOSEN if version.suite and version.number >= (2, 4, 2)][-1:]
 
 
 @pytest.mark.parametrize("on", NEWEST, ids=lambda version: version.name)
