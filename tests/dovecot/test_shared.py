@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from testing.imapclient import ConnectionLost
 from testing.instance import USERS, DovecotInstance
 from testing.oracle import STOCK_WORKER, WORKER, WorkerLost, WorkerSession
 from testing.scene import MESSAGE, Scene, Stored
@@ -172,7 +173,10 @@ class Others:
         """The message, None for a NO."""
         if worker == STOCK_WORKER and self.dovecot.version.language == "2.4" and b"/Public/" not in url:
             with Scene(self.dovecot) as scene:
-                return scene.user("alice").fetch_url(url)
+                try:
+                    return scene.user("alice").fetch_url(url)
+                except ConnectionLost:  # some commits before 2.4.5: of a mailbox that it may not open
+                    return None
         with self.session(worker) as session:
             return self.answer(session, url)
 
@@ -256,7 +260,7 @@ def test_the_kernel_and_the_userdb(start: Start) -> None:
 
 def test_random_files_and_defaults(start: Start, version: Version) -> None:
     """Entries of mailboxes, of the directories that they lie in, and of a file for all."""
-    has_global = version.name != "sid"
+    has_global = version.number < (2, 4, 2)
     others = start(
         ":BASE/global\n  acl_defaults_from_inbox = yes",
         "acl_defaults_from_inbox = yes\n" + ("acl_global_path = BASE/global\n" if has_global else ""),
