@@ -1,14 +1,13 @@
-"""TLS over a connection.  Python's ssl takes 20 ms to load: this is imported where something is encrypted."""
+"""TLS over a connection.  Python's ssl takes 20 ms to load, so that it is loaded by the first who makes one."""
 
 from __future__ import annotations
-
-from ssl import MemoryBIO, SSLContext, SSLError, SSLWantReadError
 
 from dovecot_urlauth.service.connection import READ_SIZE, Connection, ConnectionLost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from ssl import SSLContext, SSLError
     from typing import TypeVar
 
     Result = TypeVar("Result")
@@ -22,8 +21,11 @@ class TlsConnection:
 
     def __init__(self, connection: Connection, context: SSLContext, name: str) -> None:
         """``name`` is what the certificate has to be for, if ``context`` wants one."""
+        import ssl
+
+        self._ssl = ssl
         self._connection = connection
-        self._incoming, self._outgoing = MemoryBIO(), MemoryBIO()
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
         self._is_sending = False
 
@@ -48,14 +50,14 @@ class TlsConnection:
         while True:
             try:
                 result = operation()
-            except SSLWantReadError:
+            except self._ssl.SSLWantReadError:
                 await self._send(seconds)
                 received = await self._connection.read(LARGE_READ, seconds)
                 if received:
                     self._incoming.write(received)
                 else:
                     self._incoming.write_eof()
-            except SSLError as error:
+            except self._ssl.SSLError as error:
                 await self._send(seconds)
                 raise ConnectionLost(_reason(error)) from error
             else:

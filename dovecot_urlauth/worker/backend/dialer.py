@@ -18,6 +18,7 @@ from dovecot_urlauth.service.loop import Loop, TimedOut
 from dovecot_urlauth.service.privileges import drop_privileges, forbid_new_privileges
 from dovecot_urlauth.service.run import describe
 from dovecot_urlauth.service.tcp import connect_tcp
+from dovecot_urlauth.service.tls import TlsConnection
 from dovecot_urlauth.wire.imaplogin import BeginTls, ImapLogin
 from dovecot_urlauth.wire.lines import ProtocolError
 from dovecot_urlauth.worker.backend.fields import BackendUnusable, Encryption, backend_of
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from dovecot_urlauth.service.log import Log
-    from dovecot_urlauth.service.tls import TlsConnection
     from dovecot_urlauth.start.cpython import socket
     from dovecot_urlauth.worker.backend.fields import Backend
     from dovecot_urlauth.worker.target import WorkerConfig
@@ -68,8 +68,6 @@ class Dialer:
             return
         context = None
         if backend.encryption is not Encryption.NONE:
-            import dovecot_urlauth.service.tls  # noqa: F401 - nobody may not be able to read it later
-
             try:
                 context = tls_context(self._tls_settings(), backend)
             except OSError as error:
@@ -180,8 +178,6 @@ class Session:
         raise Failure(f"backend {where}: {problem}")
 
     async def _encrypted(self, connection: Connection) -> TlsConnection:
-        from dovecot_urlauth.service.tls import TlsConnection
-
         assert self._context is not None  # noqa: S101 - made whenever the backend has an encryption
         stream = TlsConnection(connection, self._context, self._backend.name)
         await stream.handshake(self._backend.seconds)
