@@ -65,6 +65,9 @@ class Language(Protocol):
     def crypt_settings(self, settings: Settings, expand: Expand) -> CryptSettings:
         """The private keys that are set for mail_crypt.  Raises UnsupportedSetting."""
 
+    def attachments(self, settings: Settings, expand: Expand, home: bytes | None) -> bytes | None:
+        """The directory of external attachments; None if there is none, or it is no directory of plain files."""
+
     def aliases(self, settings: Settings, expand: Expand) -> tuple[tuple[bytes, bytes], ...]:
         """The second names that mailbox_alias, which is loaded, gives to mailboxes, each with the first.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from dovecot_urlauth.config.errors import UnsupportedSetting
-from dovecot_urlauth.config.mail_location import parse_mail_location
+from dovecot_urlauth.config.mail_location import parse_mail_location, to_path
 from dovecot_urlauth.config.overrides import override_2_3
 from dovecot_urlauth.config.plugins import words
 from dovecot_urlauth.config.variables_2_3 import IMPORTED, decode, imported
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from dovecot_urlauth.dialect.dialect import Dialect
 
 EXPANDED: tuple[str, ...] = ()
+SINGLE_INSTANCES = "sis posix"
+"""The default of mail_attachment_fs."""
 LISTESCAPE_CHAR = "\\"
 OWNERS_LETTERS = {"u": "user", "n": "username", "d": "domain"}
 
@@ -85,6 +87,19 @@ def crypt_settings(settings: Settings, expand: Expand) -> CryptSettings:
     from dovecot_urlauth.config.crypt_settings import crypt_settings_2_3
 
     return crypt_settings_2_3(settings, expand)
+
+
+def attachments(settings: Settings, expand: Expand, home: bytes | None) -> bytes | None:
+    """See Language.attachments; ``posix``, ``sis posix`` or ``sis-queue <directory>:posix``."""
+    path = settings.get("mail_attachment_dir")
+    filesystem, _, rest = settings.get("mail_attachment_fs", SINGLE_INSTANCES).replace(":", " ").partition(" ")
+    plain = {"posix": rest == "", "sis": rest == "posix", "sis-queue": rest.partition(" ")[2] == "posix"}
+    if not path or not plain.get(filesystem):
+        return None
+    try:
+        return to_path(expand(path), home)
+    except UnsupportedSetting:
+        return None
 
 
 def aliases(settings: Settings, expand: Expand) -> tuple[tuple[bytes, bytes], ...]:

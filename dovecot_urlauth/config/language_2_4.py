@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dovecot_urlauth.config.driver_defaults import with_driver_defaults
 from dovecot_urlauth.config.errors import UnsupportedSetting
-from dovecot_urlauth.config.mail_location import from_mail_settings
+from dovecot_urlauth.config.mail_location import from_mail_settings, to_path
 from dovecot_urlauth.config.overrides import override_2_4
 from dovecot_urlauth.config.variables_2_3 import decode
 from dovecot_urlauth.config.variables_2_4 import expand as expand
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from dovecot_urlauth.dialect.dialect import Dialect
 
 EXPANDED: tuple[str, ...] = ("imap_urlauth_host", "mail_gid", "mail_uid")
+PLAIN_FILES = (["posix"], ["sis", "posix"])
+"""Filesystems in which a file has its own name."""
 OWNERS_NAMES = ("username", "user", "domain")
 """Of two that fit, the longer one counts."""
 
@@ -84,6 +86,20 @@ def crypt_settings(settings: Settings, expand: Expand) -> CryptSettings:
     from dovecot_urlauth.config.crypt_settings import crypt_settings_2_4
 
     return crypt_settings_2_4(settings, expand)
+
+
+def attachments(settings: Settings, expand: Expand, home: bytes | None) -> bytes | None:
+    """See Language.attachments; ``mail_ext_attachment { fs posix { } }``, perhaps with ``fs sis { }`` before."""
+    path = settings.get("mail_ext_attachment_path")
+    blocks = [f"mail_ext_attachment/fs/{name}" for name in settings.blocks("mail_ext_attachment/fs")]
+    drivers = [settings.get(f"{block}/driver", block.rpartition("/")[2]) for block in blocks]
+    has_prefix = any(settings.get(f"{block}/prefix") for block in blocks)
+    if not path or drivers not in PLAIN_FILES or has_prefix or "owner_" in path:
+        return None
+    try:
+        return to_path(expand(path), home)
+    except UnsupportedSetting:
+        return None
 
 
 def aliases(settings: Settings, expand: Expand) -> tuple[tuple[bytes, bytes], ...]:

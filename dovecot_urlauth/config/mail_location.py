@@ -89,6 +89,11 @@ class Location:
     visible_escape: bytes = b""
     """BROKENCHAR: what stands in names before two digits for a byte of a stored name that is not mUTF-7."""
 
+    @property
+    def has_attachments(self) -> bool:
+        """Whether parts of messages may be in files of their own."""
+        return DRIVERS[self.driver].has_alt
+
     def folders(self) -> tuple[bytes, ...]:
         """Every folder below which something may have to be read."""
         inbox = self.inbox

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PRIVATE, SHARED, PUBLIC = "private", "shared", "public"
 TYPES = {"": PRIVATE, PRIVATE: PRIVATE, SHARED: SHARED, PUBLIC: PUBLIC}
 
+ATTACHMENTS = ("mail_attachment_dir", "mail_attachment_fs", "mail_ext_attachment_path")
 LIST_INDEX_SETTINGS = {
     "mailbox_list_index": ("yes",),
     "mailbox_list_index_prefix": (),
@@ -76,6 +77,8 @@ class NativeSettings:
     """The keys for encrypted mail; None without the plugin."""
     mbox: MboxRules | None = None
     """None without an mbox storage."""
+    attachments: bytes | None = None
+    """Where dbox has external attachments; None where they are not, or only Dovecot knows how to read them."""
     aliases: tuple[tuple[bytes, bytes], ...] = ()
     """Second names of mailboxes, each with the first; of two that are the same the first counts."""
 
@@ -92,6 +95,8 @@ class NativeSettings:
             paths.append(os.path.dirname(attributes.prefix))
         if self.acl is not None and self.acl.global_path:
             paths.append(os.path.dirname(self.acl.global_path))
+        if self.attachments is not None:
+            paths.append(self.attachments)
         if any(namespace.owners is not None for namespace in self.namespaces):
             paths.append(b"/")  # nobody knows yet where the owners live
         return tuple(dict.fromkeys(paths))
@@ -142,6 +147,7 @@ class _Resolver:
             compressions=self._dialect.compressions if set(loaded) & set(plugins.COMPRESSING) else (),
             crypt=self._crypt,
             mbox=self._mbox(namespaces, rules),
+            attachments=self._language.attachments(self._settings, self._expand, self._user.home),
             aliases=self._language.aliases(self._settings, self._expand) if plugins.ALIASES in loaded else (),
         )
 
@@ -223,6 +229,10 @@ class _Resolver:
 
     def _check_outside(self, block: str, location: Location) -> None:
         """What is looked for outside of namespaces must not be said in one."""
+        if location.has_attachments:
+            inside = [name for name in ATTACHMENTS if f"namespace/{block}/{name}" in self._settings]
+            if inside:
+                raise UnsupportedSetting(f"namespace has {inside[0]}")
         if location.driver == MBOX:
             from dovecot_urlauth.config.mbox_rules import SETTINGS
 

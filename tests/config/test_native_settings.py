@@ -220,6 +220,38 @@ def test_one_mdbox_storage_with_two_indexes(first: str, second: str, is_clear: b
     assert {each.why_not for each in found} == {"" if is_clear else "two namespaces share an mdbox storage"}
 
 
+def test_external_attachments() -> None:
+    there = b"/home/bob/att"
+    assert old().attachments is new().attachments is None
+    for filesystem, expected in (
+        (None, there), ("posix", there), ("sis posix", there), ("sis:posix", there), ("sis-queue /q:posix", there),
+        ("sis", None), ("posix:prefix=x", None), ("crypt:posix", None), ("", None),
+    ):  # fmt: skip
+        changes = {} if filesystem is None else {"mail_attachment_fs": filesystem}
+        assert old(mail_attachment_dir="%h/att", **changes).attachments == expected, filesystem
+    assert old(mail_attachment_dir="%{no_such}").attachments is None
+    path = {"mail_ext_attachment_path": "~/att"}
+    for blocks, expected in (
+        ({"mail_ext_attachment/fs": "posix"}, there),
+        ({"mail_ext_attachment/fs": "sis a", "mail_ext_attachment/fs/a/driver": "posix"}, there),
+        ({"mail_ext_attachment/fs": "sis"}, None),
+        ({"mail_ext_attachment/fs": "posix", "mail_ext_attachment/fs/posix/prefix": "x"}, None),
+        ({}, None),
+    ):
+        assert new(path | blocks).attachments == expected, blocks
+    for odd in ("%{owner_home}/att", "%{no_such}"):
+        assert new({"mail_ext_attachment_path": odd, "mail_ext_attachment/fs": "posix"}).attachments is None
+    assert there in old(mail_attachment_dir="%h/att").folders()
+
+
+def test_a_namespace_with_attachments_of_its_own() -> None:
+    changes = {"mail_driver": "sdbox", "namespace/inbox/mail_ext_attachment_path": "/att"}
+    [found] = new(changes).namespaces
+    assert (found.location, found.why_not) == (None, "namespace has mail_ext_attachment_path")
+    [found] = new({**changes, "mail_driver": "maildir"}).namespaces
+    assert found.location is not None
+
+
 def test_the_index_of_the_mailbox_list() -> None:
     settings = {"mailbox_list_layout": "index", "mailbox_list_index": "yes"}
     [found] = new(settings).namespaces

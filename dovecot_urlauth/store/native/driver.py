@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from dovecot_urlauth.config.mail_location import Location
     from dovecot_urlauth.config.native_settings import NativeSettings
     from dovecot_urlauth.message.source import Source
-    from dovecot_urlauth.store.native.file_source import FileSource
 
     Opener: TypeAlias = Callable[[Location, bytes, NativeSettings], "Driver"]
 else:
@@ -28,7 +27,7 @@ class Located:
     """One message as it is stored."""
 
     source: Source
-    file: FileSource
+    file: Closes
     """What to close when nobody reads ``source`` any more."""
     stored_size: int | None = None
     """Bytes of the message (decoded, if it is encoded) when it was stored, as far as anybody noted."""
@@ -38,6 +37,15 @@ class Located:
     """Whether plugins that decode messages look at those of this format."""
     lock: Lock | None = None
     """What has to be held, and is, while ``source`` is read."""
+    complete: Callable[[Source], Source] | None = None
+    """What makes the message of the decoded source, if parts of it are elsewhere.  Raises Unsupported."""
+
+
+class Closes(Protocol):
+    """Something that is open."""
+
+    def close(self) -> None:
+        """Close it."""
 
 
 class Lock(Protocol):
@@ -93,14 +101,14 @@ def _open_sdbox(location: Location, name: bytes, settings: NativeSettings) -> Dr
     from dovecot_urlauth.store.native.dbox.opened_sdbox import OpenedSdbox
     from dovecot_urlauth.store.native.layout import places
 
-    return OpenedSdbox(places(location, name))
+    return OpenedSdbox(places(location, name), settings.attachments)
 
 
 def _open_mdbox(location: Location, name: bytes, settings: NativeSettings) -> Driver:
     from dovecot_urlauth.store.native.dbox.opened_mdbox import OpenedMdbox
     from dovecot_urlauth.store.native.layout import places, storage_places
 
-    return OpenedMdbox(places(location, name), storage_places(location))
+    return OpenedMdbox(places(location, name), storage_places(location), settings.attachments)
 
 
 def _open_mbox(location: Location, name: bytes, settings: NativeSettings) -> Driver:

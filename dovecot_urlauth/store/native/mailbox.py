@@ -194,6 +194,8 @@ class NativeMailbox:
             source = mail.source
             if mail.is_encoded:
                 source = await self._decoding.decoded(source, self._pace, self._driver.guid)
+            if mail.complete is not None:
+                source = mail.complete(source)
             steps = fetching(source, request, self._rules, believable_size(mail, source))
             content = await self._pace.run(steps)
         finally:

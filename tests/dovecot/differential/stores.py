@@ -120,6 +120,14 @@ def _public() -> MailStore:
     return MailStore("public", ACL.old + old, ACL.new + new, has_acl=True, prefix="Public/")
 
 
+def _attachments(driver: str) -> MailStore:
+    """Parts of messages in files of their own, the smallest of them, too."""
+    old = f"mail_location = {driver}:~/box\nmail_attachment_dir = ~/attachments\nmail_attachment_min_size = 1\n"
+    new = f"mail_driver = {driver}\nmail_path = ~/box\nmail_ext_attachment_path = ~/attachments\n"
+    new += "mail_ext_attachment_min_size = 1\nmail_ext_attachment {\n  fs sis {\n  }\n  fs posix {\n  }\n}\n"
+    return MailStore(f"{driver}-attachments", old, new)
+
+
 def _both(first: MailStore, second: MailStore) -> MailStore:
     name = f"{first.name}+{second.name}"
     return MailStore(name, first.old + second.old, first.new + second.new, first.has_alt or second.has_alt)
@@ -139,6 +147,8 @@ STORES = {
         ACL,
         LIST_INDEX,
         _public(),
+        _attachments("sdbox"),
+        _both(_attachments("mdbox"), _compressed("gz")),
         _both(_dbox("mdbox"), _compressed("gz")),
         _both(_dbox("sdbox"), ENCRYPTED),
     )

@@ -102,7 +102,6 @@ def test_of_a_letter_that_comes_twice_the_first_counts() -> None:
 
 
 BROKEN = {
-    "external": HEADER + message(b"x", {"X": "1 2 3 path"}),
     "no header": HEADER.rstrip(b"\n") * 20,
     "unknown version": b"3" + HEADER[1:] + FIRST,
     "unknown size": b"2 M1d\n" + FIRST,
@@ -128,7 +127,7 @@ def test_what_is_not_in_order(tmp_path: Path, case: str) -> None:
         read(tmp_path, BROKEN[case])
 
 
-REASONS = ("external", "no header", "unknown version", "unknown size", "broken number", "no message there",
+REASONS = ("no header", "unknown version", "unknown size", "broken number", "no message there",
            "shorter than", "no metadata", "without an end")  # fmt: skip
 
 

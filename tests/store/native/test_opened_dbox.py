@@ -27,7 +27,7 @@ from tests.store.dboxes import (
     write_index,
     write_map,
 )
-from tests.store.user import KEY, user, write_key
+from tests.store.user import GUID, KEY, user, write_key
 from tests.store.waiting import LOOP, key_of, open_mailbox, wait, whole
 
 if TYPE_CHECKING:
@@ -79,6 +79,37 @@ def test_messages_and_key(tmp_path: Path, location: str) -> None:
     with pytest.raises(MailboxMissing):
         open_mailbox(opened, b"INBOX", 1001)
     opened.close()
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize("driver", ["sdbox", "mdbox"])
+def test_external_attachments(tmp_path: Path, driver: str) -> None:
+    """The file of sdbox has the mailbox and the UID in its name, that of mdbox has not."""
+    make_inbox(tmp_path, driver)
+    (tmp_path / "att" / "ab").mkdir(parents=True)
+    name = f"hash-1-{GUID}-3" if driver == "sdbox" else "hash-1"
+    (tmp_path / "att" / "ab" / name).write_bytes(b"decoded")
+    file = tmp_path / BOX / "u.3" if driver == "sdbox" else tmp_path / "box" / "storage" / "m.1"
+    encoded = message(b"head.\nend\n", {"X": "6 14 B4 ab/hash-1", "Z": "18", "V": "21"})
+    if driver == "sdbox":
+        file.write_bytes(HEADER + encoded)
+    else:
+        write_map(tmp_path / "box" / "storage", {1: (9, 0)})
+        write_box(tmp_path / BOX, {3: 1})
+        file.with_name("m.9").write_bytes(HEADER + encoded)
+    before = descriptors()
+    where = {"mail_location": f"{driver}:~/box", "mail_attachment_dir": "~/att"}
+    opened = NativeStore(native_settings(user(tmp_path, where), DOVECOT_2_3_19), LOOP)
+    assert read(opened) == b"head.\r\nZGVj\r\nb2Rl\r\nZA==end\r\n"
+    opened.close()
+    for more, reason in (
+        ({"mail_attachment_dir": ""}, "settings do not say where"),
+        ({"mail_attachment_dir": "~/none"}, "is not there"),
+    ):
+        opened = NativeStore(native_settings(user(tmp_path, where | more), DOVECOT_2_3_19), LOOP)
+        with pytest.raises(Unsupported, match=reason):
+            read(opened)
+        opened.close()
     assert descriptors() == before
 
 

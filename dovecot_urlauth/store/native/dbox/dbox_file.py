@@ -55,6 +55,8 @@ class DboxMessage:
     """The bytes of the message before it was compressed or encrypted."""
     virtual_size: int | None
     """The same with every line end CRLF."""
+    attachments: bytes | None = None
+    """What is noted about parts of it that are elsewhere, if any are (attachments.py)."""
 
 
 def read_message(file: FileSource, offset: int, space: int = 0) -> DboxMessage:
@@ -78,13 +80,11 @@ def read_message(file: FileSource, offset: int, space: int = 0) -> DboxMessage:
     if END_OF_NOTES not in trailer:
         trailer = _trailer(file, offset + end)
     noted = parse_trailer(trailer)
-    if b"X" in noted:
-        raise Unsupported("message has external attachments")
     stored, virtual = (hexadecimal(noted[key]) if key in noted else None for key in (b"Z", b"V"))
     source: Source = FileSlice(file, offset + header_size, size)
     if end <= len(piece):
         source = BytesSource(piece[header_size:end])
-    return DboxMessage(source, size if stored is None else stored, virtual)
+    return DboxMessage(source, size if stored is None else stored, virtual, noted.get(b"X"))
 
 
 def parse_header(line: bytes) -> int:

@@ -14,6 +14,7 @@ from dovecot_urlauth.store.native.index.index_view import INDEX_NAME, LOG_SUFFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dovecot_urlauth.store.native.dbox.attachments import AttachmentFolder
     from dovecot_urlauth.store.native.file_source import FileSource
     from dovecot_urlauth.store.native.files import Directory
     from dovecot_urlauth.store.native.layout import MailboxPlaces, Place
@@ -83,14 +84,22 @@ class OpenedDbox:
             raise ReadFailed("Message was expunged")
 
 
-def located(file: FileSource, offset: int, space: int = 0) -> Located:
+def located(file: FileSource, offset: int, space: int = 0, attachments: AttachmentFolder | None = None) -> Located:
     """The message at ``offset`` of ``file``, which is closed otherwise.  Raises Unsupported or StoreFailure."""
     try:
         message = read_message(file, offset, space)
+        if message.attachments is None:
+            return Located(message.source, file, message.stored_size, message.virtual_size)
+        if attachments is None:
+            raise Unsupported("message has external attachments, and settings do not say where")
+        from dovecot_urlauth.store.native.dbox.attachments import Attached, parse_references
+
+        references = parse_references(message.attachments)
+        attached = Attached(references, attachments, file, message.stored_size)
     except BaseException:
         file.close()
         raise
-    return Located(message.source, file, message.stored_size, message.virtual_size)
+    return Located(message.source, attached, message.stored_size, message.virtual_size, complete=attached.whole)
 
 
 def open_file(directory: Directory, alt: Place | None, name: bytes) -> FileSource:

@@ -15,6 +15,7 @@ from dovecot_urlauth.store.native.dbox.opened_dbox import ATTEMPTS, OpenedDbox, 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dovecot_urlauth.store.native.dbox.attachments import AttachmentFolder
     from dovecot_urlauth.store.native.dbox.mail_map import Position
     from dovecot_urlauth.store.native.driver import Located
     from dovecot_urlauth.store.native.layout import MailboxPlaces
@@ -29,9 +30,10 @@ NUMBER = Struct("<I")
 class OpenedMdbox(OpenedDbox):
     """A Driver."""
 
-    def __init__(self, where: MailboxPlaces, storage: MailboxPlaces) -> None:
-        """Raises MailboxMissing, StoreFailure or Unsupported."""
+    def __init__(self, where: MailboxPlaces, storage: MailboxPlaces, attachments: bytes | None = None) -> None:
+        """``attachments`` is where external ones are.  Raises MailboxMissing, StoreFailure or Unsupported."""
         super().__init__(where, HEADER, (RECORDS,))
+        self._attachments = attachments
         try:
             self._map = MailMap(storage)
         except BaseException:
@@ -55,7 +57,7 @@ class OpenedMdbox(OpenedDbox):
                     break
                 tried = position
                 file = open_file(self._map.files, self._map.alt, b"m.%d" % position.file)
-                return located(file, position.offset, position.space)
+                return located(file, position.offset, position.space, self._folder())
             except Unsupported as error:
                 reason = error
             except FileNotFoundError:
@@ -80,3 +82,10 @@ class OpenedMdbox(OpenedDbox):
         if position is None:
             raise Unsupported("mdbox map has lost a message")
         return position
+
+    def _folder(self) -> AttachmentFolder | None:
+        if self._attachments is None:
+            return None
+        from dovecot_urlauth.store.native.dbox.attachments import AttachmentFolder
+
+        return AttachmentFolder(self._attachments, b"")

@@ -10,6 +10,7 @@ from dovecot_urlauth.store.native.dbox.opened_dbox import ATTEMPTS, OpenedDbox, 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dovecot_urlauth.store.native.dbox.attachments import AttachmentFolder
     from dovecot_urlauth.store.native.driver import Located
     from dovecot_urlauth.store.native.layout import MailboxPlaces
 
@@ -20,9 +21,10 @@ HEADER = b"dbox-hdr"
 class OpenedSdbox(OpenedDbox):
     """A Driver."""
 
-    def __init__(self, where: MailboxPlaces) -> None:
-        """Raises MailboxMissing, StoreFailure or Unsupported."""
+    def __init__(self, where: MailboxPlaces, attachments: bytes | None = None) -> None:
+        """``attachments`` is where external ones are.  Raises MailboxMissing, StoreFailure or Unsupported."""
         super().__init__(where, HEADER)
+        self._attachments = attachments
         self._alt = where.alt
 
     def locate(self, uid: int) -> Located:
@@ -30,7 +32,16 @@ class OpenedSdbox(OpenedDbox):
         self.check_is_there(uid)
         for _ in range(ATTEMPTS):
             try:
-                return located(open_file(self.mail, self._alt, b"u.%d" % uid), 0)
+                file = open_file(self.mail, self._alt, b"u.%d" % uid)
+                return located(file, 0, attachments=self._folder(uid))
             except FileNotFoundError:
                 self.look_again(uid)
         raise Unsupported(f"u.{uid} is lost")
+
+    def _folder(self, uid: int) -> AttachmentFolder | None:
+        """Each mailbox has names of its own for the files of attachments."""
+        if self._attachments is None:
+            return None
+        from dovecot_urlauth.store.native.dbox.attachments import AttachmentFolder
+
+        return AttachmentFolder(self._attachments, b"-%s-%d" % (self.guid(), uid))
