@@ -113,10 +113,22 @@ def _global_path(text: str) -> bytes:
     return os.fsencode(text)
 
 
+def check_namespace(settings: Settings, block: str) -> None:
+    """2.4: what the plugin is told of one namespace or its mailboxes alone is for Dovecot to obey.
+
+    Raises UnsupportedSetting.
+    """
+    for key in settings:
+        if key.startswith(f"namespace/{block}/") and any(name.startswith("acl") for name in key.split("/")[2:]):
+            raise UnsupportedSetting(f"{key} is set")
+
+
 def _check_all(settings: Settings) -> None:
-    """2.4: every setting of the plugin's, in blocks too; those of one namespace or mailbox are not obeyed here."""
+    """2.4: every setting of the plugin's, in blocks too, but for those of namespaces."""
     for key in settings:
         first, *rest = key.split("/")
+        if first == "namespace":
+            continue
         if first.startswith("acl") and not first.startswith("acl_sharing_map"):
             if first not in HARMLESS_2_4:
                 raise UnsupportedSetting(f"{first} is set")

@@ -117,6 +117,7 @@ class _Resolver:
         self._dialect = dialect
         self._language = language_of(dialect)
         self._values = self._language.variables_of(user)
+        self._asks_rights = False
         self._acl: AclSettings | None = None
         self._crypt: CryptSettings | None = None
 
@@ -130,7 +131,8 @@ class _Resolver:
         if plugin is not None:
             raise UnsupportedSetting(f"mail_plugins has {plugin}")
         known.check_outside(self._settings)
-        if plugins.rights(loaded):
+        self._asks_rights = bool(plugins.rights(loaded))
+        if self._asks_rights:
             self._acl = self._language.acl(self._user, self._expand)
         if plugins.ENCRYPTING in loaded:
             self._crypt = self._language.crypt_settings(self._settings, self._expand)
@@ -200,6 +202,10 @@ class _Resolver:
 
     def _kind(self, block: str) -> str:
         """The namespace's type, when everything else is understood, too.  Raises UnsupportedSetting."""
+        if self._asks_rights:
+            from dovecot_urlauth.config import acl_settings
+
+            acl_settings.check_namespace(self._settings, block)
         known.check_namespace(self._settings, block)
         if f"namespace/{block}/alias_for" in self._settings:  # blank is the namespace without a prefix
             raise UnsupportedSetting("namespace has alias_for")

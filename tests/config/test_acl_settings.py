@@ -100,8 +100,6 @@ def test_what_is_left_to_dovecot_in_2_3(changes: dict[str, str], reason: str) ->
         ({"acl_user": "m"}, "another user than the owner"),
         ({"acl_ignore": "yes"}, "acl_ignore is set"),
         ({"acl_never_heard_of": ""}, "acl_never_heard_of is set"),
-        ({"namespace/inbox/acl_ignore": "yes"}, "namespace/inbox/acl_ignore is set"),
-        ({"namespace/inbox/mailbox/x/acl": "owner"}, "namespace/inbox/mailbox/x/acl is set"),
         ({"acl": "owner", "acl/owner/rights": "%{user}"}, "acl owner has variables"),
         ({"acl": "user\\e%{x}"}, "acl user=%{x} has variables"),
     ],
@@ -127,6 +125,26 @@ def test_a_user_who_is_said_to_look_on_as_himself() -> None:
     someone = user(HOME, NEW | {"acl_user": "%{user}"}, SETTINGS_2_4)
     someone.fields["master_user"] = "bob"
     assert native_settings(someone, DOVECOT_2_4_2).acl == AclSettings(b"bob", frozenset())
+
+
+@pytest.mark.parametrize("driver", ["vfile", ""])
+@pytest.mark.parametrize("name", ["acl_ignore", "acl_driver", "acl", "mailbox/x/acl"])
+def test_rights_in_one_namespace_alone(driver: str, name: str) -> None:
+    """That one is left to Dovecot, whether or not the others have rights."""
+    changes = {
+        "acl_driver": driver,
+        "namespace": "inbox p",
+        "namespace/p/prefix": "P.",
+        f"namespace/p/{name}": "x",
+    }
+    for kind in (
+        {},
+        {"namespace/p/type": "public"},
+        {"namespace/p/type": "shared", "namespace/p/prefix": "P.$user."},
+    ):
+        inbox, other = new(changes | kind).namespaces
+        assert inbox.location is not None
+        assert (other.location, other.owners, other.why_not) == (None, None, f"namespace/p/{name} is set")
 
 
 def test_a_namespace_that_is_not_the_users() -> None:

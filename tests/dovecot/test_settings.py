@@ -100,6 +100,14 @@ CASES = {
         new="protocol imap-urlauth-worker {{\n  mail_plugins {{\n    acl = yes\n  }}\n  acl_driver = vfile\n}}\n",
         acl=ALLOWED,
     ),
+    "acl in one namespace, denied": Case(
+        DOVECOT,
+        new="protocol imap-urlauth-worker {{\n  mail_plugins {{\n    acl = yes\n  }}\n}}\n"
+        "namespace inbox {{\n  inbox = yes\n  acl_driver = vfile\n}}\n",
+        acl=DENIED,
+        answer=REFUSED,
+        stock=REFUSED,
+    ),
     "acl for imap only, denied": Case(
         NATIVE,
         old="protocol imap {{\n  mail_plugins = acl\n}}\nplugin {{\n  acl = vfile\n}}\n",
