@@ -6,8 +6,10 @@ versions, conditions, encryption, dates, and variables that we do not have are u
 
 from __future__ import annotations
 
+import os
+
 from dovecot_urlauth.config.errors import UnsupportedSetting
-from dovecot_urlauth.config.variables_2_3 import SERVICE, USERDB, decode, encode, environment_of
+from dovecot_urlauth.config.variables_2_3 import HOST_DOMAIN, SERVICE, USERDB, decode, encode, environment_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,14 +17,18 @@ if TYPE_CHECKING:
 
     from dovecot_urlauth.config.mail_user import MailUser
 
+HOST_NAME = "DOVECOT_HOSTNAME"
+"""Where master tells each process the machine's name."""
+
 
 def variables_of(user: MailUser) -> Mapping[str, str]:
     """The values of the variables that we know; a home that is not known is absent."""
     values = {"user": decode(user.name), "owner_user": decode(user.name), "service": SERVICE, "protocol": "imap"}
     if user.home:
         values["home"] = values["owner_home"] = decode(user.home)
-    if "hostname" in user.settings:
-        values["hostname"] = user.settings.get("hostname")
+    full_name = user.settings.get("hostname") or os.environ.get(HOST_DOMAIN)
+    name = os.environ.get(HOST_NAME)
+    values |= {key: value for key, value in (("hostname", full_name), ("system:hostname", name)) if value}
     for field, value in user.fields.items():
         values[USERDB + field] = value
     values.update(environment_of(user.settings.blocks("import_environment")))

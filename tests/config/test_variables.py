@@ -221,3 +221,20 @@ def test_a_name_alone_means_what_the_lexer_says(value: str) -> None:
     for text in ("%{user}", "x%{owner_user}%{user}y"):
         spaced = text.replace("%{", "%{ ").replace("}", " }")
         assert variables_2_4.expand(text, values) == variables_2_4.expand(spaced, values)
+
+
+def test_the_machines_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Master tells them to every process; a blank setting is none."""
+    monkeypatch.setenv("DOVECOT_HOSTDOMAIN", "mail.example.test")
+    monkeypatch.setenv("DOVECOT_HOSTNAME", "mail")
+    somebody = User(None, name=b"bob", settings=Settings({"hostname": ""}))
+    for language, text, expected in (
+        (variables_2_3, "%{hostname}", "mail.example.test"),
+        (variables_2_4, "%{hostname}|%{system:hostname}", "mail.example.test|mail"),
+    ):
+        assert language.expand(text, language.variables_of(somebody)) == expected
+    monkeypatch.delenv("DOVECOT_HOSTDOMAIN")
+    monkeypatch.delenv("DOVECOT_HOSTNAME")
+    for text in ("%{hostname}", "%{system:hostname}"):
+        with pytest.raises(UnsupportedSetting):
+            variables_2_4.expand(text, variables_2_4.variables_of(somebody))

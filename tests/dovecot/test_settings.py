@@ -192,6 +192,11 @@ CASES = {
         new='mail_path = ~/%{{userdb:disk | default("Maildir")}}\n',
         fields="userdb_disk=other",
     ),
+    "the machine's own names": Case(
+        NATIVE,
+        old="hostname =\nmail_location = maildir:~/%{{hostname}}\n",
+        new="hostname =\nmail_path = ~/%{{hostname}}/%{{system:hostname}}\n",
+    ),
     "a field of the userdb that begins with a tilde": Case(
         DOVECOT, new="mail_path = %{{userdb:disk}}\n", fields="userdb_disk=~/other"
     ),
