@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SIDE = "ours, backend"
 FIRSTS, REPEATS, AT_ONCE = 40, 400, 32
-LOADS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05)
+LOADS = (0.1, 0.3, 0.5, 0.7, 0.85, 1.0, 1.1, 1.2)
 """Rates of URLs, as shares of what all cores could serve if each were the first of a pair of users."""
 MEGABYTE = 1e6
 
@@ -94,7 +94,7 @@ def measure(version: Version) -> Figures:
 def outcomes_of(figures: Figures, site: Site) -> list[Outcome]:
     """The site at several rates, up to more than what its cores can serve."""
     most = site.backends * site.cores / (figures.first_asking + figures.first_home)
-    return [simulate(figures, site, float(f"{share * most:.2g}")) for share in LOADS]
+    return [simulate(figures, site, float(f"{share * most:.3g}")) for share in LOADS]
 
 
 def report(figures: Figures, outcomes: list[Outcome]) -> str:

@@ -168,11 +168,12 @@ def picture(outcomes: list[Outcome], site: Site) -> str:
     for outcome in outcomes:
         parts.append(f'<text x="{x(outcome.rate)}" y="{bottom + 18}" text-anchor="middle">{outcome.rate:g}</text>')
     parts.append(f'<text x="{width / 2}" y="{bottom + 38}" text-anchor="middle">URLs a second, whole site</text>')
-    for colour, name, values in (
-        ("#3a7d44", "median", [outcome.median for outcome in outcomes]),
-        ("#b5483a", "95 of 100", [outcome.slowest for outcome in outcomes]),
+    for colour, name, shift, values in (
+        ("#3a7d44", "median", 28, [outcome.median for outcome in outcomes]),
+        ("#b5483a", "95 of 100", -14, [outcome.slowest for outcome in outcomes]),
     ):
         points = [f"{x(outcome.rate)},{y(value)}" for outcome, value in zip(outcomes, values, strict=True)]
         parts.append(f'<path stroke="{colour}" d="M{" L".join(points)}"/>')
-        parts.append(f'<text x="{x(outcomes[0].rate)}" y="{y(values[0]) - 8}" style="fill:{colour}">{name}</text>')
+        place = f'x="{x(outcomes[-3].rate)}" y="{y(values[-3]) + shift}" text-anchor="end"'
+        parts.append(f'<text {place} style="fill:{colour}">{name}</text>')
     return "\n".join([*parts, "</svg>", ""])
