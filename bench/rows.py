@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bench import samplers
-from bench.stores import MAILDIR, OTHERS, PLUGINS, STORES
+from bench.stores import MAILDIR, ONLY_2_3, OTHERS, PLUGINS, STORES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -152,7 +152,8 @@ def rows(language: str) -> list[Row]:
     first = {"executables": 2.0, "conf.d": 0.3, "tuned": 0.9}
     parity = {"conf.d": 1.0}
     far, near = {"backend": 2.0}, {"backend": 1.5}
-    of_stores = [row for name in STORES for row in _of_store(name, language)]
+    names = [name for name in STORES if language == "2.3" or name not in ONLY_2_3]
+    of_stores = [row for name in names for row in _of_store(name, language)]
     return [
         Row("first", "first fetch of a session", _first("small"), goals=first),
         Row("joining", "first fetch, mail in use by another", _joining, profiles=("conf.d", "tuned")),

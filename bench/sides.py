@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.client import FetchClient
 from bench.footprint import services_below
-from bench.stores import LOADED, UIDS, fields
+from bench.stores import DICT_SERVICE, LOADED, UIDS, fields
 from testing.backends import MASTER, PROXY, asking, masters
 from testing.instance import PASSWORD, DovecotInstance
 from testing.versions import ALL_OURS, ALL_STOCK, TUNED, Combination
@@ -105,6 +105,13 @@ class SharedMailInstance(DovecotInstance):
             more = fields(user, self.version.language) if user in UIDS else ""
             lines.append(f"{user}:{{PLAIN}}{PASSWORD}:{uid}:{uid}::{inside}/{user}::{more}\n")
         (self.folder / "users").write_text("".join(lines))
+        attributes = self.homes / "dict"
+        attributes.mkdir(exist_ok=True)
+        attributes.chmod(0o1777)
+
+    def _configuration(self) -> str:
+        inside = "/" / self.homes.relative_to(self.version.root)
+        return super()._configuration() + DICT_SERVICE[self.version.language].format(folder=inside / "dict")
 
 
 class HomeInstance(SharedMailInstance):

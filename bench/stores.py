@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-STORES = {"sdbox": 5011, "mdbox": 5012, "mbox": 5013, "gz": 5014, "zstd": 5015, "mail_crypt": 5016, "acl": 5017}
+STORES = {
+    "sdbox": 5011,
+    "mdbox": 5012,
+    "mbox": 5013,
+    "gz": 5014,
+    "zstd": 5015,
+    "mail_crypt": 5016,
+    "acl": 5017,
+    "proxy": 5018,
+}
 """Other ways than plain Maildir, each the name of the one user, and his uid; nobody on the machine has these."""
+
+ONLY_2_3 = frozenset({"proxy"})
+"""2.4's userdb cannot exchange one dictionary for another."""
 
 MAILDIR = "maildir"
 OTHERS = {
@@ -42,12 +54,21 @@ LOADED = {
 }
 """The plugins as an administrator loads them, for everybody."""
 
+DICT_SERVICE = {
+    "2.3": "dict {{\n  attributes = file:{folder}/attributes\n}}\n"
+    "service dict {{\n  unix_listener dict {{\n    mode = 0666\n  }}\n}}\n",
+    "2.4": "",
+}
+"""Where the attributes are of users whose dictionary is ``proxy:``, in a folder that all sides share."""
+
 
 def fields(user: str, language: str) -> str:
     """What the userdb says of a user's mail."""
     store = STORE_OF[user]
     if store in PLUGINS[language]:
         return " ".join(f"userdb_{field}" for field in PLUGINS[language][store].split())
+    if store == "proxy":
+        return "userdb_mail_attribute_dict=proxy::attributes" if language == "2.3" else ""
     if language == "2.3":
         return f"userdb_mail={store}:~/{store}"
     return f"userdb_mail_driver={store} userdb_mail_path=~/{store}"
