@@ -16,9 +16,11 @@ _TOKEN = _ATEXT_OR_DOT.translate(None, b"/?=")
 _BEGINS_ATOM = frozenset(_ATEXT)
 _BEGINS_WORD = frozenset(_ATEXT_OR_DOT + b'"')
 _SPACE = b" \t\r\n"
-_CR, _LF, _BACKSLASH, _DOT, _QUOTE, _AT, _OPEN, _CLOSE = b'\r\n\\."@()'
+_BLANK, _CR, _LF, _BACKSLASH, _DOT, _QUOTE, _AT, _OPEN, _CLOSE = b' \r\n\\."@()'
 _BRACKET, _BRACKET_CLOSE = b"[]"
 _WORDS = _ATEXT_OR_DOT + _SPACE
+#: Every blank as a space.
+_ALIKE = bytes.maketrans(_SPACE, b"    ")
 #: What does not stand for itself within quotes and comments.
 _CHANGED = b"\\\n\0"
 _STOPS_QUOTED_PAIR = b"\r\n\0"
@@ -98,12 +100,17 @@ class Tokenizer:
 
     def _many_words(self, into: bytearray) -> None:
         """Take plain words that lie at hand at once, but for the last."""
-        piece = self.data[self.position : self.position + _LONG]
-        words = piece[: len(piece) - len(piece.lstrip(_WORDS))].rstrip(_SPACE)
-        last = max(map(words.rfind, (b" ", b"\t", b"\r", b"\n"))) + 1
-        if last and words[0] not in _SPACE:
-            into += b" ".join(words[:last].split()) + b" "
+        words = self.data[self.position : self.position + _LONG]
+        if words.translate(None, _WORDS):
+            words = words[: len(words) - len(words.lstrip(_WORDS))]
+        words = words.translate(_ALIKE).rstrip(b" ")
+        last = words.rfind(b" ") + 1
+        if last and words[0] != _BLANK:
             self.position += last
+            words = words[:last]
+            while b"  " in words:
+                words = words.replace(b"  ", b" ")
+            into += words
 
     def quoted(self, into: bytearray) -> int:
         """A quoted string, at whose opening quote the position is."""
