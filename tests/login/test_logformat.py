@@ -57,7 +57,9 @@ ANSWERS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("rules", "elements", "values", "text"), ANSWERS)
+@pytest.mark.parametrize(
+    ("rules", "elements", "values", "text"), ANSWERS, ids=[elements for _, elements, _, _ in ANSWERS]
+)
 def test_elements(rules: ElementRules, elements: str, values: dict[str, str], text: str) -> None:
     assert shown(elements, values, rules) == f"x: {text}"
 

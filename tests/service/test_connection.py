@@ -175,7 +175,7 @@ def test_a_socket_that_lingers_holds_nobody(
     listener = socket.create_server(("127.0.0.1", 0))
     lingering = socket.create_connection(listener.getsockname())
     accepted, _ = listener.accept()
-    lingering.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3))
+    lingering.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 30))
     lingering.setblocking(False)
     try:
         while True:
@@ -190,7 +190,7 @@ def test_a_socket_that_lingers_holds_nobody(
         await receive(connection)  # type: ignore[misc]
         return time.monotonic() - began
 
-    assert loop.run(work()) < 1
+    assert loop.run(work()) < 10
     connection.close()
     accepted.close()
     listener.close()
@@ -224,13 +224,13 @@ def test_a_connection_that_lingers_is_closed_at_once() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     lingering = socket.create_connection(listener.getsockname())
     accepted, _ = listener.accept()
-    lingering.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 5))
+    lingering.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 30))
     connection = Connection(loop, Descriptor(lingering.detach()))
     while connection.send_now(bytes(1 << 16)):
         pass
     began = time.monotonic()
     connection.close()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     accepted.close()
     listener.close()
     loop.close()
