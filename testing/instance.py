@@ -8,11 +8,13 @@ is left: no process, no bound socket, no mount. The log is read by `logs.py`.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
@@ -42,6 +44,9 @@ USERS = {
     "streamsrv": 5005,
     "anonymous": 5006,
 }
+
+#: below those that Linux gives to outgoing connections; so many that two test runs hardly ever choose the same
+PORTS = range(10_000, 32_000)
 
 PASSWORD = "secret"
 CONFIGS = Path(__file__).with_name("configs")
@@ -91,7 +96,7 @@ class DovecotInstance:
                 cwd="/",
                 start_new_session=True,
             )
-        if not processes.wait_for(lambda: self._is_over() or self._greets(), 20) or self._is_over():
+        if not processes.wait_for(lambda: self._is_over() or self._greets(), 60) or self._is_over():
             said = (self.folder / "console").read_text() + "\n".join(self.log.lines())
             self.stop(check=False)
             raise AssertionError(f"Dovecot did not start:\n{said}")
@@ -297,8 +302,11 @@ def executable_name(title: str) -> str:
 
 
 def free_ports(number: int) -> list[int]:
-    """Ports of loopback that are free now."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    """Ports of loopback that are free now, and that no outgoing connection gets before they are listened at."""
+    held: list[socket.socket] = []
+    while len(held) < number:
+        with suppress(OSError):
+            held.append(socket.create_server(("127.0.0.1", random.choice(PORTS))))
     ports = [listener.getsockname()[1] for listener in held]
     for listener in held:
         listener.close()
