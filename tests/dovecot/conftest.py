@@ -1,14 +1,18 @@
-"""Which rows of version x combination a scenario runs on, the running Dovecots, and the table at the end.
+"""Which rows of version x combination a scenario runs on, and the running Dovecots; table.py counts outcomes.
 
 A scenario runs on the rows where all three executables are ours; marked `every_combination`, on all of
 them but those where a stock executable has a defect that it names with `spoiled_by`; marked `only`, on
 one of them. `struck_by` is for the scenarios that assert a stock defect. What starts a Dovecot of its own
 and is marked `in_turns` runs on one of the versions, the next test on the next one. DOVECOT_URLAUTH_VERSIONS,
 if set, names the Dovecots to use, each for every test; DOVECOT_URLAUTH_NEXT is the folder of that called `next`.
+
+Several processes may share the work (pytest-xdist, `--dist loadgroup`). A row's scenarios stay together, so that
+its Dovecot is started once, and so does what shares a fixture of its module. Each has its own installations.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections import defaultdict
@@ -46,8 +50,6 @@ class Row:
 
 
 ROWS = [Row(version, combination) for version in CHOSEN for combination in COMBINATIONS.values()]
-
-_outcomes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -101,13 +103,28 @@ def _leave_one_version(config: pytest.Config, items: list[pytest.Item]) -> None:
     items[:] = [item for item in items if id(item) not in left_out]
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     _leave_one_version(config, items)
     for item in items:
+        group = _group(item)
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.dovecot)
             if os.geteuid() != 0:
                 item.add_marker(pytest.mark.skip(reason="Dovecot's master runs as root"))
+
+
+def _group(item: pytest.Item) -> str | None:
+    """What has to run in the same process: scenarios of one row, tests that share a module's fixture."""
+    callspec = getattr(item, "callspec", None)
+    row = callspec.params.get("row") if callspec else None
+    if isinstance(row, Row):
+        return row.name
+    fixtures = getattr(item, "_fixtureinfo", None)
+    found = itertools.chain(*fixtures.name2fixturedefs.values()) if fixtures else ()
+    return item.path.stem if any(fixture.scope == "module" for fixture in found) else None
 
 
 class Installations(dict["Version", "Installation"]):
@@ -170,33 +187,3 @@ def starter() -> Iterator[Callable[..., DovecotInstance]]:
         lines = dovecot.log.lines()
         dovecot.stop()
         assert not logs.unexpected(lines, expected)
-
-
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    callspec = getattr(item, "callspec", None)
-    row = callspec and callspec.params.get("row")
-    if not isinstance(row, Row):
-        return
-    counts = _outcomes[row.name]
-    if call.excinfo is not None:
-        skipped = call.excinfo.errisinstance(pytest.skip.Exception)
-        counts["skipped" if skipped else "failed"] += 1
-    elif call.when == "call":
-        counts["asserted" if item.get_closest_marker("struck_by") else "passed"] += 1
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The matrix: version x combination x outcome."""
-    if not _outcomes:
-        return
-    terminalreporter.section("Dovecot: login, imap-urlauth, worker")
-    head = f"{'version':10} {'combination':18} {'passed':>7} {'failed':>7} {'stock defects':>14}"
-    terminalreporter.line(head)
-    for row in ROWS:
-        counts = _outcomes.get(row.name)
-        if counts:
-            terminalreporter.line(
-                f"{row.version.name:10} {row.combination.name:18} {counts['passed']:7} {counts['failed']:7} "
-                f"{counts['asserted'] or '-':>14}",
-                red=bool(counts["failed"]),
-            )
