@@ -8,7 +8,7 @@ BUILDING_PACKAGES = debhelper lintian
 PIP = .venv/bin/pip install --quiet --disable-pip-version-check
 TOX = .venv/bin/tox run
 
-.PHONY: help install uninstall deb demo dev compiled test style types unit limits dovecot next bench differential
+.PHONY: help install uninstall deb demo dev compiled test style types unit packaging limits dovecot next bench differential
 .PHONY: sbom mutants fuzz faults soak debian building clean
 
 help:
@@ -20,8 +20,8 @@ help:
 	@echo 'make test                   the whole suite, against real Dovecots too'
 	@echo 'make dev                    tools in .venv; compat/ then runs in place'
 	@echo 'make next DOVECOT=/folder   the suite against a Dovecot that you built'
-	@echo 'make style types unit limits dovecot bench differential'
-	@echo 'make mutants fuzz faults soak clean'
+	@echo 'make style types unit packaging limits dovecot'
+	@echo 'make bench differential mutants fuzz faults soak clean'
 
 install:
 	$(PYTHON) -IB install.py --prefix '$(PREFIX)' --destdir '$(DESTDIR)'
@@ -50,8 +50,8 @@ test dovecot next faults: DEBIAN_PACKAGES += dovecot-sqlite strace
 test: dev building
 	$(TOX)
 
-unit dovecot: building
-style types unit limits dovecot: dev
+packaging dovecot: building
+style types unit packaging limits dovecot: dev
 	$(TOX) -e $@
 
 NEXT_TESTS = $(addprefix tests/,dovecot admin config message store/engine url)

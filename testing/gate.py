@@ -1,8 +1,8 @@
-"""`python -m testing.gate [pytest's arguments]`: the unit tests under coverage, and each room's floor.
+"""`python -m testing.gate [pytest arguments]`: the unit tests under coverage, on every core; each room's floor.
 
 The floors stand in tests/coverage.toml, in percent of a room's lines that the unit tests alone must run.  A room
 below its floor, a room without a floor, and a floor without a room are failures; a floor that could be raised is
-named.  With arguments a part of the tests runs, and no floor is looked at.
+named.  With arguments pytest runs a part of the tests, in one process, and no floor is looked at.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 FLOORS = CHECKOUT / "tests" / "coverage.toml"
 PACKAGE = "dovecot_urlauth"
-UNIT_TESTS = "not dovecot and not limits"
+UNIT_TESTS = "not dovecot and not limits and not packaging"
+ELSEWHERE = ("tests/dovecot", "tests/packaging")
+"""Folders without unit tests: not even collected."""
 
 SLACK = 1.0
 """A floor that is this much, in percent, below what was measured should rise."""
@@ -39,28 +41,31 @@ class Room:
 
 
 def main(arguments: list[str]) -> int:
+    pytest = [sys.executable, "-m", "pytest", "-m", UNIT_TESTS]
+    if arguments:
+        return subprocess.run([*pytest, *arguments], cwd=CHECKOUT).returncode
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o1777)  # children that gave up root write what they ran, too
         measured = Path(folder) / "coverage.json"
-        status = _run(arguments or ["tests"], Path(folder) / "data", measured)
-        if status or arguments:
+        everywhere = ["-p", "testing.measured", "-n", str(os.cpu_count()), "--dist", "loadfile"]
+        ignored = [f"--ignore={elsewhere}" for elsewhere in ELSEWHERE]
+        status = _run([*pytest, *everywhere, *ignored, "tests"], Path(folder) / "data", measured)
+        if status:
             return status
         rooms = read_rooms(json.loads(measured.read_text()))
     return report(rooms, tomllib.loads(FLOORS.read_text())["floors"])
 
 
-def _run(tests: list[str], data: Path, measured: Path) -> int:
+def _run(pytest: list[str], data: Path, measured: Path) -> int:
     """Run the tests under coverage and write coverage's JSON to `measured`; pytest's exit status."""
     environment = os.environ | {"COVERAGE_FILE": str(data)}
     if sys.version_info >= (3, 12):
         environment["COVERAGE_CORE"] = "sysmon"
-    coverage = [sys.executable, "-m", "coverage"]
-    pytest = [*coverage, "run", "-m", "pytest", "-m", UNIT_TESTS, *tests]
     status = subprocess.run(pytest, env=environment, cwd=CHECKOUT).returncode
     if status:
         return status
     for step in (["combine", "--quiet"], ["json", "--quiet", "-o", str(measured)]):
-        subprocess.run([*coverage, *step], env=environment, cwd=CHECKOUT, check=True)
+        subprocess.run([sys.executable, "-m", "coverage", *step], env=environment, cwd=CHECKOUT, check=True)
     return 0
 
 

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.packaging)
+
+
 def run_install(*words: str) -> subprocess.CompletedProcess[str]:
     """Run install.py under a umask that hides everything, with the Python of the tests."""
     command = [sys.executable, "-IB", str(CHECKOUT / "install.py"), *words]

@@ -124,6 +124,7 @@ def test_each_has_its_public_stand_in() -> None:
     assert (done.stdout, done.stderr) == ("as expected\n", "")
 
 
+@pytest.mark.packaging
 def test_everything_runs_on_the_public_modules() -> None:
     ignored = [f"--ignore-glob=*/{name}.py" for name in LEFT_OUT]
     rooms = [f"tests/{room}" for room in TESTED]
