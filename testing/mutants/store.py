@@ -184,6 +184,14 @@ ROWS: Rows = [
         "tests/store/native/acl/test_rights.py",
     ),
     (
+        26,
+        "acl's settings in one namespace alone",
+        "config/native_settings.py",
+        "        if self._asks_rights:\n            from dovecot_urlauth.config import acl_settings\n",
+        "        if False:\n            from dovecot_urlauth.config import acl_settings\n",
+        "tests/config/test_acl_settings.py",
+    ),
+    (
         27,
         "ciphertext that was changed",
         "store/native/decode/crypt/decrypted.py",
