@@ -91,8 +91,7 @@ class UrlFetcher:
 
     async def fetch(self, command: UrlCommand) -> Reply:
         """Return the reply; its chunks are valid until the next call. Raises what is no failure to fetch."""
-        if self._log.pipe.debugging:
-            self._log.debug(f"Fetching URLAUTH {without_token(command.url)}")
+        self._log.debug(f"Fetching URLAUTH {without_token(command.url)}")
         self._close_mailbox()
         try:
             reply = await self._fetch(command)
