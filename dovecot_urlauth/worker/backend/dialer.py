@@ -141,8 +141,9 @@ class Session:
             self._pipe.close()
 
     async def _log_in(self) -> tuple[Connection | TlsConnection, bytes]:
-        """A connection where the user is logged in, and what came behind that. Raises Failure."""
+        """A connection where the user is logged in, and what came behind that, in time. Raises Failure."""
         backend = self._backend
+        until = self._loop.now() + backend.seconds
         where = f"{backend.name}:{backend.port}"
         connection = None
         try:
@@ -153,14 +154,15 @@ class Session:
                 stream = await self._encrypted(connection)
             while True:
                 event = protocol.next_event()
-                await stream.write(protocol.data_to_send(), backend.seconds)
+                left = max(0.0, until - self._loop.now())
+                await stream.write(protocol.data_to_send(), left)
                 if isinstance(event, BeginTls):
                     stream = await self._encrypted(connection)
                     protocol.encrypted()
                 elif event is not None:
                     return stream, protocol.surplus()
                 else:
-                    await hear(stream, protocol, backend.seconds)
+                    await hear(stream, protocol, left)
         except ProtocolError as error:
             problem = error.text
         except TimedOut:

@@ -298,6 +298,23 @@ def test_a_backend_that_is_slow_or_down(world: World) -> None:
     world.run(life())
 
 
+def test_a_backend_that_drips_has_no_more_time(world: World) -> None:
+    async def life() -> None:
+        assert world.fields is not None
+        world.fields[b"proxy_timeout"] = b"200ms"
+        session = await world.session()
+        backend = await world.backend()
+        drops = 200
+        while drops and not session.has_spoken():
+            drops -= 1
+            backend.send_now(b"*")
+            await world.loop.sleep(0.02)
+        assert drops, "each drop got it more time"
+        assert b"no answer for 0.2 seconds" in await session.read(5)
+
+    world.run(life())
+
+
 def test_no_answer_is_not_waited_for_without_end(world: World) -> None:
     async def life() -> None:
         session = await world.session()
