@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class Chaos:
             self._next_kill = now + KILL_EVERY
             name = self._chance.choice(VICTIMS)
             found = self._dovecot.processes(name)
-            if found:
+            with suppress(ProcessLookupError, IndexError):  # it may have ended by itself, or not be there
                 os.kill(self._chance.choice(found).pid, signal.SIGKILL)
                 self.done[f"kill -9 {name}"] += 1
         if now >= self._next_reload:
@@ -158,6 +159,9 @@ def main(arguments: list[str]) -> int:
         soaked = soak(dovecot, version.disk, clock, options.minutes * 60, options.clients, options.pace)
         lines = dovecot.log.lines()
         left = _left(dovecot)
+    except BaseException:
+        dovecot.stop(check=False)
+        raise
     finally:
         shutil.rmtree(installation.outside.parent)
     disk.remove(version.disk)
