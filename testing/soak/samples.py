@@ -85,7 +85,8 @@ class Samples:
         head = (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" font-family="sans-serif"'
         )
-        return f'{head} font-size="13">\n' + "\n".join(parts) + "\n</svg>\n"
+        paper = '<rect width="100%" height="100%" fill="white"/>'
+        return f'{head} font-size="13">\n{paper}\n' + "\n".join(parts) + "\n</svg>\n"
 
 
 def _of(pid: int) -> tuple[int, float]:
