@@ -215,15 +215,20 @@ def test_the_mailbox_is_closed_at_the_end() -> None:
 
 
 def test_the_last_url_s_mailbox_is_closed_before_the_next() -> None:
-    mailbox = Mailbox()
+    """Of a reply with bytes, which are read between the two; one without closes its own at once."""
+    mailbox, other = Mailbox(), Mailbox()
     loop = SteppingLoop()
-    target = OpenedTarget(b"alice", SETTINGS, cast("stores.Store", Store(mailbox)), b"ALICE")
+    store = Store(mailbox)
+    target = OpenedTarget(b"alice", SETTINGS, cast("stores.Store", store), b"ALICE")
     fetcher = UrlFetcher(loop, target, BOB, RULES_2_3, cast("Userdb", None), cast("Log", Lines()))
     loop.run(fetcher.fetch(UrlCommand(signed(), body=True, binary=False, structure=False)))
     assert not mailbox.closed
-    loop.run(fetcher.fetch(UrlCommand(b"x", body=True, binary=False, structure=False)))
+    store.mailbox = other
+    loop.run(fetcher.fetch(UrlCommand(signed(), body=True, binary=False, structure=False)))
     assert mailbox.closed
+    assert not other.closed
     fetcher.close()
+    assert other.closed
     loop.close()
 
 
