@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 SIGKILL = 9
 SIGPIPE = 13
 
+PIPE_SIZE = 64 * 1024
+"""All that a pipe holds; a larger buffer would be mapped and unmapped for each read."""
 READ_SIZE = 256 * 1024
+"""For a connection, which may hold more."""
 FAREWELL_SECONDS = 0.05
 """How long an engine may take to end by itself once its stdin is closed; others wait meanwhile."""
 COMPLAINT_BYTES = 1000
@@ -163,7 +166,7 @@ class EngineProcess:
         ready = dict(self._outputs.poll(seconds))
         if self._stderr in ready:
             self._hear()
-        return os.read(self._stdout, READ_SIZE) if self._stdout in ready else None
+        return os.read(self._stdout, PIPE_SIZE) if self._stdout in ready else None
 
     def _has_ended(self) -> bool:
         try:
@@ -189,7 +192,7 @@ class EngineProcess:
         """Takes what waits on stderr."""
         while self._hears:
             try:
-                data = os.read(self._stderr, READ_SIZE)
+                data = os.read(self._stderr, PIPE_SIZE)
             except BlockingIOError:
                 return
             if not data:
