@@ -356,6 +356,8 @@ def test_names(engine: Engine) -> None:
 
 
 def test_uidvalidity(engine: Engine) -> None:
+    if engine.dovecot.version.dovecot == "0.0.0-37075+f28b5a92ec":
+        pytest.skip("imap of this commit dies of a wrong one; it was mended in 2.4.5")
     with engine.dovecot.imap("maildir") as client:
         uidvalidity, _ = client.append("50%", PLAIN)
 
