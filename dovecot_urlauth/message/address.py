@@ -6,6 +6,7 @@ SYNTAX_ERROR and INVALID_ROUTE stand for what could not be read.
 
 from __future__ import annotations
 
+from dovecot_urlauth.message.errors import TooLarge
 from dovecot_urlauth.message.parameters import NUL_SHOWN
 from dovecot_urlauth.message.quote import human, nstring
 from dovecot_urlauth.message.tokens import BROKEN, END, MORE, Tokenizer
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from dovecot_urlauth.message.rules import MessageRules
+
+#: Bytes of one address with its comments.  Reading it is a single step, and takes up to 1.7 us a byte.
+LONGEST_ADDRESS = 16 * 1024
 
 _LESS, _GREATER, _AT, _COMMA, _COLON, _SEMICOLON, _DOT, _QUOTE = b'<>@,:;."'
 
@@ -38,11 +42,11 @@ class Address:
 
 
 def addresses(value: bytes, rules: MessageRules) -> Iterator[Address]:
-    """Read a field's value."""
+    """Read a field's value.  Raises TooLarge."""
     comment = bytearray()
-    tokens = Tokenizer(value, nul=NUL_SHOWN, comment=comment)
-    if tokens.skip() == MORE:
-        yield from _AddressParser(tokens, comment, rules).addresses()
+    parser = _AddressParser(Tokenizer(value, nul=NUL_SHOWN, comment=comment), comment, rules)
+    if parser.skip() == MORE:
+        yield from parser.addresses()
 
 
 class _AddressParser:
@@ -54,6 +58,18 @@ class _AddressParser:
         self._comment = comment
         self._rules = rules
         self._address = Address()
+
+    def skip(self) -> int:
+        """Go to where an address begins, which ends within so many bytes."""
+        tokens = self._tokens
+        tokens.end = min(len(tokens.data), tokens.position + LONGEST_ADDRESS)
+        answer = tokens.skip()
+        self._heed_limit()
+        return answer
+
+    def _heed_limit(self) -> None:
+        if self._tokens.position >= self._tokens.end < len(self._tokens.data):
+            raise TooLarge("Message header has an address that is too large")
 
     def addresses(self) -> Iterator[Address]:
         """``address-list``."""
@@ -69,7 +85,7 @@ class _AddressParser:
             if answer == END or tokens.next != _COMMA:
                 return
             tokens.position += 1
-            answer = tokens.skip()
+            answer = self.skip()
             if answer == BROKEN:
                 self._address = Address()
                 yield self._finished()
@@ -79,13 +95,15 @@ class _AddressParser:
     def _phrase(self) -> bytes | None:
         """Words with something behind them: a display name, if that is ``<`` or ``:``."""
         phrase = bytearray()
-        return bytes(phrase) if self._tokens.phrase(phrase) == MORE else None
+        answer = self._tokens.phrase(phrase)
+        self._heed_limit()
+        return bytes(phrase) if answer == MORE else None
 
     def _group(self, name: bytes) -> Generator[Address, None, int]:
         """``display-name ":" [mailbox-list] ";"``; whatever is wrong with it, it stays a group."""
         tokens = self._tokens
         tokens.position += 1
-        answer = tokens.skip()
+        answer = self.skip()
         yield Address(name)
         if answer == MORE and tokens.next != _SEMICOLON:
             while True:
@@ -95,13 +113,13 @@ class _AddressParser:
                 if tokens.next != _COMMA:
                     break
                 tokens.position += 1
-                if tokens.skip() != MORE:
+                if self.skip() != MORE:
                     answer = BROKEN
                     break
         if answer != BROKEN:
             if tokens.next == _SEMICOLON:
                 tokens.position += 1
-                answer = tokens.skip()
+                answer = self.skip()
             else:
                 answer = BROKEN
         yield Address()
@@ -109,6 +127,7 @@ class _AddressParser:
 
     def _finished(self) -> Address:
         """The address just read, with what is missing said."""
+        self._heed_limit()
         address = self._address
         if address.mailbox is None:
             address.mailbox = b"MISSING_MAILBOX"

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dovecot_urlauth.message.address import addresses
+from dovecot_urlauth.message import address
+from dovecot_urlauth.message.address import LONGEST_ADDRESS, addresses
 from dovecot_urlauth.message.envelope import EnvelopeWriter
+from dovecot_urlauth.message.errors import TooLarge
 from dovecot_urlauth.message.idna import shown
 from dovecot_urlauth.message.rules import RULES_2_3_19_DEBIAN, RULES_2_4_5, MessageRules
 from dovecot_urlauth.message.steps import run_through
@@ -15,7 +17,7 @@ from tests.message.imaplist import read
 
 
 def written(text: bytes) -> bytes:
-    return b"".join(address.write() for address in addresses(text, RULES_2_3_19_DEBIAN))
+    return b"".join(each.write() for each in addresses(text, RULES_2_3_19_DEBIAN))
 
 
 @pytest.mark.parametrize(
@@ -51,10 +53,10 @@ def test_written(text: bytes, envelope: bytes) -> None:
 
 @given(st.text(st.sampled_from('a,:;<>@."\\() [\n')).map(str.encode))
 def test_any_text_is_a_list(text: bytes) -> None:
-    for address in addresses(text, RULES_2_3_19_DEBIAN):
-        written = address.write()
+    for each in addresses(text, RULES_2_3_19_DEBIAN):
+        written = each.write()
         assert written.startswith(b"(")
-        assert written.endswith(b" NIL)") == (address.domain is None)
+        assert written.endswith(b" NIL)") == (each.domain is None)
 
 
 @pytest.mark.parametrize(
@@ -99,3 +101,39 @@ def test_any_fields_are_an_envelope(fields: list[tuple[bytes, bytes]], rules: Me
     for entries in lists:
         assert entries is None or isinstance(entries, list)
         assert all(len(entry) == 4 for entry in entries or [])
+
+
+@pytest.mark.parametrize("lead", [b"", b"a@b, ", b"group: ", b"group: a@b, "])
+@pytest.mark.parametrize(
+    ("first", "more"),
+    [(b"", b'""'), (b"", b'a "b" '), (b"<", b"@a,"), (b"", b"a(a)"), (b"", b"a."), (b'"', b"\\a"), (b"", b"(a)"),
+     (b"", b"a "), (b"", b"a"), (b"", b" "), (b"a@", b"a.")],
+)  # fmt: skip
+def test_one_address_may_not_be_endless(first: bytes, more: bytes, lead: bytes) -> None:
+    """It is one step, in which nobody else has a turn."""
+    with pytest.raises(TooLarge):
+        list(addresses(lead + first + more * (2 * LONGEST_ADDRESS // len(more)), RULES_2_4_5))
+
+
+@given(st.lists(st.sampled_from([*b'a@.,:;<>()\\" ']), max_size=60).map(bytes))
+def test_the_limit_changes_no_answer(text: bytes) -> None:
+    """What is read within the limit is what is read without one."""
+
+    def read_with(limit: int) -> list[bytes] | None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(address, "LONGEST_ADDRESS", limit)
+            try:
+                return [each.write() for each in addresses(text, RULES_2_4_5)]
+            except TooLarge:
+                return None
+
+    assert read_with(12) in (None, read_with(1000))
+
+
+def test_a_list_of_addresses_may_be_long() -> None:
+    one = b"(" + b"c" * 200 + b") " + b"a" * 100 + b" <a@b>"
+    value = b", ".join([one] * (3 * LONGEST_ADDRESS // len(one)))
+    assert len(value) > 2 * LONGEST_ADDRESS
+    assert len(list(addresses(value, RULES_2_4_5))) == value.count(b"@")
+    group = b"g: " + value + b";, " + one
+    assert len(list(addresses(group, RULES_2_4_5))) == value.count(b"@") + 3
