@@ -5,7 +5,6 @@ The worker has ``--store=native`` and its sandbox: what it does not read itself 
 
 from __future__ import annotations
 
-import base64
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -233,28 +232,6 @@ def test_a_writer_at_work(scene: Scene) -> None:
         finally:
             done.set()
         writer.result(30)
-
-
-ATTACHMENTS = {
-    "2.3": "mail_attachment_dir = ~/attachments\nmail_attachment_min_size = 1k\n",
-    "2.4": "mail_ext_attachment_path = ~/attachments\nmail_ext_attachment_min_size = 1k\n"
-    "mail_ext_attachment {\n  fs posix {\n  }\n}\n",
-}
-
-
-def test_external_attachments_are_left_to_dovecot(start: Starter, version: Version) -> None:
-    """Mail beside them is read natively."""
-    dovecot = start(options="", more="mail_debug = yes\n" + ATTACHMENTS[version.language])
-    line = base64.b64encode(bytes(range(57))) + b"\r\n"
-    large = MESSAGE.replace(b"AAECA/8AAA==\r\n", line * 100)
-    with Scene(dovecot) as scene:
-        assert same(scene, scene.sign(scene.store())) == MESSAGE
-        assert not [line for line in dovecot.log.lines() if "store: dovecot" in line]
-        stored = scene.store(large)
-        assert same(scene, scene.sign(stored)) == large
-        assert same(scene, scene.sign(stored, section="2")) == line[:-2] + (b"\r\n" + line[:-2]) * 99
-        dovecot.log.wait_for("store: dovecot: message has external attachments")
-    assert [path for path in (dovecot.home("alice") / "attachments").rglob("*") if path.is_file()]
 
 
 def files(storage: Path) -> list[Path]:

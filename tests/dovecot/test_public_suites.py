@@ -129,12 +129,12 @@ def test_every_check(scene: Scene) -> None:
 
 def test_a_key_that_was_never_made_signs_nothing(scene: Scene) -> None:
     """Cassandane: a mailbox without a key, of a user who has one for another mailbox."""
-    scene.create("Archive")
+    scene.create("Archived")
     scene.sign(scene.store())
-    stored = scene.store(mailbox="Archive")
+    stored = scene.store(mailbox="Archived")
     for key in (b"", bytes(16)):
         assert scene.user("bob").fetch_url(sign(stored.rump().encode(), key)) is NIL
-    scene.user("alice").command(b"DELETE Archive")
+    scene.user("alice").command(b"DELETE Archived")
 
 
 def test_a_new_key_takes_back_every_url_of_its_mailbox(scene: Scene) -> None:
