@@ -100,6 +100,7 @@ def test_what_is_left_to_dovecot_in_2_3(changes: dict[str, str], reason: str) ->
         ({"acl_user": "m"}, "another user than the owner"),
         ({"acl_ignore": "yes"}, "acl_ignore is set"),
         ({"acl_never_heard_of": ""}, "acl_never_heard_of is set"),
+        ({"mailbox/Sent/acl_driver": "vfile"}, "mailbox/Sent/acl_driver is set"),
         ({"acl": "owner", "acl/owner/rights": "%{user}"}, "acl owner has variables"),
         ({"acl": "user\\e%{x}"}, "acl user=%{x} has variables"),
     ],
