@@ -1,13 +1,14 @@
 """Mail that Dovecot's driver ``imapc`` reads: where it is, and who logs in there (imapc-settings.c).
 
-The backend is asked itself, under the names that mailboxes have there; so a frontend that gives them other names
-is not understood, and Dovecot's own imap reads its mail.
+The backend is asked itself, under the names that mailboxes have there; so a frontend that gives them other names,
+or has plugins that decide who may read or what is found, is not understood, and Dovecot's own imap reads its mail.
 """
 
 from __future__ import annotations
 
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.language import language_of
+from dovecot_urlauth.config.plugins import matters_to_readers, words
 from dovecot_urlauth.start.frozen import frozen
 
 TYPE_CHECKING = False
@@ -52,7 +53,10 @@ def imapc_settings(user: MailUser, tls: Settings, dialect: Dialect) -> ImapcSett
         return None
     blocks = [block for block in settings.blocks("namespace") if not settings.flag(f"namespace/{block}/disabled")]
     for prefix in ("", *(f"namespace/{block}/" for block in blocks)):
-        for name in ("imapc_list_prefix", "prefix"):
+        plugin = matters_to_readers(words(settings.get(prefix + "mail_plugins")))
+        if plugin is not None:
+            raise UnsupportedSetting(f"mail_plugins has {plugin} with imapc")
+        for name in ("imapc_list_prefix", "prefix", "separator"):
             if settings.get(prefix + name):
                 raise UnsupportedSetting(f"{name} is set with imapc")
         if prefix and language.driver(_inside(settings, prefix)) != IMAPC:

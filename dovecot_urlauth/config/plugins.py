@@ -75,6 +75,12 @@ def not_native(plugins: Iterable[str]) -> str | None:
     return next((plugin for plugin in plugins if PLUGINS.get(plugin) not in READ_BY_US), None)
 
 
+def matters_to_readers(plugins: Iterable[str]) -> str | None:
+    """The first plugin that somebody who reads without any of them would notice, None if there is none."""
+    harmless = (Effect.NONE, Effect.CONFINES)
+    return next((plugin for plugin in plugins if PLUGINS.get(plugin) not in harmless), None)
+
+
 def needed_by_engine(plugins: Iterable[str]) -> list[str]:
     """What the engine has to load: not what reading can do without, unless an unknown plugin may depend on it."""
     wanted = list(plugins)

@@ -61,6 +61,14 @@ def test_certificates_may_be_anything(name: str) -> None:
         ({"imapc_list_prefix": "x"}, "imapc_list_prefix is set"),
         ({"namespace/inbox/imapc_list_prefix": "x"}, "imapc_list_prefix is set"),
         ({"namespace/inbox/prefix": "x/"}, "prefix is set"),
+        ({"namespace/inbox/separator": "/"}, "separator is set"),
+        ({"mail_plugins": "quota acl"}, "mail_plugins has acl"),
+        ({"mail_plugins": "mailbox_alias"}, "mail_plugins has mailbox_alias"),
+        ({"mail_plugins": "listescape"}, "mail_plugins has listescape"),
+        ({"mail_plugins": "virtual"}, "mail_plugins has virtual"),
+        ({"mail_plugins": "mail_crypt"}, "mail_plugins has mail_crypt"),
+        ({"mail_plugins": "of_a_site"}, "mail_plugins has of_a_site"),
+        ({"namespace/inbox/mail_plugins": "acl"}, "mail_plugins has acl"),
         ({"imapc_ssl": "maybe"}, "imapc_ssl is maybe"),
     ],
 )
@@ -69,6 +77,12 @@ def test_what_is_left_to_dovecot(changes: dict[str, str], reason: str) -> None:
         old(changes)
     with pytest.raises(UnsupportedSetting, match=reason):
         new(changes)
+
+
+def test_plugins_that_no_reader_notices() -> None:
+    harmless = {"mail_plugins": "quota notify,imap_quota apparmor", "namespace/inbox/separator": ""}
+    assert old(harmless) == old({})
+    assert new(harmless) == new({})
 
 
 def test_namespaces() -> None:
