@@ -107,14 +107,18 @@ def owner_in(owners: SharedOwners, rest: bytes) -> tuple[Owner, bytes]:
     owner = _owner(parts, owners.own_name)
     if not owner.name:
         raise MailboxMissing("the owner's name is empty")
-    if owner.name in (b".", b"..") or any(
-        not b"!" <= bytes((byte,)) <= b"~" or byte in ODD for byte in owner.name
-    ):
+    if not _can_be_in_a_path(owner.name):
         raise Unsupported("an owner with an odd name")
     if owner.name.lower() == owners.own_name.lower():
         raise Unsupported("the target user's own mail as somebody else's")
     values = {USER: owner.name, USERNAME: owner.username, DOMAIN: owner.domain}
     return owner, b"".join(values[name] + text for name, text in owners.names)
+
+
+def _can_be_in_a_path(name: bytes) -> bool:
+    """Whether neither the name nor what a setting takes of it (``%%n``, ``%%d``) leads out of a directory."""
+    is_plain = all(b"!" <= bytes((byte,)) <= b"~" and byte not in ODD for byte in name)
+    return is_plain and b".." not in name and all(part and part != b"." for part in name.split(b"@"))
 
 
 def _owner(parts: dict[str, bytes], own_name: bytes) -> Owner:
