@@ -163,16 +163,15 @@ class NativeMailbox:
         self._name = name
         self._is_fresh = True
         """The driver has looked for this very request: at the first, when the mailbox was opened."""
+        self._guid: bytes | None = None
+        """The GUID of the mailbox whose key was given; no other one's mail may be."""
         self._mail: Located | None = None
 
     async def key(self) -> bytes | None:
         """The mailbox's 64-byte key.  Raises MailboxMissing, StoreFailure or Unsupported."""
-        guid = self._driver.guid()
-        text = await self._attributes.lookup(KEY_PATH % guid)
-        driver = self._still_open(self._driver)
-        if driver is not self._driver and driver.guid() != guid:
-            raise MailboxMissing("another mailbox has the name now")
-        self._driver = driver
+        self._guid = self._driver.guid()
+        text = await self._attributes.lookup(KEY_PATH % self._guid)
+        self._open_again()
         if text is None:
             return None
         try:
@@ -207,8 +206,18 @@ class NativeMailbox:
         return Delivery(content.size, content.has_nuls, content.structure, chunks)
 
     def _locate(self, uid: int) -> Located:
-        self._driver = self._still_open(self._driver)
+        self._open_again()
         return self._driver.locate(uid)
+
+    def _open_again(self) -> None:
+        """Have the mailbox open, whatever happened while somebody was waited for.
+
+        Raises MailboxMissing if another one has the name now, and what opening a mailbox raises.
+        """
+        driver = self._still_open(self._driver)
+        if driver is not self._driver and self._guid not in (None, driver.guid()):
+            raise MailboxMissing("another mailbox has the name now")
+        self._driver = driver
 
     async def _under_lock(self, chunks: AsyncIterator[bytes], lock: Lock) -> AsyncIterator[bytes]:
         """The chunks, some at once under the lock, and handed on without it: who takes them may take his time."""

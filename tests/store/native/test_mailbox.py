@@ -14,11 +14,12 @@ from dovecot_urlauth.message.fetch import Request
 from dovecot_urlauth.message.source import BytesSource
 from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.store.errors import MailboxMissing, StoreFailure, Unsupported
-from dovecot_urlauth.store.native.driver import OPENERS, Located
+from dovecot_urlauth.store.native.driver import OPENERS, Busy, Located
 from dovecot_urlauth.store.native.mailbox import QUICKLY_COUNTED, NativeStore, believable_size
+from dovecot_urlauth.store.native.maildir.opened_maildir import OpenedMaildir
 from tests.store import ondisk
 from tests.store.native.compressing import COMPRESS
-from tests.store.user import GUID, KEY, make_maildir, user
+from tests.store.user import GUID, KEY, make_maildir, user, write_key
 from tests.store.waiting import LOOP, gather, open_mailbox, wait, whole
 
 if TYPE_CHECKING:
@@ -200,6 +201,33 @@ def test_another_session_has_the_mailbox_closed_meanwhile(
             wait(work())
     else:
         assert wait(work()) == b"mail\r\n"
+
+
+def test_another_mailbox_while_a_writer_is_waited_for(
+    tmp_path: Path, maildir: Path, store: NativeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key was the old mailbox's, so the new one's mail is not for those who have it."""
+    put(maildir, b"mail\n")
+    write_key(tmp_path)
+    mailbox = open_mailbox(store, b"INBOX")
+    assert wait(mailbox.key()) == KEY
+    attempts = []
+
+    def busy(driver: OpenedMaildir, uid: int) -> Located:
+        attempts.append(uid)
+        if len(attempts) > 1:
+            return locate(driver, uid)
+        maildir.rename(maildir.with_name("gone"))
+        make_maildir(maildir, {})
+        put(maildir, b"other\n", guid="f" * 32)
+        store.close()
+        raise Busy("locked", 10)
+
+    locate = OpenedMaildir.locate
+    monkeypatch.setattr(OpenedMaildir, "locate", busy)
+    with pytest.raises(MailboxMissing, match="another mailbox"):
+        wait(mailbox.fetch(1, WHOLE))
+    assert attempts == [1]
 
 
 class Forgetful(dict[bytes, Any]):
