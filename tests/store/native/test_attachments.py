@@ -91,6 +91,23 @@ def test_base64_in_lines(data: bytes, blocks: int, newline: bytes, draw: st.Data
     assert source.read(offset, length) == whole[offset : offset + length]
 
 
+def test_of_a_long_line_only_what_is_asked_for_is_read() -> None:
+    """It was read and encoded whole for each of its pieces."""
+    asked: list[int] = []
+
+    class Noting(BytesSource):
+        def read(self, offset: int, length: int) -> bytes:
+            asked.append(length)
+            return super().read(offset, length)
+
+    data = bytes(range(256)) * 300
+    source = Encoded(Noting(data), 4 * 10**15, b"\r\n")
+    text = b64encode(data)
+    for offset in (0, 3, 50_001, source.size - 8):
+        assert source.read(offset, 8) == text[offset : offset + 8]
+    assert max(asked) <= 9
+
+
 @given(st.lists(st.binary(max_size=9)), st.integers(0, 60), st.integers(0, 60))
 def test_pieces(pieces: list[bytes], offset: int, length: int) -> None:
     whole = b"".join(pieces)

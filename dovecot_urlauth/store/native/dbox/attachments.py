@@ -159,16 +159,22 @@ class Encoded:
         self.size = characters + max(characters - 1, 0) // columns * len(newline)
 
     def read(self, offset: int, length: int) -> bytes:
-        """At most ``length`` bytes from ``offset``; fewer only at the end.  Raises StoreFailure."""
+        """At most ``length`` bytes from ``offset``; fewer only at the end.  Raises StoreFailure.
+
+        Of a line, which may be as long as the file, no more is encoded than is asked for.
+        """
         length = min(length, self.size - offset)
         if length <= 0:
             return b""
-        first, skipped = divmod(offset, self._line)
-        lines = -(-(skipped + length) // self._line)
-        of_line = self._columns // ENCODED_BLOCK * BLOCK
-        data = self._file.read(first * of_line, lines * of_line)
-        encoded = [b2a_base64(data[at : at + of_line], newline=False) for at in range(0, len(data), of_line)]
-        return (self._newline.join(encoded) + self._newline)[skipped : skipped + length]
+        line, column = divmod(offset, self._line)
+        block = (line * self._columns + min(column, self._columns - 1)) // ENCODED_BLOCK
+        before, begun = divmod(block * ENCODED_BLOCK, self._columns)
+        skipped = offset - (before * self._line + begun)
+        blocks = -(-(skipped + length) // ENCODED_BLOCK)
+        text = b2a_base64(self._file.read(block * BLOCK, blocks * BLOCK), newline=False)
+        rest = self._columns - begun
+        lines = [text[:rest], *(text[at : at + self._columns] for at in range(rest, len(text), self._columns))]
+        return (self._newline.join(lines) + self._newline)[skipped : skipped + length]
 
 
 @frozen
