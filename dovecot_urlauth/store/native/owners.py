@@ -1,7 +1,8 @@
 """Namespaces of owners whose mail is shared: made when a mailbox of theirs is asked for.
 
 Matches shared_storage_get_namespace in lib-storage/index/shared/shared-storage.c.  Stock keeps them for a session;
-here an owner is looked up anew after a while, since a process may serve many.
+here an owner is looked up anew after a while, since a process may serve many; so is one of whom nothing was found,
+for whom each URL, whoever made it up, would ask the userdb.
 """
 
 from __future__ import annotations
@@ -16,17 +17,20 @@ from dovecot_urlauth.store.native.namespace import find
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from typing import TypeAlias
+    from typing import TypeAlias, TypeVar
 
     from dovecot_urlauth.config.shared_owners import SharedOwners
     from dovecot_urlauth.service.loop import Loop
 
+    Value = TypeVar("Value")
     FindOwner: TypeAlias = Callable[[bytes], Awaitable[bytes | None]]
     """An owner's home by name, None for nobody.  Raises Unsupported when that cannot be found out."""
 
 ASKED_AGAIN = 30.0
 """Seconds after which the userdb is asked again about an owner; acl's cache lives as long."""
 KEPT_OWNERS = 50
+KEPT_REFUSALS = 200
+"""Owners without mail that can be read here; they are apart, so that made-up names do not put out the others."""
 ODD = b"/&%$*?~\\\"'"
 """What names of mailboxes, paths or variables might turn into something else."""
 
@@ -40,6 +44,8 @@ class OwnersNamespaces:
         self._find_owner = find_owner
         self._known: dict[bytes, tuple[float, Namespace]] = {}
         """By prefix: when the owner was asked for, and what that came to."""
+        self._refused: dict[bytes, tuple[float, MailboxMissing | Unsupported]] = {}
+        """By prefix: when the owner was asked for in vain, and why."""
         self.all: tuple[Namespace, ...] = self._settled
 
     async def with_owner_of(self, mailbox: bytes) -> tuple[Namespace, ...]:
@@ -53,14 +59,28 @@ class OwnersNamespaces:
         owner, ending = owner_in(root.owners, rest)
         prefix = root.prefix + ending
         asked_at, known = self._known.get(prefix, (0.0, None))
-        if known is None or self._loop.now() - asked_at >= ASKED_AGAIN:
-            found = await self._namespace(root, prefix, owner)
-            self._known.pop(prefix, None)
-            self._known[prefix] = self._loop.now(), found
-            if len(self._known) > KEPT_OWNERS:
-                del self._known[next(iter(self._known))]
+        if known is None or self._is_old(asked_at):
+            found = await self._found(root, prefix, owner)
+            _keep(self._known, prefix, (self._loop.now(), found), KEPT_OWNERS)
             self.all = self._settled + tuple(each for _, each in self._known.values())
         return self.all
+
+    def _is_old(self, asked_at: float) -> bool:
+        return self._loop.now() - asked_at >= ASKED_AGAIN
+
+    async def _found(self, root: Namespace, prefix: bytes, owner: Owner) -> Namespace:
+        """The owner's namespace.  Raises MailboxMissing or Unsupported, perhaps for a reason of a while ago."""
+        if prefix in self._refused:
+            asked_at, refusal = self._refused[prefix]
+            if not self._is_old(asked_at):
+                raise type(refusal)(refusal.text)
+            del self._refused[prefix]
+        try:
+            return await self._namespace(root, prefix, owner)
+        except (MailboxMissing, Unsupported) as refusal:
+            again = type(refusal)(refusal.text)
+            _keep(self._refused, prefix, (self._loop.now(), again), KEPT_REFUSALS)
+            raise
 
     async def _namespace(self, root: Namespace, prefix: bytes, owner: Owner) -> Namespace:
         """Raises MailboxMissing or Unsupported."""
@@ -85,6 +105,14 @@ class OwnersNamespaces:
         except UnsupportedSetting:
             return MailboxMissing("the owner does not exist")
         return Unsupported("an owner who does not exist")
+
+
+def _keep(kept: dict[bytes, Value], prefix: bytes, value: Value, most: int) -> None:
+    """Put it at the end, and the oldest out if there are too many."""
+    kept.pop(prefix, None)
+    kept[prefix] = value
+    if len(kept) > most:
+        del kept[next(iter(kept))]
 
 
 def owner_in(owners: SharedOwners, rest: bytes) -> tuple[Owner, bytes]:

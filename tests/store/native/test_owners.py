@@ -223,6 +223,35 @@ def test_some_owners_are_remembered(tmp_path: Path, carol: Path, monkeypatch: py
     assert wait(known.with_owner_of(b"Box")) is known.all
 
 
+def test_who_was_not_found_is_remembered_too(tmp_path: Path, carol: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that not each URL that somebody made up asks the userdb; and some are, so that memory has an end."""
+    monkeypatch.setattr(owners_module, "KEPT_REFUSALS", 2)
+    userdb = Userdb(dict.fromkeys((b"dave", b"erin", b"frank")))
+    userdb.homes[b"carol"] = carol
+    store = store_of(tmp_path, userdb)
+    for name in (b"carol", b"dave", b"erin", b"dave", b"erin", b"carol"):
+        assert outcome(store, b"s/" + name) == (KEY if name == b"carol" else MailboxMissing)
+    assert userdb.asked == [b"carol", b"dave", b"erin"]
+    userdb.homes[b"dave"] = carol
+    assert outcome(store, b"s/dave/Box") is MailboxMissing
+    assert outcome(store, b"s/frank/Box") is MailboxMissing
+    assert outcome(store, b"s/dave/Box") == KEY
+    assert outcome(store, b"s/carol/Box") == KEY
+    assert userdb.asked == [b"carol", b"dave", b"erin", b"frank", b"dave"]
+    monkeypatch.setattr(owners_module, "ASKED_AGAIN", 0.0)
+    userdb.homes[b"erin"] = carol
+    assert outcome(store, b"s/erin") == KEY
+    store.close()
+
+
+def test_why_nothing_was_found_is_remembered(tmp_path: Path, carol: Path) -> None:
+    userdb = Userdb({b"carol": carol})
+    store = store_of(tmp_path, userdb, namespace__s__location="mbox:%%h/mail")
+    assert outcome(store, b"s/carol/Box") is outcome(store, b"s/carol") is Unsupported
+    assert userdb.asked == [b"carol"]
+    store.close()
+
+
 def test_two_who_share_an_mdbox_storage(tmp_path: Path, carol: Path) -> None:
     userdb = Userdb({b"carol": carol})
     where = f"mdbox:{tmp_path}/box"
