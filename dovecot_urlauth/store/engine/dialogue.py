@@ -13,7 +13,7 @@ from __future__ import annotations
 from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.engine.imap_process import EngineGone, SessionLost
 from dovecot_urlauth.store.errors import StoreFailure
-from dovecot_urlauth.wire.imapdialogue import Event, ImapDialogue, Piece, Status
+from dovecot_urlauth.wire.imapdialogue import RESPONSE_LIMIT, Event, ImapDialogue, Piece, Status
 from dovecot_urlauth.wire.lines import ProtocolError
 
 TYPE_CHECKING = False
@@ -61,7 +61,16 @@ if TYPE_CHECKING:
 
 
 ANSWER_SECONDS = 120.0
-"""Seconds of silence that end a session: a huge mailbox with a cold index, or a lock, may take its time."""
+"""Seconds of silence that end a session: a huge mailbox with a cold index, or a lock, may take its time.
+
+Seconds of waiting in which only remarks come (``* OK Still here``) count as silence.
+"""
+
+MOST_BYTES = 2 * RESPONSE_LIMIT
+"""Bytes that may come of one command apart from content."""
+
+MOST_EVENTS = 10_000
+"""Events of one command: GETMETADATA of a name with ``*`` in it has one for each mailbox."""
 
 SOON_SECONDS = 10.0
 """A session that is lost later than that after its command is no reason to begin the same anew."""
@@ -92,6 +101,8 @@ class EngineSession:
         self._loop = loop
         self._seconds = seconds
         self._sent_at = 0.0
+        self._waited = 0.0
+        self._unanswered = 0
         self._commands = 0
         self._greeted = False
         self._tags: list[bytes] = []
@@ -145,6 +156,7 @@ class EngineSession:
             if not isinstance(event, Status) or event.condition != b"PREAUTH":
                 raise self._refused(event)
             self._greeted = True
+            self._has_got_on()
             event = await self._receive()
         if isinstance(event, Status):
             if event.condition == b"BYE":
@@ -157,6 +169,11 @@ class EngineSession:
         if self._tags[:1] != [tag]:
             raise StoreFailure("imap: answered another command than was sent")
         del self._tags[0]
+        self._has_got_on()
+
+    def _has_got_on(self) -> None:
+        self._waited = 0.0
+        self._unanswered = 0
 
     async def call(self, command: bytes) -> Answer:
         """Sends a command and collects its answer."""
@@ -171,6 +188,8 @@ class EngineSession:
             if isinstance(event, Status) and event.tag != b"*":
                 return Answer(tuple(events), event)
             events.append(event)
+            if len(events) > MOST_EVENTS:
+                raise StoreFailure("imap: IMAP response too long")
 
     async def skip(self) -> None:
         """Let pass what is still under way."""
@@ -178,7 +197,11 @@ class EngineSession:
             await self.next_event()
 
     async def content(self, size: int) -> AsyncIterator[bytes]:
-        """The pieces of the content that the last event announced; the last command ends with the last one."""
+        """The pieces of the content that the last event announced.
+
+        Before the last piece is handed out, whatever is under way is read to its end, so that the session can be
+        used again.  One that is given up before is killed.
+        """
         try:
             while size:
                 event = await self.next_event()
@@ -206,12 +229,25 @@ class EngineSession:
     async def _receive(self) -> Event:
         try:
             while (event := self._dialogue.next_event()) is None:
-                self._dialogue.receive_data(await self._process.read(self._seconds))
+                await self._wait_for_more()
         except ProtocolError as error:
             raise StoreFailure(f"imap: {error.text}") from None
         except EngineGone as gone:
             raise self._gone(gone.text) from None
+        if isinstance(event, Piece):
+            self._has_got_on()
         return event
+
+    async def _wait_for_more(self) -> None:
+        if self._unanswered > MOST_BYTES:
+            raise ProtocolError("IMAP response too long")
+        if self._waited >= self._seconds:
+            raise StoreFailure(f"imap: no answer for {self._seconds:g} seconds")
+        began = self._loop.now()
+        data = await self._process.read(self._seconds)
+        self._waited += self._loop.now() - began
+        self._unanswered += len(data)
+        self._dialogue.receive_data(data)
 
     def _gone(self, text: str) -> EngineGone:
         was_good = self._greeted and self._process.is_remote

@@ -154,6 +154,41 @@ def test_silence_has_a_limit(stage: Stage) -> None:
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.parametrize("remark", ["b'* OK Still here.\\r\\n'", "b'* 1 EXISTS\\r\\n'", "b'*'"])
+def test_remarks_are_no_answer(stage: Stage, remark: str) -> None:
+    """Whoever said something now and then kept a URL for ever."""
+    scene = f"say(GREETING); hear()\nfor _ in range(300): say({remark}); time.sleep(0.02)\nsay(b'u1 OK\\r\\n')"
+    session = stage.session(scene, seconds=0.5)
+    with pytest.raises(StoreFailure, match=r"no answer for 0\.5 seconds"):
+        wait(session.call(b"CHECK"))
+
+
+def test_content_may_take_longer_than_an_answer(stage: Stage) -> None:
+    """It is silence that ends it."""
+    scene = """
+say(GREETING)
+tag, _ = hear()
+say(b"* URLFETCH u (BODY {30}\\r\\n")
+for _ in range(20): say(b"x"); time.sleep(0.1)
+say(b")\\r\\n" + tag + b" OK\\r\\n")
+"""
+    session = stage.session(scene, seconds=1.5)
+    session.send(b"URLFETCH u")
+    assert isinstance(wait(session.next_event()), UrlFetch)
+    assert b"".join(wait(gather(session.content(20)))) == b"x" * 20
+
+
+@pytest.mark.parametrize("limit", ["MOST_EVENTS", "MOST_BYTES"])
+def test_remarks_have_an_end(stage: Stage, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setattr(dialogue, limit, 100_000)
+    remark = "b'* OK x\\r\\n'" if limit == "MOST_EVENTS" else "b'* 1 EXISTS\\r\\n'"
+    session = stage.session(
+        f"say(GREETING); hear()\nfor _ in range(3000): say({remark} * 100)\nsay(b'u1 OK\\r\\n')"
+    )
+    with pytest.raises(StoreFailure, match="too long"):
+        wait(session.call(b"CHECK"))
+
+
 def test_slow_is_not_silent(stage: Stage) -> None:
     scene = "say(GREETING); t, _ = hear()\nfor b in t + b' OK Done.\\r\\n': time.sleep(0.05); say(bytes([b]))"
     assert wait(stage.session(scene, seconds=5).call(b"CHECK")).status.text == b"Done."
