@@ -1,6 +1,6 @@
 """What the worker asks of a store.
 
-Two classes fulfil it: the native store (native.py) and the dovecot engine.  The worker opens one store for
+Two classes fulfil it: the native store (native/mailbox.py) and the dovecot engine.  The worker opens one store for
 each target user, shares it among the sessions, and in a session opens one mailbox for each URL and reads one
 message part at a time.  Whatever may have to wait for somebody else is awaited.
 """

@@ -273,12 +273,6 @@ def _asks(request: Request) -> bool:
     return request.body or request.binary or request.structure
 
 
-def _is_done(answer: Answer) -> bool:
-    """Whether a command did all it should, without complaints."""
-    said = [event.condition for event in answer.events if isinstance(event, Status)]
-    return answer.status.condition == b"OK" and b"NO" not in said
-
-
 def _items(request: Request) -> bytes:
     """The items of URLFETCH; what is asked for decoded and as it is gets decoded, as in the stock worker."""
     items = [b"BODYPARTSTRUCTURE"] if request.structure else []

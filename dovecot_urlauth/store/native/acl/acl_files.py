@@ -2,8 +2,9 @@
 
 Matches acl-backend-vfile.c, and 2.4's acl_backend_get_mailbox_acl for entries in the settings.  The key is an
 attribute, for which the plugin wants ``lookup`` on top of ``read`` (acl-attributes.c).  Stock remembers for half a
-minute what it has read; here nothing is remembered.  A file that may not be read takes all rights, one that has
-garbage in it is a failure, and whatever else is odd is Unsupported.
+minute what it has read; here nothing is remembered.  A mailbox's file, or one in the directory of global files,
+takes all rights if it may not be read; the one global file is then a failure.  A file that has garbage in it is a
+failure, and whatever else is odd is Unsupported.
 """
 
 from __future__ import annotations
