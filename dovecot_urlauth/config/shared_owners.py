@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 USER, USERNAME, DOMAIN = "user", "username", "domain"
 PATHS = ("mail_path", "mail_inbox_path", "mail_index_path", "mail_control_path", "mail_alt_path")
-"""2.4's settings in which ``~`` may be the owner's home or the target user's, which differs between versions."""
+"""2.4's settings of paths; whether ``~`` is the owner's home or the target user's may depend on the version."""
 
 
 @frozen

@@ -168,7 +168,7 @@ def test_content_may_take_longer_than_an_answer(stage: Stage) -> None:
     scene = """
 say(GREETING)
 tag, _ = hear()
-say(b"* URLFETCH u (BODY {30}\\r\\n")
+say(b"* URLFETCH u (BODY {20}\\r\\n")
 for _ in range(20): say(b"x"); time.sleep(0.1)
 say(b")\\r\\n" + tag + b" OK\\r\\n")
 """
