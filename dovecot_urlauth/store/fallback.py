@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.native_settings import native_settings
-from dovecot_urlauth.store.errors import StoreFailure, Unsupported
+from dovecot_urlauth.store.errors import MailboxMissing, StoreFailure, Unsupported
 from dovecot_urlauth.store.native.mailbox import NativeStore
 
 TYPE_CHECKING = False
@@ -122,20 +122,25 @@ class ChosenMailbox:
         self._name = name
         self._uidvalidity = uidvalidity
         self._ahead = ahead
+        self._key: bytes | None = None
 
     async def key(self) -> bytes | None:
         """The mailbox key; errors as in Mailbox.key."""
         try:
-            return await self._mailbox.key()
+            self._key = await self._mailbox.key()
         except Unsupported as error:
-            return await (await self._reopened(error.reason)).key()
+            self._key = await (await self._reopened(error.reason)).key()
+        return self._key
 
     async def fetch(self, uid: int, request: Request) -> Delivery:
         """A message part; errors as in Mailbox.fetch."""
         try:
             return await self._mailbox.fetch(uid, request)
         except Unsupported as error:
-            return await (await self._reopened(error.reason)).fetch(uid, request)
+            other = await self._reopened(error.reason)
+            if self._key not in (None, await other.key()):
+                raise MailboxMissing("another mailbox has the name now, or another key") from None
+            return await other.fetch(uid, request)
 
     def close(self) -> None:
         """Close the mailbox in whichever store it is."""

@@ -36,6 +36,8 @@ ENGINE = prepare_engine(Settings({}), b"/lib", None)
 class FakeEngine:
     """Stands in for EngineStore."""
 
+    mailbox_key = b"engine's key"
+
     def __init__(self, name: bytes, command: Command, log: Callable[[str], None], loop: Loop) -> None:
         assert name == b"bob"
         self.command = command
@@ -51,7 +53,7 @@ class FakeEngine:
         return self
 
     async def key(self) -> bytes:
-        return b"engine's key"
+        return self.mailbox_key
 
     async def fetch(self, uid: int, request: Request) -> tuple[str, int, Request]:
         return ("engine's", uid, request)
@@ -192,8 +194,9 @@ def test_mode_dovecot(home: Path) -> None:
     assert said == ["store: dovecot: --store=dovecot"]
 
 
-def test_one_odd_mailbox_goes_alone(home: Path) -> None:
+def test_one_odd_mailbox_goes_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not understood on disk sends this mailbox to Dovecot, and no other."""
+    monkeypatch.setattr(FakeEngine, "mailbox_key", KEY)
     store, said = opened(user(home))
     assert isinstance(store, ChosenStore)
     mailbox = open_mailbox(store, b"INBOX", 1000)
@@ -201,13 +204,26 @@ def test_one_odd_mailbox_goes_alone(home: Path) -> None:
     assert wait(mailbox.fetch(3, WHOLE)).size
     (home / "Maildir" / "dovecot.index.log").unlink()
     assert fetched(mailbox, 3) == ("engine's", 3, WHOLE)
-    assert wait(mailbox.key()) == b"engine's key"
+    assert wait(mailbox.key()) == KEY
     assert said == ["store: native", "store: dovecot: mailbox has no index yet"]
     assert content(open_mailbox(store, b"Sub"), 1) == b"sub"
     engine = open_mailbox(store, b"INBOX")
     assert isinstance(engine, FakeEngine)
     assert engine.opened == [(b"INBOX", 1000), (b"INBOX", 0)]
     assert b"-u" not in engine.command.arguments
+    store.close()
+
+
+def test_what_dovecot_reads_has_the_key_that_was_given(home: Path) -> None:
+    """Else a token for one mailbox would be good for another that has come to have its name."""
+    store, said = opened(user(home))
+    mailbox = open_mailbox(store, b"INBOX")
+    assert wait(mailbox.key()) == KEY
+    (home / "Maildir" / "dovecot.index.log").unlink()
+    wait(mailbox.fetch(3, WHOLE))
+    with pytest.raises(MailboxMissing, match="another mailbox"):
+        fetched(mailbox, 3)
+    assert said[-1] == "store: dovecot: mailbox has no index yet"
     store.close()
 
 
@@ -238,7 +254,10 @@ def test_uidlist_that_does_not_belong_to_the_index(home: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["cur/mail3:2,S", "dovecot.index", "dovecot.index.log", "dovecot-uidlist"])
-def test_a_fifo_is_refused_and_a_link_goes_to_dovecot(home: Path, name: str) -> None:
+def test_a_fifo_is_refused_and_a_link_goes_to_dovecot(
+    home: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeEngine, "mailbox_key", KEY)
     path = home / "Maildir" / name
     makes: tuple[Callable[[], None], ...] = (lambda: os.mkfifo(path), path.mkdir)
     for make in makes:
