@@ -1,8 +1,8 @@
 """A list of the system calls that a process may still make (seccomp(2), filter mode), built by hand.
 
 The program is classic BPF over ``struct seccomp_data``: the architecture must be ours, the number must be on
-the list, and ``socket`` may only be asked for a UNIX one.  Whatever is not on the list fails with EPERM.  Only
-x86-64 and arm64 have a table of numbers here (the kernel's unistd.h).
+the list, and ``socket`` and ``socketpair`` may only be asked for UNIX ones.  Whatever is not on the list fails
+with EPERM.  Only x86-64 and arm64 have a table of numbers here (the kernel's unistd.h).
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ BOTH = {
         "brk": 12, "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15, "ioctl": 16, "pread64": 17,
         "readv": 19, "writev": 20, "sched_yield": 24, "mremap": 25, "madvise": 28, "dup": 32, "nanosleep": 35,
         "setitimer": 38, "getpid": 39, "socket": 41, "connect": 42, "sendto": 44, "recvfrom": 45, "sendmsg": 46,
-        "recvmsg": 47, "shutdown": 48, "getsockname": 51, "getpeername": 52, "setsockopt": 54, "getsockopt": 55,
+        "recvmsg": 47, "shutdown": 48, "getsockname": 51, "getpeername": 52, "socketpair": 53,
+        "setsockopt": 54, "getsockopt": 55,
         "exit": 60, "uname": 63, "fcntl": 72, "flock": 73, "getcwd": 79, "getuid": 102, "getgid": 104,
         "geteuid": 107, "getegid": 108, "getppid": 110, "gettid": 186, "futex": 202, "getdents64": 217,
         "restart_syscall": 219, "clock_gettime": 228, "clock_nanosleep": 230, "exit_group": 231, "tgkill": 234,
@@ -54,7 +55,8 @@ BOTH = {
         "nanosleep": 101, "setitimer": 103, "clock_gettime": 113, "clock_nanosleep": 115, "sched_yield": 124,
         "restart_syscall": 128, "tgkill": 131, "rt_sigaction": 134, "rt_sigprocmask": 135, "rt_sigreturn": 139,
         "uname": 160, "getpid": 172, "getppid": 173, "getuid": 174, "geteuid": 175, "getgid": 176, "getegid": 177,
-        "gettid": 178, "socket": 198, "connect": 203, "getsockname": 204, "getpeername": 205, "sendto": 206,
+        "gettid": 178, "socket": 198, "socketpair": 199, "connect": 203, "getsockname": 204,
+        "getpeername": 205, "sendto": 206,
         "recvfrom": 207, "setsockopt": 208, "getsockopt": 209, "shutdown": 210, "sendmsg": 211, "recvmsg": 212,
         "brk": 214, "munmap": 215, "mremap": 216, "mmap": 222, "mprotect": 226, "madvise": 233, "accept4": 242,
         "prlimit64": 261, "getrandom": 278, "statx": 291, "rseq": 293, "faccessat2": 439,
@@ -68,6 +70,9 @@ ONLY_X86_64 = {
 }  # fmt: skip
 """Older calls that arm64 never had."""
 
+WITH_FAMILY = ("socket", "socketpair")
+"""Calls whose first argument is an address family."""
+
 
 class Unknown(Exception):
     """There is no table for this machine."""
@@ -80,19 +85,21 @@ def program(machine: str | None = None) -> bytes:
     if architecture is None:
         raise Unknown(machine)
     numbers: Mapping[str, int] = BOTH[machine] | (ONLY_X86_64 if machine == "x86_64" else {})
-    plain = [number for name, number in numbers.items() if name != "socket"]
-    return b"".join(INSTRUCTION.pack(*line) for line in _lines(architecture, numbers["socket"], plain))
+    sockets = [numbers[name] for name in WITH_FAMILY]
+    plain = [number for name, number in numbers.items() if name not in WITH_FAMILY]
+    return b"".join(INSTRUCTION.pack(*line) for line in _lines(architecture, sockets, plain))
 
 
-def _lines(architecture: int, socket: int, plain: list[int]) -> Iterable[tuple[int, int, int, int]]:
+def _lines(architecture: int, sockets: list[int], plain: list[int]) -> Iterable[tuple[int, int, int, int]]:
     """The instructions; a jump counts those that it skips."""
     yield LOAD_WORD, 0, 0, ARCHITECTURE_AT
     yield JUMP_IF_EQUAL, 1, 0, architecture
     yield RETURN, 0, 0, KILL
     yield LOAD_WORD, 0, 0, NUMBER_AT
     for left, number in zip(range(len(plain), 0, -1), plain, strict=True):
-        yield JUMP_IF_EQUAL, left + 4, 0, number
-    yield JUMP_IF_EQUAL, 1, 0, socket
+        yield JUMP_IF_EQUAL, left + 3 + len(sockets), 0, number
+    for left, number in zip(range(len(sockets), 0, -1), sockets, strict=True):
+        yield JUMP_IF_EQUAL, left, 0, number
     yield RETURN, 0, 0, REFUSE
     yield LOAD_WORD, 0, 0, FIRST_ARGUMENT_AT
     yield JUMP_IF_EQUAL, 1, 0, AF_UNIX

@@ -52,7 +52,7 @@ class WorkerConfig:
     engine: EngineStart
     store_mode: str
     sandbox: sandbox.Mode
-    """For a process that reads natively and never starts an engine."""
+    """For a process that never starts an engine: it reads natively alone, on another backend, or not at all."""
     extra_groups: tuple[int, ...]
     """RESTRICT_SETEXTRAGROUPS: groups that every target user gets on top of its own."""
     base_dir: bytes
@@ -160,7 +160,7 @@ async def open_target(
     """Open the store, and become the user for good.  ``engine_started()`` is called whenever a store's engine is,
     and some time after mail was found on another backend.
 
-    Raises PrivilegesKept only.
+    Raises PrivilegesKept, and Fatal when a sandbox is required and incomplete.
     """
     if config.backends is not None:
         from dovecot_urlauth.worker.backend.asking import BackendNotFound
@@ -169,13 +169,13 @@ async def open_target(
             elsewhere = await _open_elsewhere(loop, user, config, log)
         except BackendNotFound as error:
             log.error(f"Failed to find the backend of user {os.fsdecode(user.name)}: {error}")
-            return _nobody(user, config)
+            return _nobody(user, config, log)
         if elsewhere is not None:
             loop.spawn(_share_for_a_while(loop, engine_started), "moved users")
             return elsewhere
     account = user.account
     if account is None:
-        return _nobody(user, config)
+        return _nobody(user, config, log)
     try:
         store = open_store(
             account,
@@ -189,7 +189,7 @@ async def open_target(
         )
     except StoreFailure as error:
         log.error(f"Failed to lookup user {os.fsdecode(user.name)}: {error.text}")
-        return _nobody(user, config)
+        return _nobody(user, config, log)
     _become(account)
     if config.store_mode == NATIVE:
         folders = native_settings(account, config.dialect).folders()
@@ -206,7 +206,7 @@ async def _share_for_a_while(loop: Loop, share_no_more: Callable[[], None]) -> N
 async def _open_elsewhere(loop: Loop, user: TargetUser, config: WorkerConfig, log: Log) -> OpenedTarget | None:
     """The mail on another backend, for which nobody here is needed; None when it is here.
 
-    Raises BackendNotFound, PrivilegesKept.
+    Raises BackendNotFound, PrivilegesKept, Fatal.
     """
     from dovecot_urlauth.store.engine.pool import ALLOWED, PooledStore, SessionPool, sessions_for
     from dovecot_urlauth.worker.backend.asking import find_backend
@@ -221,6 +221,7 @@ async def _open_elsewhere(loop: Loop, user: TargetUser, config: WorkerConfig, lo
     pool = SessionPool(found.user, found, log.debug, loop, most)
     pool.start()
     _drop_to_nobody()
+    sandbox.enter(config.sandbox, log)
     return OpenedTarget(found.user, settings, PooledStore(pool), user.asked_for)
 
 
@@ -247,6 +248,7 @@ def _drop_to_nobody() -> None:
         os.chdir(b"/")
 
 
-def _nobody(user: TargetUser, config: WorkerConfig) -> OpenedTarget:
+def _nobody(user: TargetUser, config: WorkerConfig, log: Log) -> OpenedTarget:
     _drop_to_nobody()
+    sandbox.enter(config.sandbox, log)
     return OpenedTarget(user.name, config.settings, None, user.asked_for)

@@ -31,6 +31,7 @@ REFUSED = {
     "runs a program": "os.execv('/bin/true', ['true'])",
     "forks": "os.fork()",
     "makes an IP socket": "__import__('_socket').socket(2, 1, 0)",
+    "makes a pair of sockets that are not UNIX's": "__import__('_socket').socketpair(30, 1, 0)",
     "makes a netlink socket": "__import__('_socket').socket(16, 3, 0)",
     "signals another process": "os.kill(os.getppid(), 0)",
     "changes a mode": "os.chmod('/tmp', 0o1777)",
@@ -44,6 +45,7 @@ ALLOWED = {
     "a module that is loaded late": "import colorsys",
     "a module in C that is loaded late": "import _bz2",
     "a UNIX socket": "import _socket; _socket.socket(1, 1, 0).close()",
+    "a pair of UNIX sockets": "import _socket; [each.close() for each in _socket.socketpair(1, 1, 0)]",
     "descriptors in messages": (
         "import _socket, array; a, b = open_pair; "
         "a.sendmsg([b'x'], [(1, 1, array.array('i', [0]))]); b.recvmsg(1, 64)"
@@ -140,9 +142,13 @@ def test_every_jump_lands_inside_the_program(machine: str) -> None:
         ("x86_64", 56, 0, seccomp.REFUSE),  # clone
         ("x86_64", 41, 1, seccomp.ALLOW),
         ("x86_64", 41, 2, seccomp.REFUSE),
+        ("x86_64", 53, 1, seccomp.ALLOW),
+        ("x86_64", 53, 30, seccomp.REFUSE),
         ("aarch64", 63, 0, seccomp.ALLOW),
         ("aarch64", 221, 0, seccomp.REFUSE),  # execve
         ("aarch64", 198, 10, seccomp.REFUSE),
+        ("aarch64", 199, 1, seccomp.ALLOW),
+        ("aarch64", 199, 30, seccomp.REFUSE),
         ("i686", 0, 0, seccomp.KILL),
     ],
 )

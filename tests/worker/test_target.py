@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -167,7 +168,16 @@ def dropped(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(target_module, "forbid_new_privileges", lambda: became.append("no_new_privs"))
     monkeypatch.setattr(target_module.os, "chdir", lambda path: became.append(path))
     monkeypatch.setattr(target_module.os, "getuid", lambda: 0)
+
+    def enter(mode: object, log: object, readable: Iterable[bytes] = ()) -> None:
+        became.append((mode, [*readable]))
+
+    monkeypatch.setattr(target_module.sandbox, "enter", enter)
     return became
+
+
+SHUT_IN = [NOBODY, "no_new_privs", b"/", (target_module.sandbox.Mode.REQUIRE, list[bytes]())]
+"""What becomes of a process that needs neither files nor an engine."""
 
 
 def opened(user: TargetUser, log: Log, **settings: str) -> OpenedTarget:
@@ -203,9 +213,6 @@ def test_who_reads_natively_alone_is_shut_in(
     native: Any = SimpleNamespace(folders=lambda: (b"/var/mail",))
     monkeypatch.setattr(target_module, "open_store", lambda *others: None)
     monkeypatch.setattr(target_module, "native_settings", lambda *others: native)
-    monkeypatch.setattr(
-        target_module.sandbox, "enter", lambda mode, log, readable: dropped.append((mode, [*readable]))
-    )
     opened(find(alice())[0], Log(), store=store)
     assert dropped[1] == "no_new_privs"
     assert dropped[3:] == ([] if folders is None else [(target_module.sandbox.Mode.REQUIRE, folders)])
@@ -225,7 +232,7 @@ def test_a_missing_home_is_no_reason_to_refuse(dropped: list[Any], monkeypatch: 
 
 def test_it_is_given_up_for_nobody_too(dropped: list[Any]) -> None:
     target = opened(TargetUser(b"x", b"x", None, None), Log())
-    assert (target.store, dropped) == (None, [NOBODY, "no_new_privs", b"/"])
+    assert (target.store, dropped) == (None, SHUT_IN)
 
 
 def test_and_when_the_store_cannot_be_opened(dropped: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +242,7 @@ def test_and_when_the_store_cannot_be_opened(dropped: list[Any], monkeypatch: py
     monkeypatch.setattr(target_module, "open_store", fail)
     log = Log()
     target = opened(find(alice())[0], log)
-    assert (target.store, dropped[0]) == (None, NOBODY)
+    assert (target.store, dropped) == (None, SHUT_IN)
     assert log.lines == ["Failed to lookup user alice: store: native: alias_for"]
 
 
@@ -291,7 +298,7 @@ def test_mail_on_another_backend(dropped: list[Any], monkeypatch: pytest.MonkeyP
 
     target = loop.run(life())
     loop.close()
-    assert dropped == [NOBODY, "no_new_privs", b"/"]
+    assert dropped == SHUT_IN
     assert (target.name, target.asked_for, target.host) == (b"alice@b2", b"ALICE", "h")
     assert isinstance(target.store, PooledStore)
     assert (target.store.pool.user, target.store.pool.host) == (b"alice@b2", b"h:1143")
@@ -318,8 +325,7 @@ def test_mail_that_nobody_knows_where_to_look_for(dropped: list[Any], monkeypatc
     log = Log()
     assert opened(find(alice())[0], log, backends="ask").store is None
     assert log.lines == ["Failed to find the backend of user alice: auth is ill"]
-    assert dropped[0] == NOBODY
-    assert "opened" not in dropped
+    assert dropped == SHUT_IN
 
 
 def test_a_setting_that_was_given_to_the_worker_is_not_the_userdbs(monkeypatch: pytest.MonkeyPatch) -> None:
