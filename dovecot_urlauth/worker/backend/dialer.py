@@ -151,18 +151,17 @@ class Session:
             stream: Connection | TlsConnection = connection
             protocol = ImapLogin(backend.credentials, starttls=backend.encryption is Encryption.STARTTLS)
             if backend.encryption is Encryption.AT_ONCE:
-                stream = await self._encrypted(connection)
+                stream = await self._encrypted(connection, until)
             while True:
                 event = protocol.next_event()
-                left = max(0.0, until - self._loop.now())
-                await stream.write(protocol.data_to_send(), left)
+                await stream.write(protocol.data_to_send(), max(0.0, until - self._loop.now()))
                 if isinstance(event, BeginTls):
-                    stream = await self._encrypted(connection)
+                    stream = await self._encrypted(connection, until)
                     protocol.encrypted()
                 elif event is not None:
                     return stream, protocol.surplus()
                 else:
-                    await hear(stream, protocol, left)
+                    await hear(stream, protocol, max(0.0, until - self._loop.now()))
         except ProtocolError as error:
             problem = error.text
         except TimedOut:
@@ -179,10 +178,10 @@ class Session:
             connection.close()
         raise Failure(f"backend {where}: {problem}")
 
-    async def _encrypted(self, connection: Connection) -> TlsConnection:
+    async def _encrypted(self, connection: Connection, until: float) -> TlsConnection:
         assert self._context is not None  # noqa: S101 - made whenever the backend has an encryption
         stream = TlsConnection(connection, self._context, self._backend.name)
-        await stream.handshake(self._backend.seconds)
+        await stream.handshake(max(0.0, until - self._loop.now()))
         return stream
 
 

@@ -15,7 +15,7 @@ import pytest
 from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
 from dovecot_urlauth.service.connection import Connection
-from dovecot_urlauth.service.loop import Loop
+from dovecot_urlauth.service.loop import Loop, TimedOut
 from dovecot_urlauth.service.tcp import connect_tcp
 from dovecot_urlauth.store.engine.imap_process import EngineGone
 from dovecot_urlauth.store.engine.remote import RemoteImap
@@ -312,6 +312,33 @@ def test_a_backend_that_drips_has_no_more_time(world: World) -> None:
         assert drops, "each drop got it more time"
         assert b"no answer for 0.2 seconds" in await session.read(5)
 
+    world.run(life())
+
+
+def test_tls_has_what_is_left_of_the_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+
+    class Tls:
+        def __init__(self, connection: Connection, *_: object) -> None:
+            self.close = connection.close
+
+        async def handshake(self, seconds: float) -> None:
+            given.append(seconds)
+            raise TimedOut
+
+    async def life() -> None:
+        assert world.fields is not None
+        world.fields[b"starttls"] = b"any-cert"
+        session = await world.session()
+        backend = await world.backend()
+        await world.loop.sleep(0.2)
+        await backend.write(GREETING)
+        assert await backend.read_line(5) == b"a STARTTLS\r\n"
+        await backend.write(b"a OK\r\n")
+        assert b"no answer for 5 seconds" in await session.read(5)
+        assert [seconds < 4.9 for seconds in given] == [True]
+
+    monkeypatch.setattr(dialer, "TlsConnection", Tls)
     world.run(life())
 
 
