@@ -10,6 +10,7 @@ import os
 from errno import EINPROGRESS
 
 from dovecot_urlauth.service.connection import Connection
+from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.start.cpython import (
     SO_ERROR,
     SOCK_CLOEXEC,
@@ -22,28 +23,40 @@ from dovecot_urlauth.start.cpython import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from dovecot_urlauth.service.loop import Loop
 
 
 async def connect_tcp(loop: Loop, host: str, port: int, seconds: float) -> Connection:
-    """Connect to the first address of ``host`` that answers; ``seconds`` for each.
+    """Connect to the first address of ``host`` that answers, within ``seconds`` in all.
 
-    Raises TimedOut, OSError.
+    An address that is silent may use up its share of the time that is left, so that the others get theirs.
+    Raises, of the last address, TimedOut or OSError.
     """
-    error: OSError = OSError(0, "no address")
-    for family, _, _, _, address in getaddrinfo(host, port, 0, SOCK_STREAM):
-        connecting = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
-        connection = Connection(loop, connecting)
+    until = loop.now() + seconds
+    error: OSError | TimedOut = OSError(0, "no address")
+    found = getaddrinfo(host, port, 0, SOCK_STREAM)
+    for left, (family, _, _, _, address) in zip(range(len(found), 0, -1), found, strict=True):
         try:
-            code = connecting.connect_ex(address)
-            if code == EINPROGRESS:
-                await loop.writable(connecting.fileno(), seconds)
-                code = connecting.getsockopt(SOL_SOCKET, SO_ERROR)
-            if code == 0:
-                return connection
-        except BaseException:
-            connection.close()
-            raise
-        connection.close()
-        error = OSError(code, os.strerror(code))
+            return await _connect(loop, family, address, max(0.0, until - loop.now()) / left)
+        except (OSError, TimedOut) as failed:
+            error = failed
     raise error
+
+
+async def _connect(loop: Loop, family: int, address: Any, seconds: float) -> Connection:
+    """Connect to one address. Raises TimedOut, OSError."""
+    connecting = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
+    connection = Connection(loop, connecting)
+    try:
+        code = connecting.connect_ex(address)
+        if code == EINPROGRESS:
+            await loop.writable(connecting.fileno(), seconds)
+            code = connecting.getsockopt(SOL_SOCKET, SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from dovecot_urlauth.service import tcp
 from dovecot_urlauth.service.connection import ConnectionLost
 from dovecot_urlauth.service.loop import Loop, TimedOut
 from dovecot_urlauth.service.tcp import connect_tcp
@@ -117,28 +119,77 @@ def test_nobody_listens() -> None:
     run(client)
 
 
-def test_nobody_answers() -> None:
+def test_nobody_answers(silent: tuple[str, int]) -> None:
     """A listener whose backlog is full takes no further connection."""
+
+    async def client(loop: Loop) -> None:
+        with pytest.raises(TimedOut):
+            await connect_tcp(loop, *silent, 0.05)
+
+    run(client)
+
+
+@pytest.fixture
+def silent() -> Iterator[tuple[str, int]]:
+    """The address of a listener that takes no further connection."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
-        address = listener.getsockname()
         held = []
         try:
             for _ in range(3):
                 filler = socket.socket()
-                filler.setblocking(False)
-                filler.connect_ex(address)
                 held.append(filler)
-
-            async def client(loop: Loop) -> None:
-                with pytest.raises(TimedOut):
-                    await connect_tcp(loop, "127.0.0.1", address[1], 0.05)
-
-            run(client)
+                filler.setblocking(False)
+                filler.connect_ex(listener.getsockname())
+            yield listener.getsockname()
         finally:
             for filler in held:
                 filler.close()
+
+
+def found_in_order(monkeypatch: pytest.MonkeyPatch, *found: tuple[int, Any]) -> None:
+    answer = [(family, socket.SOCK_STREAM, 6, "", address) for family, address in found]
+    monkeypatch.setattr(tcp, "getaddrinfo", lambda *asked: answer)
+
+
+def test_the_next_address_is_tried(
+    serve: Callable[..., int], silent: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = serve(lambda connection: connection.sendall(b"here"))
+    no_family, here = 44, ("127.0.0.1", port)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        refused = listener.getsockname()
+    inet = socket.AF_INET
+    found_in_order(monkeypatch, (no_family, here), (inet, silent), (inet, refused), (inet, here))
+
+    async def client(loop: Loop) -> None:
+        connection = await connect_tcp(loop, "several.test", port, 2)
+        assert await connection.read(seconds=PATIENCE) == b"here"
+        connection.close()
+
+    run(client)
+
+
+def test_all_addresses_have_the_time_of_one(silent: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    found_in_order(monkeypatch, (socket.AF_INET, silent), (socket.AF_INET, silent))
+    waits = []
+
+    async def client(loop: Loop) -> None:
+        writable = loop.writable
+
+        async def wait(fd: int, seconds: float | None = None) -> None:
+            assert seconds is not None
+            waits.append(seconds)
+            await writable(fd, seconds)
+
+        monkeypatch.setattr(loop, "writable", wait)
+        with pytest.raises(TimedOut):
+            await connect_tcp(loop, "several.test", 1, 0.2)
+
+    run(client)
+    assert len(waits) == 2
+    assert sum(waits) < 0.21
 
 
 def exchange(stream: ssl.SSLSocket) -> int:
@@ -220,6 +271,28 @@ def test_a_server_without_tls(serve: Callable[..., int], said: bytes) -> None:
         stream = TlsConnection(await connect_tcp(loop, "127.0.0.1", port, PATIENCE), context, "localhost")
         with pytest.raises(ConnectionLost):
             await stream.handshake(PATIENCE)
+        stream.close()
+
+    run(client)
+
+
+def test_a_handshake_that_drips_has_no_more_time(serve: Callable[..., int]) -> None:
+    """The bytes of a record that never comes to its end."""
+
+    def drip(connection: socket.socket) -> None:
+        with suppress(ConnectionError):
+            connection.sendall(b"\x16\x03\x03\x10\x00\x02\x00\x0f\xfc")
+            for _ in range(200):
+                connection.sendall(b"\0")
+                time.sleep(0.02)
+
+    port = serve(drip)
+
+    async def client(loop: Loop) -> None:
+        connection = await connect_tcp(loop, "127.0.0.1", port, PATIENCE)
+        stream = TlsConnection(connection, ssl.create_default_context(), "localhost")
+        with pytest.raises(TimedOut):
+            await stream.handshake(0.2)
         stream.close()
 
     run(client)
