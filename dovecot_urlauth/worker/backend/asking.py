@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from dovecot_urlauth.service.connection import Connection, ConnectionLost
 from dovecot_urlauth.service.descriptor import close_all, send_message
 from dovecot_urlauth.service.forking import fork
 from dovecot_urlauth.service.loop import TimedOut
+from dovecot_urlauth.service.signals import SIGKILL
 from dovecot_urlauth.start.cpython import (
     AF_UNIX,
     SOCK_CLOEXEC,
@@ -70,7 +73,7 @@ async def find_backend(
     known = None if account is None else _imapc(account, config, log)
     ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)
     try:
-        fork(lambda: _live(theirs, name, config, log, known), log)
+        pid = fork(lambda: _live(theirs, name, config, log, known), log)
     except OSError as error:
         ours.close()
         raise BackendNotFound(f"fork() failed: {error.strerror}") from None
@@ -79,8 +82,11 @@ async def find_backend(
     link = Connection(loop, ours)
     try:
         answer, descriptors = await link.read_message(seconds=FIND_TIMEOUT)
-    except (TimedOut, ConnectionLost):
+    except ConnectionLost:
         answer, descriptors = b"", []
+    except TimedOut:
+        answer, descriptors = b"", []
+        os.kill(pid, SIGKILL)  # it still has the link, so it has not ended
     close_all(descriptors)
     from dovecot_urlauth.worker.backend.dialer import HERE, THERE
 
@@ -88,9 +94,18 @@ async def find_backend(
         host, port = site
         return Elsewhere(link.detach(), answer[1:], host.encode() + (b"" if port == IMAP_PORT else b":%d" % port))
     link.close()
+    _see_end_of(pid)
     if answer == HERE:
         return None
     raise BackendNotFound(answer[1:].decode("utf-8", "backslashreplace") or "the dialer has ended")
+
+
+def _see_end_of(pid: int) -> None:
+    """Wait for a dialer that has said all it had to say: nobody else does, while this process lives on."""
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        return  # the process hears of every child's end, and has waited for it
 
 
 def _imapc(account: Account, config: WorkerConfig, log: Log) -> Backend | None:

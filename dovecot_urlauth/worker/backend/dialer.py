@@ -137,6 +137,8 @@ class Session:
                 stream.close()
         except Failure as failure:
             self._pipe.send_now(b"* BYE %s\r\n" % str(failure).encode("utf-8", "backslashreplace"))
+        except ConnectionLost:
+            return  # whoever asked has gone, and needs no session
         finally:
             self._pipe.close()
 

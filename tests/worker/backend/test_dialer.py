@@ -6,7 +6,9 @@ import _socket
 import os
 import resource
 import socket
+import time
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +16,8 @@ import pytest
 
 from dovecot_urlauth.config.settings import Settings
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
-from dovecot_urlauth.service.connection import Connection
+from dovecot_urlauth.service import forking
+from dovecot_urlauth.service.connection import Connection, ConnectionLost
 from dovecot_urlauth.service.loop import Loop, TimedOut
 from dovecot_urlauth.service.tcp import connect_tcp
 from dovecot_urlauth.store.engine.imap_process import EngineGone
@@ -360,6 +363,63 @@ def test_a_dialer_that_is_gone(world: World) -> None:
         ours.close()
 
     world.run(life())
+
+
+def test_a_client_that_leaves_during_the_login(world: World) -> None:
+    async def life() -> None:
+        found = await world.find()
+        assert found is not None
+        gone = world.start(found)
+        backend = await world.backend()
+        gone.close()
+        await backend.write(GREETING + b"b OK in\r\n")
+        await backend.read_line(5)
+        with suppress(ConnectionLost):
+            assert await backend.read(seconds=5) == b""
+        await world.loop.turn()
+        assert not world.crashes
+
+    world.run(life())
+
+
+@pytest.mark.parametrize(
+    ("life", "text", "is_late"),
+    [
+        (lambda link: link.send(dialer.HERE), None, False),
+        (lambda link: link.send(dialer.FAILED + b"auth is ill"), "auth is ill", False),
+        (lambda link: link.close(), "the dialer has ended", False),
+        (lambda link: time.sleep(60), "the dialer has ended", True),
+    ],
+    ids=["here", "failed", "dies", "hangs"],
+)
+def test_no_dialer_is_left_behind(
+    monkeypatch: pytest.MonkeyPatch, life: Callable[[_socket.socket], object], text: str | None, is_late: bool
+) -> None:
+    """A process that serves for long would have a zombie of each."""
+    pids: list[int] = []
+
+    def fork(live: Callable[[], int], log: Any) -> int:
+        pids.append(forking.fork(live, log))
+        return pids[-1]
+
+    def live(link: _socket.socket, *_: object) -> int:
+        life(link)
+        return 0
+
+    monkeypatch.setattr(asking, "fork", fork)
+    monkeypatch.setattr(asking, "_live", live)
+    if is_late:
+        monkeypatch.setattr(asking, "FIND_TIMEOUT", 0.05)
+    loop, log = Loop(), SimpleNamespace(fatal=lambda text: None)
+    found = find_backend(loop, b"alice", ("imap.test", 143), CONFIG, log, None)  # type: ignore[arg-type]
+    if text is None:
+        assert loop.run(found) is None
+    else:
+        with pytest.raises(BackendNotFound, match=text):
+            loop.run(found)
+    loop.close()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(pids[0], os.WNOHANG)
 
 
 def test_an_unforeseen_failure_ends_the_session_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
