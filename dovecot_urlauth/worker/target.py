@@ -206,6 +206,8 @@ async def _share_for_a_while(loop: Loop, share_no_more: Callable[[], None]) -> N
 async def _open_elsewhere(loop: Loop, user: TargetUser, config: WorkerConfig, log: Log) -> OpenedTarget | None:
     """The mail on another backend, for which nobody here is needed; None when it is here.
 
+    URLs and the log name the user as here; the name at the backend is for those who talk to it.
+
     Raises BackendNotFound, PrivilegesKept, Fatal.
     """
     from dovecot_urlauth.store.engine.pool import ALLOWED, PooledStore, SessionPool, sessions_for
@@ -222,7 +224,7 @@ async def _open_elsewhere(loop: Loop, user: TargetUser, config: WorkerConfig, lo
     pool.start()
     _drop_to_nobody()
     sandbox.enter(config.sandbox, log)
-    return OpenedTarget(found.user, settings, PooledStore(pool), user.asked_for)
+    return OpenedTarget(user.name, settings, PooledStore(pool), user.asked_for)
 
 
 def _become(account: Account) -> None:

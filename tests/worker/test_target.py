@@ -299,7 +299,7 @@ def test_mail_on_another_backend(dropped: list[Any], monkeypatch: pytest.MonkeyP
     target = loop.run(life())
     loop.close()
     assert dropped == SHUT_IN
-    assert (target.name, target.asked_for, target.host) == (b"alice@b2", b"ALICE", "h")
+    assert (target.name, target.asked_for, target.host) == (b"alice" if is_known else b"ALICE", b"ALICE", "h")
     assert isinstance(target.store, PooledStore)
     assert (target.store.pool.user, target.store.pool.host) == (b"alice@b2", b"h:1143")
 
