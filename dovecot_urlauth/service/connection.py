@@ -133,6 +133,18 @@ class Connection:
             except OSError as error:
                 raise _lost(error) from error
 
+    def waiting(self, size: int = PEEK_SIZE) -> bytes | None:
+        """Up to ``size`` bytes that are there to be read, b"" at the end, None when nothing is; they stay there.
+
+        Raises ConnectionLost.
+        """
+        try:
+            return receive(self._socket, size, MSG_PEEK)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise _lost(error) from error
+
     async def write(self, data: bytes, seconds: float | None = None) -> None:
         """Send all of ``data``; ``seconds`` bound each wait for a peer that takes nothing.
 

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
         def has_spoken(self) -> bool:
             """Whether something it said, or its end, waits to be read."""
 
+        def has_refused(self) -> bool:
+            """Whether it can be seen, while no greeting was read, that there will be none."""
+
         def close(self) -> None:
             """Let it end by itself."""
 
@@ -111,8 +114,13 @@ class EngineSession:
 
     @property
     def usable(self) -> bool:
-        """Whether a command can be sent: nothing is under way, and the engine has not gone meanwhile."""
-        return not self._tags and not (self._greeted and self._process.has_spoken())
+        """Whether a command can be sent: nothing is under way, and the engine has not gone meanwhile.
+
+        A login that failed before the first command came says nothing of one that is tried now.
+        """
+        if self._tags:
+            return False
+        return not (self._process.has_spoken() if self._greeted else self._process.has_refused())
 
     @property
     def is_fresh(self) -> bool:

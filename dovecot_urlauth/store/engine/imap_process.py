@@ -135,6 +135,10 @@ class EngineProcess:
         """Whether output (or its end) waits to be read."""
         return any(fd == self._stdout for fd, _ in self._outputs.poll(0))
 
+    def has_refused(self) -> bool:
+        """Never known before it is read: nobody logs in, and what it says of its end is worth reading."""
+        return False
+
     def close(self) -> None:
         """Lets the engine end by itself, which it does at the end of its input, or kills it."""
         if not self._running:

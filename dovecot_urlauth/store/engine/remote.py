@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from dovecot_urlauth.start.cpython import socket
 
 
+PREAUTH = b"* PREAUTH"
+"""How a session begins where the login went well."""
+
+
 class RemoteImap:
     """A session at another backend; an Imap of dialogue.py."""
 
@@ -69,6 +73,16 @@ class RemoteImap:
         waiting = poll()
         waiting.register(self._pipe.fileno(), POLLIN)
         return bool(waiting.poll(0))
+
+    def has_refused(self) -> bool:
+        """Whether it is known, before anything was read, that nobody was let in."""
+        if self._has_begun:
+            return False
+        try:
+            waiting = b"" if self._pipe.closed else self._pipe.waiting(len(PREAUTH))
+        except ConnectionLost:
+            return True
+        return waiting is not None and (not waiting or not PREAUTH.startswith(waiting))
 
     def close(self) -> None:
         """End the session; the backend ends with its connection."""

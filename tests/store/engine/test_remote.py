@@ -208,3 +208,62 @@ def test_a_part_that_cannot_be_decoded_is_not_asked_for_again() -> None:
     with pytest.raises(Undecodable):
         fetch(Backend(dies_at_the_mail, knows_why), Request(b"1", binary=True))
     assert fetch(Backend(dies_at_the_mail, knows_nothing), Request(b"1", binary=True)) == b"hi"
+
+
+async def closes(session: Session) -> None:
+    """A dialer that has died."""
+
+
+@pytest.mark.parametrize("first", [refuses, closes])
+def test_a_login_that_failed_before_the_url_came_is_tried_again(first: Life) -> None:
+    backend = Backend(first, serves)
+
+    async def fetching() -> bytes:
+        store = EngineStore(b"alice", backend, lambda text: None, LOOP)
+        store.start()
+        await LOOP.sleep(0.01)
+        try:
+            mailbox = await store.open(b"INBOX", 0)
+            return await whole(await mailbox.fetch(1, Request(b"")))
+        finally:
+            store.close()
+
+    assert wait(fetching()) == b"hi"
+    assert backend.started == 2
+
+
+def test_what_is_seen_of_a_login_before_it_is_read() -> None:
+    async def life() -> None:
+        ours, theirs = socketpair(AF_UNIX, SOCK_STREAM, 0)
+        session, backend = RemoteImap(LOOP, ours), Connection(LOOP, theirs)
+        assert not session.has_refused(), "it is under way"
+        await backend.write(GREETING[:4])
+        assert not session.has_refused()
+        await backend.write(GREETING[4:])
+        assert not session.has_refused()
+        assert await session.read(5) == GREETING
+        backend.close()
+        assert not session.has_refused(), "it was let in"
+        session.close()
+        for said in (b"", b"* BYE backend a:143\r\n"):
+            ours, theirs = socketpair(AF_UNIX, SOCK_STREAM, 0)
+            session, backend = RemoteImap(LOOP, ours), Connection(LOOP, theirs)
+            await backend.write(said)
+            backend.close()
+            assert session.has_refused()
+            session.close()
+            assert session.has_refused()
+
+    wait(life())
+
+
+def test_a_connection_that_is_reset_has_refused() -> None:
+    async def life() -> None:
+        ours, theirs = socketpair(AF_UNIX, SOCK_STREAM, 0)
+        session = RemoteImap(LOOP, ours)
+        session.send(b"u1 NOOP\r\n")
+        theirs.close()  # with what it has not read
+        assert session.has_refused()
+        session.kill()
+
+    wait(life())
