@@ -165,8 +165,8 @@ def scene(running: DovecotInstance, request: pytest.FixtureRequest) -> Iterator[
     running.log.take()
     with Scene(running) as scene:
         yield scene
-    if request.node.get_closest_marker("struck_by"):
-        # what a crash leaves to say comes late
+    if request.node.get_closest_marker("struck_by") or scene.expected:
+        # what a crash leaves to say comes late, and what a scenario announced is not the next one's
         running.log.settle()
     lines = running.log.take()
     unexpected = logs.unexpected(lines, tuple(scene.expected))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from functools import partial
 
 import pytest
 
@@ -24,6 +25,10 @@ pytestmark = pytest.mark.only("ours-ours-ours", "ours-ours-stock", "ours-stock-o
 
 def _called(dovecot: DovecotInstance) -> list[int]:
     return [process.pid for name in (URLAUTH, WORKER) for process in dovecot.processes(name)]
+
+
+def _has_only(dovecot: DovecotInstance, before: set[int]) -> bool:
+    return before.issuperset(_called(dovecot))
 
 
 def _said(dovecot: DovecotInstance, mark: int) -> list[str]:
@@ -51,16 +56,25 @@ def test_a_silent_client_calls_nobody(dovecot: DovecotInstance) -> None:
 
 
 def test_a_client_that_falls_silent_does_not_keep_the_other_processes(dovecot: DovecotInstance) -> None:
-    before = set(_called(dovecot))
     mark = dovecot.log.mark()
-    with dovecot.connect("imap-urlauth") as client:
-        client.sendall(b"V")
-        # a stock imap-urlauth that an earlier session left takes the call, too
-        assert before or wait_for(lambda: set(_called(dovecot)))
-        assert wait_for(lambda: not set(_called(dovecot)) - before, PRECONNECT_PATIENCE + 3)
-        assert len(dovecot.processes(LOGIN)) == 1
+    clients = 0
+    while clients < 3:
+        clients += 1
+        before = set(_called(dovecot))
+        with dovecot.connect("imap-urlauth") as client:
+            client.sendall(b"V")
+            # a stock imap-urlauth that an earlier session left takes the call, too, and one that is just
+            # ending may be what master counts on
+            if not before and not wait_for(partial(_called, dovecot), PRECONNECT_PATIENCE):
+                continue
+            assert wait_for(partial(_has_only, dovecot, before), PRECONNECT_PATIENCE + 3)
+            assert len(dovecot.processes(LOGIN)) == 1
+            break
+    else:
+        pytest.fail("login called nobody")
     dovecot.log.wait_for("imap-urlauth-login: Info: ", mark)
-    assert len(_said(dovecot, mark)) == 1
+    dovecot.log.settle()
+    assert len(_said(dovecot, mark)) == clients
 
 
 def test_a_client_that_leaves_takes_the_other_processes_along(dovecot: DovecotInstance) -> None:
