@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 """Master gives its 2.3 children no PATH."""
 
-COPY_CONFIG = b'exec cat <&"$DOVECOT_CONFIG_FD"'
+COPY_CONFIG = b'exec cat "/dev/fd/$DOVECOT_CONFIG_FD"'
+"""Debian's sh could redirect descriptors below ten alone, and master leaves more than that open."""
 
 READ_SIZE = 64 * 1024
 
