@@ -58,7 +58,7 @@ NEXT_TESTS = $(addprefix tests/,dovecot admin config message store/engine url)
 # DOVECOT is the folder that a Dovecot of any version was installed into, with DESTDIR; nothing is built here
 next: dev
 	@test -x '$(DOVECOT)/usr/sbin/dovecot' || { echo 'make next DOVECOT=/folder, with /folder/usr/sbin/dovecot'; exit 2; }
-	DOVECOT_URLAUTH_NEXT='$(DOVECOT)' DOVECOT_URLAUTH_VERSIONS=next .venv/bin/pytest -m dovecot $(NEXT_TESTS)
+	DOVECOT_URLAUTH_NEXT='$(DOVECOT)' DOVECOT_URLAUTH_VERSIONS=next .venv/bin/pytest -m dovecot -n 3 --dist loadgroup $(NEXT_TESTS)
 
 bench: dev
 	.venv/bin/python -m bench
