@@ -16,7 +16,7 @@ from dovecot_urlauth.admin.version import COMMIT_FILE, commit_of
 from testing.executables import CHECKOUT, SOURCES, copy_sources
 
 #: what the package holds besides
-MORE_SOURCES = ("debian", "LICENSE", "README.md", "SECURITY.md", "CHANGELOG.md")
+MORE_SOURCES = ("debian", "LICENSE", "README.md", "SECURITY.md", "PROTOCOL.md", "CONTRIBUTING.md", "CHANGELOG.md")
 
 NAME = "dovecot-urlauth"
 

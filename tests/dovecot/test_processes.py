@@ -21,9 +21,14 @@ BUNDLE = "dovecot_urlauth/__pycache__/bundle."
 
 
 def _serving(dovecot: DovecotInstance, owner: str = "alice") -> Process:
-    """The process that serves the mail of `owner`."""
-    workers = wait_for(lambda: [worker for worker in dovecot.processes(PIECES[2]) if USERS[owner] in worker.uids])
-    [worker] = workers
+    """The one process that serves the mail of `owner`; those of other access users of late end by themselves."""
+
+    def the_only_one() -> Process | None:
+        workers = [worker for worker in dovecot.processes(PIECES[2]) if USERS[owner] in worker.uids]
+        return workers[0] if len(workers) == 1 else None
+
+    worker = wait_for(the_only_one)
+    assert worker, f"there is no process for {owner} alone"
     return worker
 
 
