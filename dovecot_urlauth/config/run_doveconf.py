@@ -6,6 +6,7 @@ doveconf parses the files itself, so it needs the right to read them (root).
 from __future__ import annotations
 
 import os
+import sys
 
 from dovecot_urlauth.config.settings import SettingsError
 from dovecot_urlauth.wire.config_text import parse_lines
@@ -17,8 +18,13 @@ if TYPE_CHECKING:
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 """Master gives its 2.3 children no PATH."""
 
-COPY_CONFIG = b'exec cat "/dev/fd/$DOVECOT_CONFIG_FD"'
-"""Debian's sh could redirect descriptors below ten alone, and master leaves more than that open."""
+COPY_CONFIG = b"""\
+import os
+fd = int(os.environ["DOVECOT_CONFIG_FD"])
+while data := os.read(fd, 65536):
+    os.write(1, data)
+"""
+"""A program of Python's: Debian's sh cannot redirect descriptors above nine, and /dev/fd is not everywhere."""
 
 READ_SIZE = 64 * 1024
 
@@ -46,7 +52,8 @@ def dump_file(config_file: bytes) -> int:
     """
     fd = os.memfd_create("dovecot.conf.binary")
     try:
-        pid, complaints = _spawn([b"-c", config_file, b"-F", b"/bin/sh", b"-c", COPY_CONFIG], fd)
+        interpreter = os.fsencode(sys.executable)
+        pid, complaints = _spawn([b"-c", config_file, b"-F", interpreter, b"-IBSc", COPY_CONFIG], fd)
         _expect_success(pid, complaints)
     except OSError as error:
         os.close(fd)
