@@ -70,7 +70,13 @@ async def find_backend(
 
     ``site`` is the host and the port in this site's URLs, ``account`` the user as it is known here.
     """
-    known = None if account is None else _imapc(account, config, log)
+    from dovecot_urlauth.config.errors import UnsupportedSetting
+
+    try:
+        known = None if account is None else _imapc(account, config)
+    except UnsupportedSetting as error:
+        log.debug(f"imapc is left to Dovecot's own imap: {error.reason}")
+        return None  # whatever the passdb says: it knows nothing of the plugins that decide rights here
     ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)
     try:
         pid = fork(lambda: _live(theirs, name, config, log, known), log)
@@ -108,9 +114,11 @@ def _see_end_of(pid: int) -> None:
         return  # the process hears of every child's end, and has waited for it
 
 
-def _imapc(account: Account, config: WorkerConfig, log: Log) -> Backend | None:
-    """The backend of a user whose driver is imapc, which the passdb need not know.  Raises BackendNotFound."""
-    from dovecot_urlauth.config.errors import UnsupportedSetting
+def _imapc(account: Account, config: WorkerConfig) -> Backend | None:
+    """The backend of a user whose driver is imapc, which the passdb need not know.
+
+    Raises BackendNotFound, UnsupportedSetting.
+    """
     from dovecot_urlauth.config.imapc_settings import imapc_settings, tls_settings
     from dovecot_urlauth.config.settings import Settings, SettingsError
     from dovecot_urlauth.worker.backend.fields import BackendUnusable, backend_of_imapc
@@ -118,9 +126,6 @@ def _imapc(account: Account, config: WorkerConfig, log: Log) -> Backend | None:
     try:
         found = imapc_settings(account, tls_settings(config.backends or Settings({})), config.dialect)
         return None if found is None else backend_of_imapc(found)
-    except UnsupportedSetting as error:
-        log.debug(f"imapc is left to Dovecot's own imap: {error.reason}")
-        return None
     except SettingsError as error:
         raise BackendNotFound(error.text) from None
     except BackendUnusable as error:
