@@ -2,8 +2,9 @@
 
 ``URLFETCH`` of one's own URL runs through the very functions that the stock worker uses (imap-urlauth-fetch.c
 and imap-msgpart-url.c), so drivers, plugins, namespaces and access rights are exact by construction.  Policy
-stays ours: the mailbox key is read with ``GETMETADATA`` for every URL (RESETKEY may have changed it), the
-caller's token is verified by us, and the engine is asked for a URL that we sign ourselves.
+stays ours: the caller's token is verified by us, with the mailbox key that ``GETMETADATA`` gave, and the engine is
+asked for a URL that we sign ourselves.  That it serves it proves that the key is still the mailbox's (RESETKEY may
+have changed it).
 
 A session at another backend may be lost at any moment, which is first noticed when it is needed: what had no
 answer yet is asked once more, of a new session.  No command changes anything, so it may be asked twice.

@@ -7,9 +7,9 @@ behind the commands that follow it, and where the open mailbox was deleted and m
 index corrupted.  Of a row of URLs, a few milliseconds from each other, one look is enough, unless a message is not
 found.
 
-All commands are sent together.  So is the URLFETCH, where the key of last time has signed the URL that the client
-came with: then the client had a right to the mail at least a moment ago, and if GETMETADATA has another key, what
-comes of it is thrown away.
+Where the key of last time has signed the URL that the client came with, the URLFETCH is sent at once, and what it
+brings proves the key: the engine holds our own URL, signed with the same key, against the key that the mailbox has
+now.  Only if it brings nothing is the key asked for.
 
 Dovecot 2.3's imap panics where a stock worker would give up: a part that cannot be decoded.  The next engine
 then tells the reason.
@@ -18,7 +18,7 @@ then tells the reason.
 from __future__ import annotations
 
 from binascii import Error as NotHex
-from binascii import hexlify, unhexlify
+from binascii import unhexlify
 
 from dovecot_urlauth.message.errors import InvalidSection, PartMissing, Undecodable
 from dovecot_urlauth.message.section import parse_section
@@ -68,9 +68,14 @@ class _Asked:
     def command(self) -> bytes:
         return b'URLFETCH ("%s" %s)' % (self.url, _items(self.request))
 
-    def has_key(self, value: bytes) -> bool:
-        """Whether a value that the engine gave is the key that the URL is signed with."""
-        return value.lower() == hexlify(self.key)
+
+@frozen
+class _Proof:
+    """What a fetch ahead has brought; its content, if it has any, is not read yet."""
+
+    request: Request
+    session: EngineSession
+    reply: UrlFetch
 
 
 class EngineMailbox:
@@ -82,9 +87,7 @@ class EngineMailbox:
         self._quoted = quoted
         self._uidvalidity = uidvalidity
         self._key: bytes | None = None
-        #: What was asked together with the key, and its answer not read yet.
-        self._asked: _Asked | None = None
-        self._session: EngineSession | None = None
+        self._proof: _Proof | None = None
         #: Whether the engine was not asked to look, because it had just done so.
         self._has_just_looked = False
 
@@ -119,31 +122,35 @@ class EngineMailbox:
         return _Asked(request, url, key)
 
     async def _open_with(self, session: EngineSession, asked: _Asked | None) -> None:
-        """Look, read the key and fetch, in one."""
-        commands = [b"GETMETADATA %s (%s)" % (self._quoted, KEY_ENTRY)]
+        """Look, and fetch what was asked for ahead; where that brings nothing, read the key."""
         self._has_just_looked = session.has_just_looked_into(self._quoted)
         looks = not session.is_fresh and not self._has_just_looked
-        if looks:
-            commands.insert(0, b"EXAMINE " + self._quoted)
         if asked is not None:
-            commands.append(asked.command)
-        session.send(*commands)
-        if looks:
-            # that there is no such mailbox, GETMETADATA finds out
-            session.looks_into(self._quoted)
-            await session.answer()
+            await self._send(session, asked.command, looks=looks)
+            reply, _ = await self._reply(session)
+            if _brings_something(reply):
+                self._key, self._proof = asked.key, _Proof(asked.request, session, reply)
+                return
+            looks, self._has_just_looked = self._has_just_looked, False
+        await self._send(session, b"GETMETADATA %s (%s)" % (self._quoted, KEY_ENTRY), looks=looks)
         answer = await session.answer()
-        found = self._entry_in(answer)
-        if asked is not None and found is not None and found.value is not None and asked.has_key(found.value):
-            self._key, self._asked, self._session = asked.key, asked, session
-            return
-        await session.skip()
         if answer.status.condition != b"OK":
             raise await self._why_not_opened(answer.status)
+        found = self._entry_in(answer)
         if found is None:
             raise MailboxMissing("no mailbox has this name")
         self._key = self._decode_key(found.value)
         self._store.remember_key(self._quoted, self._key)
+
+    async def _send(self, session: EngineSession, command: bytes, *, looks: bool) -> None:
+        """Send a command, behind one that makes the engine look, if it has to."""
+        if not looks:
+            session.send(command)
+            return
+        session.send(b"EXAMINE " + self._quoted, command)
+        # that there is no such mailbox, the command finds out
+        session.looks_into(self._quoted)
+        await session.answer()
 
     def _entry_in(self, answer: Answer) -> Metadata | None:
         """What GETMETADATA said of this mailbox."""
@@ -195,11 +202,21 @@ class EngineMailbox:
     async def _fetch(self, uid: int, request: Request) -> Delivery:
         if self._key is None:
             raise StoreFailure("a mailbox without a key cannot be read")
-        asked, session = self._asked, self._session
-        self._asked = self._session = None
-        if asked is None or session is None or asked.request is not request:
-            asked, session = self._question(uid, request, self._key), self._store.session()
-            session.send(asked.command)
+        proof, self._proof = self._proof, None
+        if proof is not None and proof.request is request:
+            return _delivery(proof.reply, proof.session)
+        asked, session = self._question(uid, request, self._key), self._store.session()
+        session.send(asked.command)
+        reply, said = await self._reply(session)
+        if not _brings_something(reply):
+            raise self._why_not_fetched(asked.url, said)
+        return _delivery(reply, session)
+
+    async def _reply(self, session: EngineSession) -> tuple[UrlFetch, bytes]:
+        """What URLFETCH brings, up to its content, if that follows; and the last NO that was said before its end.
+
+        Raises StoreFailure if it was not done.
+        """
         reply: UrlFetch | None = None
         said = b""
         while True:
@@ -207,17 +224,14 @@ class EngineMailbox:
             if isinstance(event, UrlFetch):
                 reply = event
                 if reply.size:
-                    chunks = session.content(reply.size)
-                    return Delivery(reply.size, reply.literal8, reply.structure, chunks)
+                    return reply, said
             elif isinstance(event, Status):
                 if event.tag != b"*":
                     break
                 said = event.text if event.condition == b"NO" else said
         if event.condition != b"OK" or reply is None:
             raise StoreFailure(f"imap: {_text(event.text)}")
-        if reply.structure is None and reply.size is None:
-            raise self._why_not_fetched(asked.url, said)
-        return Delivery(0, False, reply.structure, nothing())
+        return reply, said
 
     def _why_not_fetched(self, url: bytes, said: bytes) -> Exception:
         """The error behind ``* NO Failed to read URLAUTH "<url>": <text>.``
@@ -267,6 +281,16 @@ class EngineMailbox:
         except NotHex:
             pass
         raise StoreFailure(f"imap-urlauth: key found for mailbox {_text(self._mailbox)} is invalid")
+
+
+def _brings_something(reply: UrlFetch) -> bool:
+    """Whether the engine let us have the message; for a refusal it brings NIL."""
+    return reply.structure is not None or reply.size is not None
+
+
+def _delivery(reply: UrlFetch, session: EngineSession) -> Delivery:
+    chunks = session.content(reply.size) if reply.size else nothing()
+    return Delivery(reply.size or 0, bool(reply.size) and reply.literal8, reply.structure, chunks)
 
 
 def _asks(request: Request) -> bool:

@@ -447,7 +447,7 @@ def test_a_repeated_fetch_is_asked_for_at_once(stage: Stage, monkeypatch: pytest
     assert stage.logged == ["GETMETADATA", "URLFETCH"]
     for number in (3, 4):
         assert fetch_ahead(store, ahead()) == b"hi"
-        assert stage.logged[2:] == ["EXAMINE+GETMETADATA+URLFETCH"] * (number - 2)
+        assert stage.logged[2:] == ["EXAMINE+URLFETCH"] * (number - 2)
 
 
 def test_a_row_of_urls_is_looked_for_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -455,7 +455,7 @@ def test_a_row_of_urls_is_looked_for_once(stage: Stage, monkeypatch: pytest.Monk
     store = stage.store(TOGETHER + "while True: answer_together()")
     for _ in range(4):
         assert fetch_ahead(store, ahead()) == b"hi"
-    assert stage.logged[2:] == ["EXAMINE+GETMETADATA+URLFETCH", *["GETMETADATA+URLFETCH"] * 2]
+    assert stage.logged[2:] == ["EXAMINE+URLFETCH", *["URLFETCH"] * 2]
     open_mailbox(store, b"other")
     open_mailbox(store, b"INBOX")
     assert stage.logged[5:] == ["EXAMINE+GETMETADATA"] * 2
@@ -473,10 +473,10 @@ for tag, line in hear_together():
     store = stage.store(TOGETHER + "answer_together()\n" * 3 + missing + "answer_together()\n" * 2 + missing * 3)
     for _ in range(3):
         assert fetch_ahead(store, ahead()) == b"hi"
-    assert stage.logged[2:] == ["EXAMINE+GETMETADATA+URLFETCH", "GETMETADATA+URLFETCH", "EXAMINE", "URLFETCH"]
+    assert stage.logged[2:] == ["EXAMINE+URLFETCH", "URLFETCH", "EXAMINE+GETMETADATA", "URLFETCH"]
     with pytest.raises(ReadFailed):
         fetch_ahead(store, ahead())
-    assert stage.logged[6:] == ["GETMETADATA+URLFETCH", "EXAMINE", "URLFETCH"]
+    assert stage.logged[6:] == ["URLFETCH", "EXAMINE+GETMETADATA", "URLFETCH"]
 
 
 def test_nothing_is_fetched_ahead_for_a_url_that_another_key_signed(stage: Stage) -> None:
@@ -494,17 +494,29 @@ def test_what_needs_a_look_first_is_not_fetched_ahead(stage: Stage, request_: Re
     assert stage.logged[2:] == ["EXAMINE+GETMETADATA"]
 
 
-def test_what_was_fetched_with_a_key_that_has_gone_is_thrown_away(stage: Stage) -> None:
-    """However long it is; what is asked then is asked with the new key."""
+def test_a_key_that_has_gone_brings_nothing_and_is_asked_for(stage: Stage) -> None:
+    """What is asked then is asked with the new key."""
+    nothing = "b'* URLFETCH u NIL\\r\\n' * (b'URLFETCH' in line)"
+    refused = f"for tag, line in hear_together(): say({nothing} + tag + b' OK\\r\\n')\n"
     store = stage.store(
-        TOGETHER + "answer_together()\n" * 2 + "answer_together(b'cd' * 64, b'{300000}\\r\\n' + b'x' * 300000)\n"
-        "answer_together(content=b'{3}\\r\\nnew')"
+        TOGETHER + "answer_together()\n" * 2 + refused + "answer_together(b'cd' * 64)\n"
+        "answer_together(content=b'{3}\\r\\nnew')\nanswer_together(content=b'{3}\\r\\nnew')"
     )
     assert fetch_ahead(store, ahead()) == b"hi"
     mailbox = wait(store.open(b"INBOX", 0, ahead()))
     assert wait(mailbox.key()) == b"\xcd" * 64
     assert wait(whole(wait(mailbox.fetch(1, WHOLE)))) == b"new"
-    assert stage.logged[2:] == ["EXAMINE+GETMETADATA+URLFETCH", "URLFETCH"]
+    assert stage.logged[2:] == ["EXAMINE+URLFETCH", "GETMETADATA", "URLFETCH"]
+    assert fetch_ahead(store, ahead(b"\xcd" * 64)) == b"new"
+    assert stage.logged[5:] == ["URLFETCH"]
+
+
+def test_a_fetch_ahead_is_for_the_request_that_it_was_sent_for(stage: Stage) -> None:
+    store = stage.store(TOGETHER + "while True: answer_together()")
+    assert fetch_ahead(store, ahead()) == b"hi"
+    mailbox = wait(store.open(b"INBOX", 0, ahead()))
+    assert wait(whole(wait(mailbox.fetch(1, Request(b"1"))))) == b"hi"
+    assert stage.logged[2:] == ["EXAMINE+URLFETCH", "URLFETCH"]
 
 
 def test_an_engine_that_dies_of_what_is_fetched_ahead(stage: Stage) -> None:
@@ -520,7 +532,7 @@ def test_an_engine_that_dies_of_what_is_fetched_ahead(stage: Stage) -> None:
     with pytest.raises(EngineGone):
         fetch_ahead(store, ahead())
     assert stage.logged[2:] == [
-        "EXAMINE+GETMETADATA+URLFETCH", "imap died: EXAMINE+GETMETADATA+URLFETCH: asking again",
+        "EXAMINE+URLFETCH", "imap died: EXAMINE+URLFETCH: asking again",
         "GETMETADATA", "URLFETCH",
     ]  # fmt: skip
 
