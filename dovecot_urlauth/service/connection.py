@@ -21,6 +21,7 @@ from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.service.sockets import peer_credentials
 from dovecot_urlauth.start.cpython import (
     AF_UNIX,
+    MSG_DONTWAIT,
     MSG_NOSIGNAL,
     MSG_PEEK,
     SHUT_RD,
@@ -116,13 +117,13 @@ class Connection:
     async def read_line(self, seconds: float | None = None) -> bytes:
         """Bytes up to and with the next LF and not one more, or what there is of the line; b"" at the end.
 
-        What follows may belong to the next reader of the same socket, so the input is looked at first.
-        Raises TimedOut, ConnectionLost.
+        What follows may belong to the next reader of the same socket, so the input is looked at first, which takes
+        no descriptor from it.  Raises TimedOut, ConnectionLost.
         """
         while True:
             try:
                 await self._loop.readable(self.fileno(), seconds)
-                waiting = receive(self._socket, PEEK_SIZE, MSG_PEEK)
+                waiting = self._socket.recv(PEEK_SIZE, MSG_PEEK | MSG_DONTWAIT)
                 if not waiting:
                     return b""
                 line = receive(self._socket, waiting.find(b"\n") + 1 or len(waiting))
@@ -151,11 +152,10 @@ class Connection:
         Raises TimedOut, ConnectionLost.  Nothing to send is no reason to ask the kernel: a peer that has
         answered may be gone already.
         """
-        view = memoryview(data)
-        while view:
-            view = view[self.send_part(view) :]
-            if view:
-                await self._writable(seconds)
+        sent = self.send_part(data) if data else 0
+        while sent < len(data):
+            await self._writable(seconds)
+            sent += self.send_part(memoryview(data)[sent:])
 
     def send_now(self, data: bytes) -> bool:
         """Send a few bytes that always fit where the peer reads; whether they did. Never waits."""

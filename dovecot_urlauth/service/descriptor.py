@@ -115,6 +115,8 @@ def receive_message(connection: socket, size: int, flags: int = 0) -> tuple[byte
     data, ancillary, received, _ = connection.recvmsg(
         size, ANCILLARY_SPACE, MSG_CMSG_CLOEXEC | MSG_DONTWAIT | flags
     )
+    if not ancillary and not received & MSG_CTRUNC:
+        return data, []
     descriptors = [
         Descriptor(fd)
         for level, kind, content in ancillary

@@ -20,8 +20,9 @@ stock service settings is part of every request.
 from __future__ import annotations
 
 import select
-from heapq import heapify, heappop, heappush
 from time import monotonic
+
+from dovecot_urlauth.service.timers import Timers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,9 +42,6 @@ HUNG_UP = 0
 
 MAIN = "main"
 """The name of the task that :meth:`Loop.run` waits for."""
-
-FEWEST_STALE = 64
-"""Cancelled timers that may lie in the heap before it is swept, whatever its size."""
 
 
 class TimedOut(Exception):
@@ -151,19 +149,6 @@ class Promise(Generic[Result]):
         self._waiting.clear()
 
 
-class Timer:
-    """The end of a wait, in the heap until it comes or is swept."""
-
-    __slots__ = ("task", "when")
-
-    def __init__(self, when: float, task: Task[Any]) -> None:
-        self.when = when
-        self.task: Task[Any] | None = task
-
-    def __lt__(self, other: Timer) -> bool:
-        return self.when < other.when
-
-
 class Loop:
     """Runs tasks; the module says by which rules."""
 
@@ -176,8 +161,7 @@ class Loop:
         self._registered: dict[int, int] = {}
         self._waiting: dict[int, dict[Task[Any], int]] = {}
         """By descriptor: the tasks that wait for it, and each one's events."""
-        self._timers: list[Timer] = []
-        self._stale = 0
+        self._timers: Timers[Task[Any]] = Timers()
         self._ready: list[Task[Any]] = []
         self._tasks: set[Task[Any]] = set()
         self._current: Task[Any] | None = None
@@ -219,17 +203,17 @@ class Loop:
             raise main._end._error
         return main._end._result
 
-    async def readable(self, fd: int, seconds: float | None = None) -> None:
+    def readable(self, fd: int, seconds: float | None = None) -> Work[None]:
         """Wait until ``fd`` has something to read, its end included. Raises TimedOut, OSError."""
-        await self._wait_for(fd, READ, seconds)
+        return self._wait_for(fd, READ, seconds)
 
-    async def writable(self, fd: int, seconds: float | None = None) -> None:
+    def writable(self, fd: int, seconds: float | None = None) -> Work[None]:
         """Wait until ``fd`` takes more. Raises TimedOut, OSError."""
-        await self._wait_for(fd, WRITE, seconds)
+        return self._wait_for(fd, WRITE, seconds)
 
-    async def hung_up(self, fd: int, seconds: float | None = None) -> None:
+    def hung_up(self, fd: int, seconds: float | None = None) -> Work[None]:
         """Wait until the peer of ``fd`` is gone. Raises TimedOut, OSError."""
-        await self._wait_for(fd, HUNG_UP, seconds)
+        return self._wait_for(fd, HUNG_UP, seconds)
 
     async def sleep(self, seconds: float) -> None:
         """Let ``seconds`` pass."""
@@ -245,18 +229,12 @@ class Loop:
 
     async def pause(self, seconds: float | None = None) -> None:
         """Wait until somebody wakes this task. Raises TimedOut."""
-        if seconds is None:
-            await _PAUSE
-            return
-        timer = Timer(self.now() + seconds, self.current)
-        heappush(self._timers, timer)
+        timer = None if seconds is None else self._timers.set(self.now() + seconds, self.current)
         try:
             await _PAUSE
         finally:
-            if timer.task is not None:
-                timer.task = None
-                self._stale += 1
-                self._sweep()
+            if timer is not None:
+                self._timers.stop(timer)
 
     def forget(self, fd: int) -> None:
         """``fd`` is about to be closed: nobody can wait for it any more."""
@@ -280,10 +258,16 @@ class Loop:
         task = self.current
         waiting = self._waiting.setdefault(fd, {})
         waiting[task] = events
+        timer = None
         try:
-            self._register(fd)
-            await self.pause(seconds)
+            if len(waiting) > 1 or self._registered.get(fd) != events:
+                self._register(fd)
+            if seconds is not None:
+                timer = self._timers.set(self.now() + seconds, task)
+            await _PAUSE
         finally:
+            if timer is not None:
+                self._timers.stop(timer)
             waiting.pop(task, None)
             if not waiting and self._waiting.get(fd) is waiting:
                 del self._waiting[fd]
@@ -324,29 +308,13 @@ class Loop:
         self._wake_late()
 
     def _wake_late(self) -> None:
-        timers = self._timers
-        now = self.now()
-        while timers and (timers[0].task is None or timers[0].when <= now):
-            timer = heappop(timers)
-            if timer.task is None:
-                self._stale -= 1
-            else:
-                if not timer.task._scheduled:  # else it came in time, just so
-                    self._wake(timer.task, TimedOut())
-                timer.task = None
+        for task in self._timers.due(self.now()):
+            if not task._scheduled:  # else it came in time, just so
+                self._wake(task, TimedOut())
 
     def _patience(self) -> float | None:
-        while self._timers and self._timers[0].task is None:
-            heappop(self._timers)
-            self._stale -= 1
-        return max(0.0, self._timers[0].when - self.now()) if self._timers else None
-
-    def _sweep(self) -> None:
-        """A long time limit must not stay behind each short wait: more stale timers than live ones go."""
-        if self._stale > FEWEST_STALE and self._stale * 2 > len(self._timers):
-            self._timers = [timer for timer in self._timers if timer.task is not None]
-            heapify(self._timers)
-            self._stale = 0
+        when = self._timers.next()
+        return None if when is None else max(0.0, when - self.now())
 
     def _wake(self, task: Task[Any], error: BaseException | None = None) -> None:
         if error is not None and (task._error is None or isinstance(task._error, TimedOut)):

@@ -63,7 +63,7 @@ class Stats:
 
     def wants(self, name: str) -> bool:
         """Whether to find out what an event of this name would say."""
-        if self._connection is None:
+        if self._connection is None and self._path is not None:
             self._reconnect()
         return self._connection is not None and name not in self._unwanted
 

@@ -5,21 +5,22 @@ CPython's private modules, with the public ones behind them for another Python t
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hashlib import sha1 as _new_sha1
     from hmac import compare_digest
 else:
     try:
         from _operator import _compare_digest as compare_digest
     except ImportError:
         from hmac import compare_digest
+    try:
+        from _sha1 import sha1 as _new_sha1
+    except ImportError:
+        from hashlib import sha1 as _new_sha1
 
 
 def sha1(data: bytes) -> bytes:
     """The 20 bytes of SHA-1."""
-    try:
-        from _sha1 import sha1 as new  # type: ignore[import-not-found]
-    except ImportError:
-        from hashlib import sha1 as new
-    return bytes(new(data).digest())  # noqa: S324 - what RFC 4467's INTERNAL mechanism is made of
+    return _new_sha1(data).digest()  # noqa: S324 - what RFC 4467's INTERNAL mechanism is made of
 
 
 def blake2b(data: bytes, size: int) -> bytes:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dovecot_urlauth.service.loop import FEWEST_STALE, Loop, Promise, TimedOut
+from dovecot_urlauth.service.loop import Loop, Promise, TimedOut
+from dovecot_urlauth.service.timers import FEWEST_STALE
 from tests.clock import SteppingLoop
 
 if TYPE_CHECKING:
