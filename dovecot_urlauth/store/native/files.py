@@ -83,6 +83,8 @@ class Directory:
         """lstat() of ``name``; None when it does not exist.  Raises StoreFailure."""
         try:
             return os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
         except (OSError, ValueError) as error:
             failure = _failure("stat", self.path + b"/" + name, error)
             if isinstance(failure, FileNotFoundError):

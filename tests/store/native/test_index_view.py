@@ -161,6 +161,27 @@ def test_refresh_follows(tmp_path: Path) -> None:
     assert uids(opened) == {2: 0}
 
 
+def test_answers_are_remembered_until_the_index_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    played: list[int] = []
+    real = changes.Changes.play
+
+    def noted(self: changes.Changes, uid: int, flags: int | None) -> int | None:
+        played.append(uid)
+        return real(self, uid, flags)
+
+    monkeypatch.setattr(changes.Changes, "play", noted)
+    monkeypatch.setattr(index_view, "LIMIT_KNOWN", 2)
+    log = ondisk.log_header() + ondisk.append((1, 0), (2, SEEN), (3, 0))
+    write(tmp_path, None, log)
+    opened = view(tmp_path)
+    assert [opened.flags(uid) for uid in (1, 2, 1, 2)] == [0, SEEN, 0, SEEN]
+    assert [opened.flags(uid) for uid in (3, 1)] == [0, 0]
+    assert played == [1, 2, 3, 1]
+    write(tmp_path, None, log + ondisk.expunge((1, 1)))
+    opened.refresh()
+    assert opened.flags(1) is None
+
+
 def test_what_is_appended_is_all_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = ondisk.log_header() + ondisk.uid_validity(1) + ondisk.append((1, 0)) + ondisk.append((2, 0))[:10]
     write(tmp_path, None, log)

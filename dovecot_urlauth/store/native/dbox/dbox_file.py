@@ -92,8 +92,8 @@ def parse_header(line: bytes) -> int:
     version, *words = line.split(b" ")
     if version not in VERSIONS:
         raise Unsupported("dbox file has an unknown version")
-    keys = {word[:1]: word[1:] for word in words}
-    size = hexadecimal(keys.get(b"M", b""))
+    sizes = [word[1:] for word in words if word.startswith(b"M")]
+    size = hexadecimal(sizes[-1] if sizes else b"")
     if not MESSAGE_HEADER_SIZE <= size <= LIMIT_MESSAGE_HEADER:
         raise Unsupported("dbox file has an unknown size of message headers")
     return size

@@ -29,6 +29,8 @@ LOG_SUFFIX = b".log"
 OLD_LOG_SUFFIX = b".log.2"
 
 ATTEMPTS = 3
+LIMIT_KNOWN = 1000
+"""Answers that are remembered until the index changes."""
 LIMIT_GONE = 10_000
 """Expunged messages that are stepped over on the way to the next one."""
 
@@ -48,6 +50,7 @@ class IndexView:
         self._directory = directory
         self._wanted = extensions
         self._name = name
+        self._log_name = name + LOG_SUFFIX
         self._main: FileSource | None = None
         self._log: FileSource | None = None
         self._version: tuple[object, object] | None = None
@@ -58,6 +61,8 @@ class IndexView:
         self._changes = Changes()
         self._last: tuple[int, bytes | None] = (0, None)
         """The UID that was asked for last, and its record."""
+        self._known_flags: dict[int, int | None] = {}
+        self._known_records: dict[tuple[bytes, int], bytes] = {}
 
     @property
     def uid_validity(self) -> int:
@@ -71,8 +76,13 @@ class IndexView:
 
     def flags(self, uid: int) -> int | None:
         """The flag byte of message ``uid``; None when there is no such message."""
-        record = self._record(uid)
-        return self._changes.play(uid, None if record is None else int(RECORD.unpack_from(record)[1]))
+        known = self._known_flags
+        if uid not in known:
+            if len(known) >= LIMIT_KNOWN:
+                known.clear()
+            record = self._record(uid)
+            known[uid] = self._changes.play(uid, None if record is None else int(RECORD.unpack_from(record)[1]))
+        return known[uid]
 
     def keywords(self, uid: int) -> set[bytes]:
         """The names of the keywords of message ``uid``."""
@@ -106,13 +116,21 @@ class IndexView:
 
     def extension_record(self, name: bytes, uid: int) -> bytes:
         """What the extension ``name`` has for message ``uid``; empty when it has nothing."""
-        extensions = self._changes.extensions
-        return b"" if extensions is None else extensions.record(name, uid, self._record(uid))
+        extensions, known = self._changes.extensions, self._known_records
+        if extensions is None:
+            return b""
+        if (name, uid) not in known:
+            if len(known) >= LIMIT_KNOWN:
+                known.clear()
+            known[name, uid] = extensions.record(name, uid, self._record(uid))
+        return known[name, uid]
 
     def refresh(self) -> None:
         """Take over what has been written since; costs two lstat() when nothing has."""
         version = self._stat()
         if version != self._version:
+            self._known_flags.clear()
+            self._known_records.clear()
             is_same_main = self._version is not None and version[0] == self._version[0]
             if not (is_same_main and self._play_appended()):
                 self._load_anew()
@@ -134,7 +152,7 @@ class IndexView:
 
     def _stat(self) -> tuple[object, object]:
         """The versions of the main file and of the log."""
-        main, log = (self._directory.status(name) for name in (self._name, self._name + LOG_SUFFIX))
+        main, log = self._directory.status(self._name), self._directory.status(self._log_name)
         return main and version(main), log and version(log)
 
     def _close_files(self) -> None:
@@ -153,7 +171,7 @@ class IndexView:
         return True
 
     def _is_in_place(self, log: FileSource) -> bool:
-        status = self._directory.status(self._name + LOG_SUFFIX)
+        status = self._directory.status(self._log_name)
         return status is not None and log.is_file(status)
 
     def _load_anew(self) -> None:
@@ -170,7 +188,7 @@ class IndexView:
         self._end = None
         self._last = (0, None)
         try:
-            self._log = self._directory.file(self._name + LOG_SUFFIX)
+            self._log = self._directory.file(self._log_name)
         except FileNotFoundError:
             raise Unsupported("mailbox has no index yet") from None
         try:
