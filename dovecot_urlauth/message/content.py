@@ -19,3 +19,5 @@ class Content:
     #: The BODYPARTSTRUCTURE without its parentheses, if asked for.
     structure: bytes | None
     chunks: Iterator[bytes]
+    whole: bytes | None = None
+    """All of it, where that is in memory already."""

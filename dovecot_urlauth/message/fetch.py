@@ -72,4 +72,4 @@ def _at_once(stored: bytes, request: Request) -> Content:
     size = partial_size(len(text), request.partial_offset, request.partial_size)
     if size < len(text):
         text = text[request.partial_offset : request.partial_offset + size]
-    return Content(size, False, None, iter((text,) if size else ()))
+    return Content(size, False, None, iter((text,) if size else ()), text)

@@ -29,6 +29,8 @@ class Delivery:
     structure: bytes | None
     """The BODYPARTSTRUCTURE without its parentheses, if asked for."""
     chunks: AsyncIterator[bytes]
+    whole: bytes | None = None
+    """All of it, where it is short and in memory already: then nobody need ask for the chunks."""
 
 
 @frozen

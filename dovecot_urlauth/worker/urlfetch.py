@@ -43,6 +43,7 @@ REFUSAL_TIME = 0.002
 LOOP_PRECISION = 0.001
 """Seconds by which a sleep of the loop may last longer: epoll counts in milliseconds."""
 UNVERIFIED = "URLAUTH verification failed"
+WHOLE = parse_section(b"")
 
 SECTION, MAILBOX, TOKEN, MESSAGE, EMPTY, STORE = "section", "mailbox", "token", "message", "empty", "store"
 """The rules that refuse what has passed those of ``url.check``, as stats is told of them."""
@@ -50,12 +51,15 @@ SECTION, MAILBOX, TOKEN, MESSAGE, EMPTY, STORE = "section", "mailbox", "token", 
 
 @frozen
 class Reply:
-    """The first line, and the ``chunks`` that follow with their end; None when nothing follows."""
+    """The first line, with what is short behind it, and the ``chunks`` that follow; None when nothing follows.
+
+    Behind data stands its end.
+    """
 
     line: bytes
     chunks: AsyncIterator[bytes] | None = None
     size: int = 0
-    """Bytes of data in the chunks."""
+    """Bytes of data."""
     refusal: str = ""
     """Why it is a NO, also where the client is not told."""
     rule: str = ""
@@ -87,11 +91,13 @@ class UrlFetcher:
         self._log = log
         self._policy = Policy(target.host, target.port, target.name)
         self._mailbox: Mailbox | None = None
+        self._last_checked: tuple[bytes, ImapURL] | None = None
         self._events = events
 
     async def fetch(self, command: UrlCommand) -> Reply:
         """Return the reply; its chunks are valid until the next call. Raises what is no failure to fetch."""
-        self._log.debug(f"Fetching URLAUTH {without_token(command.url)}")
+        if self._log.pipe.debugging:
+            self._log.debug(f"Fetching URLAUTH {without_token(command.url)}")
         self._close_mailbox()
         try:
             reply = await self._fetch(command)
@@ -120,9 +126,9 @@ class UrlFetcher:
             self._target.store.close()
 
     async def _fetch(self, command: UrlCommand) -> Reply:
-        url = await self._check(command.url)
+        url = self._checked_before(command.url) or await self._check(command.url)
         try:
-            section = parse_section(url.section or b"")
+            section = parse_section(url.section) if url.section else WHOLE
         except InvalidSection as error:
             return self._bare_no(command, f"Invalid URLAUTH: {error.text}", SECTION)
         began = monotonic()
@@ -145,7 +151,18 @@ class UrlFetcher:
         for user in spellings:
             if not await self._is_target(user):
                 raise URLRefused(self._rules.other_user.format(user=os.fsdecode(user)), Rule.USER)
+        self._last_checked = None if spellings else (url, checked)
         return checked
+
+    def _checked_before(self, text: bytes) -> ImapURL | None:
+        """The URL that was checked last, if this is it and time has not changed the answer.
+
+        A client that wants a structure first and then the parts, or a part in pieces of its own, names it again.
+        """
+        last, url = self._last_checked or (b"", None)
+        if url is None or text != last or (url.expire is not None and int(time()) > url.expire):
+            return None
+        return url
 
     async def _is_target(self, user: bytes) -> bool:
         """Whether the userdb knows ``user`` under the target's name."""
@@ -194,10 +211,12 @@ class UrlFetcher:
             # imap forgets the line end behind a literal of no bytes, and its client waits for ever.
             self._log.debug("Fetched URLAUTH yielded empty result")
             return Reply(no_line(), refusal="empty result", rule=EMPTY)
-        self._log.debug(
-            f"Fetched URLAUTH yielded {content.size} bytes of {'binary ' * request.binary}message data"
-        )
+        if self._log.pipe.debugging:
+            kind = "binary message" if request.binary else "message"
+            self._log.debug(f"Fetched URLAUTH yielded {content.size} bytes of {kind} data")
         line = ok_line(content.size, has_nuls=content.has_nuls, structure=content.structure)
+        if content.whole:
+            return Reply(line + content.whole + LITERAL_END, size=content.size)
         return Reply(line, _with_end(content.chunks), content.size) if content.size else Reply(line)
 
     def _no(self, command: UrlCommand, verb: str, why: str, rule: str) -> Reply:

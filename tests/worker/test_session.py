@@ -211,7 +211,10 @@ def test_what_nobody_foresaw_ends_one_session() -> None:
 
     transcript = Transcript("S: OK\nC: URL\\t{url}\nended", values={"url": fakes.signed()})
     log: SimpleNamespace = SimpleNamespace(
-        debug=lambda text: None, error=lines.append, with_prefix=lambda prefix: log
+        pipe=SimpleNamespace(debugging=False),
+        debug=lambda text: None,
+        error=lines.append,
+        with_prefix=lambda prefix: log,
     )
     client = fakes.client(transcript)
     transcript.play(serve_client(transcript.loop, client, fakes.target(3, chunks), CONFIG, None, log))  # type: ignore[arg-type]
@@ -245,7 +248,7 @@ def test_who_reads_at_once_lets_the_others_have_their_turn() -> None:
 
     async def serve() -> None:
         loop.spawn(other())
-        log = SimpleNamespace(debug=lambda text: None)
+        log = SimpleNamespace(debug=lambda text: None, pipe=SimpleNamespace(debugging=False))
         fetcher = UrlFetcher(loop, fakes.target(4 * FAIR_SHARE, chunks), fakes.BOB, RULES_2_4, None, log)  # type: ignore[arg-type]
         command = UrlCommand(fakes.signed(), body=True, binary=False, structure=False)
         await _answer_url(loop, Eager(), fetcher, command, log)  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import os
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -26,7 +26,7 @@ from tests.clock import SteppingLoop
 from tests.store.waiting import gather
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from dovecot_urlauth.message.fetch import Request
     from dovecot_urlauth.service.log import Log
@@ -131,6 +131,78 @@ def content(
 
 def test_the_bytes_and_their_guard() -> None:
     assert ask(Mailbox())[:2] == (b"OK\t3\n", b"abc\n")
+
+
+def test_what_is_whole_goes_out_in_one_piece() -> None:
+    whole = Delivery(size=3, has_nuls=False, structure=None, chunks=chunks_of([b"abc"]), whole=b"abc")
+    assert ask(Mailbox(whole))[:2] == (b"OK\t3\nabc\n", b"")
+
+
+class Again:
+    """A client that asks one thing after the other, at moments of its own."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, rules: URLRules = RULES_2_3, auth: Auth | None = None
+    ) -> None:
+        self.now = time.time()
+        self.parsed: list[bytes] = []
+        monkeypatch.setattr(urlfetch, "time", lambda: self.now)
+        real = urlfetch.check
+
+        def noted(url: bytes, *rest: Any) -> Any:
+            self.parsed.append(url)
+            return real(url, *rest)
+
+        monkeypatch.setattr(urlfetch, "check", noted)
+        self._loop = SteppingLoop()
+        self._mailbox = Mailbox()
+        target = OpenedTarget(b"alice", SETTINGS, cast("stores.Store", Store(self._mailbox)), b"ALICE")
+        self._fetcher = UrlFetcher(
+            self._loop, target, BOB, rules, cast("Userdb", auth), cast("Log", Lines()), refusal_time=0
+        )
+
+    def ask(self, url: bytes) -> bytes:
+        command = UrlCommand(url, body=True, binary=False, structure=False)
+        return self._loop.run(self._fetcher.fetch(command)).line
+
+    def reset_key(self) -> None:
+        self._mailbox._key = bytes(64)
+
+    def close(self) -> None:
+        self._loop.close()
+
+
+@pytest.fixture
+def again(monkeypatch: pytest.MonkeyPatch) -> Iterator[Again]:
+    client = Again(monkeypatch)
+    yield client
+    client.close()
+
+
+def test_a_url_that_comes_again_is_read_once(again: Again) -> None:
+    one, other = signed(), signed(section="/;SECTION=1")
+    assert [again.ask(url) for url in (one, one, one, other, one)] == [b"OK\t3\n"] * 5
+    assert again.parsed == [one, other, one]
+
+
+def test_a_url_that_comes_again_may_have_expired(again: Again) -> None:
+    url = signed(time.strftime(";EXPIRE=%Y-%m-%dT%H:%M:%SZ", time.gmtime(again.now + 60)) + ";URLAUTH=user+bob")
+    assert [again.ask(url), again.ask(url)] == [b"OK\t3\n"] * 2
+    again.now += 62
+    assert b"URLAUTH has expired" in again.ask(url)
+
+
+def test_a_url_that_comes_again_needs_the_key_of_now(again: Again) -> None:
+    assert again.ask(signed()) == b"OK\t3\n"
+    again.reset_key()
+    assert again.ask(signed()) == b"NO\n"
+
+
+def test_a_refused_url_is_refused_again(again: Again) -> None:
+    carol = signed(";URLAUTH=user+carol")
+    assert again.ask(carol) == again.ask(carol)
+    assert b"No 'user+carol' access allowed" in again.ask(carol)
+    assert again.parsed == [carol] * 3
 
 
 def test_nuls_are_announced() -> None:
@@ -297,6 +369,16 @@ def test_another_spelling_is_the_userdbs_to_judge(answer: UserReply | Exception 
     assert (data == b"abc\n") is is_served
     assert is_served or line.endswith(b"Not permitted to fetch URLAUTH for other user aLiCe\n")
     assert ("Error: URLAUTH userid lookup failed: x" in log) is isinstance(answer, Exception)
+
+
+def test_a_spelling_is_judged_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    auth = Auth(UserReply(1, b"alice", {}))
+    client = Again(monkeypatch, RULES_2_4, auth)
+    url = spelled(b"aLiCe")
+    assert [client.ask(url), client.ask(url)] == [b"OK\t3\n"] * 2
+    auth.answer = UserReply(1, b"carol", {})
+    assert client.ask(url).startswith(b"NO\terror=")
+    client.close()
 
 
 def test_a_name_that_no_mailbox_can_have_costs_a_tokens_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,8 +34,11 @@ def config(name: str) -> WorkerConfig:
 class Silent:
     """A log that keeps what it is told at debug level, and must be told nothing else."""
 
+    debugging = True
+
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.pipe = self
 
     def debug(self, text: str) -> None:
         self.lines.append(text)

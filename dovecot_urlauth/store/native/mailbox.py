@@ -191,7 +191,7 @@ class NativeMailbox:
         mail = self._mail = await self._when_not_busy(lambda: self._locate(uid))
         try:
             source = mail.source
-            if mail.is_encoded:
+            if mail.is_encoded and not self._decoding.is_plain:
                 source = await self._decoding.decoded(source, self._pace, self._driver.guid)
             if mail.complete is not None:
                 source = mail.complete(source)
@@ -201,9 +201,9 @@ class NativeMailbox:
             if mail.lock is not None:
                 mail.lock.release()
         chunks = self._pace.chunks(content.chunks)
-        if mail.lock is not None:
+        if mail.lock is not None and content.whole is None:
             chunks = self._under_lock(chunks, mail.lock)
-        return Delivery(content.size, content.has_nuls, content.structure, chunks)
+        return Delivery(content.size, content.has_nuls, content.structure, chunks, content.whole)
 
     def _locate(self, uid: int) -> Located:
         self._open_again()
@@ -239,13 +239,15 @@ class NativeMailbox:
 
     async def _when_not_busy(self, act: Callable[[], Result]) -> Result:
         """What ``act`` returns, once no writer is in the way.  Raises Busy when it takes too long."""
-        began = self._loop.now()
+        began: float | None = None
         pause = SHORTEST_PAUSE
         while True:
             try:
                 return act()
             except Busy as busy:
-                if self._loop.now() - began >= busy.seconds:
+                now = self._loop.now()
+                began = now if began is None else began
+                if now - began >= busy.seconds:
                     raise
             await self._loop.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)

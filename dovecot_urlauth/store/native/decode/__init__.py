@@ -35,7 +35,9 @@ class Decoding:
         self._attributes = attributes
         self._inbox_guid = inbox_guid
         self._keyring: Keyring | None = None
-        if self._compressions or self._crypt is not None:
+        self.is_plain = not self._compressions and self._crypt is None
+        """Whether there is nothing that he would have undone."""
+        if not self.is_plain:
             from dovecot_urlauth.start.distribution import add_distribution
 
             add_distribution()
