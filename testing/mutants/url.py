@@ -150,8 +150,8 @@ ROWS: Rows = [
         11,
         "mail is given that was fetched ahead with a key that was reset",
         "store/engine/mailbox.py",
-        "if _brings_something(reply):",
-        "if True:",
+        "if reply is not None and _brings_something(reply):",
+        "if reply is not None:",
         "tests/store/engine/test_dialogue.py",
     ),
 ]

@@ -9,7 +9,7 @@ found.
 
 Where the key of last time has signed the URL that the client came with, the URLFETCH is sent at once, and what it
 brings proves the key: the engine holds our own URL, signed with the same key, against the key that the mailbox has
-now.  Only if it brings nothing is the key asked for.
+now.  Only if it brings nothing, whatever the reason, is the key asked for.
 
 Dovecot 2.3's imap panics where a stock worker would give up: a part that cannot be decoded.  The next engine
 then tells the reason.
@@ -25,7 +25,7 @@ from dovecot_urlauth.message.section import parse_section
 from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.engine.dialogue import Answer, EngineSession
 from dovecot_urlauth.store.engine.imap_process import EngineGone, SessionLost
-from dovecot_urlauth.store.engine.own_url import own_url
+from dovecot_urlauth.store.engine.own_url import own_url, quoted
 from dovecot_urlauth.store.engine.partial import (
     begins_inside_a_line_end,
     may_begin_inside_a_line_end,
@@ -60,6 +60,7 @@ TEMPORARY = frozenset((b"SERVERBUG", b"INUSE", b"UNAVAILABLE", b"CORRUPTION", b"
 class _Asked:
     """A fetch, as the engine is asked for it."""
 
+    uid: int
     request: Request
     url: bytes
     key: bytes
@@ -73,6 +74,7 @@ class _Asked:
 class _Proof:
     """What a fetch ahead has brought; its content, if it has any, is not read yet."""
 
+    uid: int
     request: Request
     session: EngineSession
     reply: UrlFetch
@@ -119,7 +121,7 @@ class EngineMailbox:
     def _question(self, uid: int, request: Request, key: bytes) -> _Asked:
         store = self._store
         url = own_url(store.user, store.host, self._mailbox, self._uidvalidity, uid, request, key)
-        return _Asked(request, url, key)
+        return _Asked(uid, request, url, key)
 
     async def _open_with(self, session: EngineSession, asked: _Asked | None) -> None:
         """Look, and fetch what was asked for ahead; where that brings nothing, read the key."""
@@ -128,8 +130,8 @@ class EngineMailbox:
         if asked is not None:
             await self._send(session, asked.command, looks=looks)
             reply, _ = await self._reply(session)
-            if _brings_something(reply):
-                self._key, self._proof = asked.key, _Proof(asked.request, session, reply)
+            if reply is not None and _brings_something(reply):
+                self._key, self._proof = asked.key, _Proof(asked.uid, asked.request, session, reply)
                 return
             looks, self._has_just_looked = self._has_just_looked, False
         await self._send(session, b"GETMETADATA %s (%s)" % (self._quoted, KEY_ENTRY), looks=looks)
@@ -157,7 +159,7 @@ class EngineMailbox:
         values = (event for event in answer.events if isinstance(event, Metadata))
         if b"%" in self._quoted or b"*" in self._quoted:
             # GETMETADATA takes patterns: others may match, and that nothing does is no error.
-            values = (event for event in values if b'"%s"' % event.mailbox == self._quoted)
+            values = (event for event in values if quoted(event.mailbox) == self._quoted)
         return next(values, None)
 
     async def key(self) -> bytes | None:
@@ -203,19 +205,21 @@ class EngineMailbox:
         if self._key is None:
             raise StoreFailure("a mailbox without a key cannot be read")
         proof, self._proof = self._proof, None
-        if proof is not None and proof.request is request:
+        if proof is not None and proof.uid == uid and proof.request is request:
             return _delivery(proof.reply, proof.session)
         asked, session = self._question(uid, request, self._key), self._store.session()
         session.send(asked.command)
         reply, said = await self._reply(session)
+        if reply is None:
+            raise StoreFailure(f"imap: {_text(said)}")
         if not _brings_something(reply):
             raise self._why_not_fetched(asked.url, said)
         return _delivery(reply, session)
 
-    async def _reply(self, session: EngineSession) -> tuple[UrlFetch, bytes]:
+    async def _reply(self, session: EngineSession) -> tuple[UrlFetch | None, bytes]:
         """What URLFETCH brings, up to its content, if that follows; and the last NO that was said before its end.
 
-        Raises StoreFailure if it was not done.
+        None if it was not done, and why it was not.
         """
         reply: UrlFetch | None = None
         said = b""
@@ -230,7 +234,7 @@ class EngineMailbox:
                     break
                 said = event.text if event.condition == b"NO" else said
         if event.condition != b"OK" or reply is None:
-            raise StoreFailure(f"imap: {_text(event.text)}")
+            return None, event.text
         return reply, said
 
     def _why_not_fetched(self, url: bytes, said: bytes) -> Exception:

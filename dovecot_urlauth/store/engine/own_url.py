@@ -44,7 +44,12 @@ def own_url(
 
 def quoted_mailbox(name: str) -> bytes:
     """A mailbox name as a quoted string in modified UTF-7 (RFC 3501 section 5.1.3)."""
-    return b'"' + to_mutf7(name).replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+    return quoted(to_mutf7(name))
+
+
+def quoted(text: bytes) -> bytes:
+    """A quoted string (RFC 3501 section 4.3)."""
+    return b'"' + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
 def _encode(text: bytes) -> bytes:

@@ -511,12 +511,56 @@ def test_a_key_that_has_gone_brings_nothing_and_is_asked_for(stage: Stage) -> No
     assert stage.logged[5:] == ["URLFETCH"]
 
 
-def test_a_fetch_ahead_is_for_the_request_that_it_was_sent_for(stage: Stage) -> None:
+@pytest.mark.parametrize(("uid", "request_"), [(1, Request(b"1")), (2, WHOLE)], ids=["part", "message"])
+def test_a_fetch_ahead_is_for_what_it_was_sent_for(stage: Stage, uid: int, request_: Request) -> None:
+    """It is thrown away, with the engine that was about to send it."""
     store = stage.store(TOGETHER + "while True: answer_together()")
     assert fetch_ahead(store, ahead()) == b"hi"
     mailbox = wait(store.open(b"INBOX", 0, ahead()))
-    assert wait(whole(wait(mailbox.fetch(1, Request(b"1"))))) == b"hi"
+    assert wait(whole(wait(mailbox.fetch(uid, request_)))) == b"hi"
     assert stage.logged[2:] == ["EXAMINE+URLFETCH", "URLFETCH"]
+
+
+def test_a_fetch_ahead_that_is_not_done_leaves_it_to_the_key(stage: Stage) -> None:
+    """Which is no key any more: that is what an administrator is told."""
+    failed = "for tag, line in hear_together(): say(tag + b' NO [SERVERBUG] Internal error.\\r\\n')\n"
+    store = stage.store(TOGETHER + "answer_together()\n" * 2 + failed + "answer_together(b'no key')\nhear()")
+    assert fetch_ahead(store, ahead()) == b"hi"
+    with pytest.raises(StoreFailure, match="key found for mailbox INBOX is invalid"):
+        fetch_ahead(store, ahead())
+    assert stage.logged[2:] == ["EXAMINE+URLFETCH", "GETMETADATA"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "request_", "found"),
+    [
+        (b"{0}\\r\\n", WHOLE, (0, None)),
+        (b'""', WHOLE, (0, None)),
+        (b'"" BODYPARTSTRUCTURE (\\"text\\")', Request(b"", structure=True), (0, b'"text"')),
+        (b'NIL BODYPARTSTRUCTURE (\\"text\\")', Request(b"", body=False, structure=True), (0, b'"text"')),
+    ],
+    ids=["empty literal", "empty string", "empty with structure", "structure"],
+)
+def test_an_empty_part_proves_the_key_too(
+    stage: Stage, answer: bytes, request_: Request, found: tuple[int, bytes | None]
+) -> None:
+    say = f"answer_together(content=b'{answer.decode()}')\n"
+    store = stage.store(TOGETHER + "answer_together()\n" * 2 + say + "answer_together()")
+    assert fetch_ahead(store, ahead()) == b"hi"
+    wished = ahead(request=request_)
+    mailbox = wait(store.open(b"INBOX", 0, wished))
+    delivery = wait(mailbox.fetch(1, wished.request))
+    assert (delivery.size, delivery.structure, wait(gather(delivery.chunks))) == (*found, [])
+    assert stage.logged[2:] == ["EXAMINE+URLFETCH"]
+    assert fetch_ahead(store, ahead()) == b"hi"
+
+
+def test_content_that_is_nil_proves_nothing(stage: Stage) -> None:
+    store = stage.store(TOGETHER + "answer_together()\n" * 2 + "answer_together(content=b'NIL')\n" * 3 + "hear()")
+    assert fetch_ahead(store, ahead()) == b"hi"
+    with pytest.raises(MailboxMissing):
+        fetch_ahead(store, ahead())
+    assert stage.logged[2:] == ["EXAMINE+URLFETCH", "GETMETADATA", "URLFETCH"]
 
 
 def test_an_engine_that_dies_of_what_is_fetched_ahead(stage: Stage) -> None:
@@ -602,6 +646,7 @@ def test_a_dead_engine_that_decoded_nothing(stage: Stage) -> None:
     [
         (b"50%", b'* METADATA "50x" (/x NIL)', MailboxMissing),
         (b"50%", b'* METADATA "50x" (/x NIL)\r\n* METADATA "50%" (/x NIL)', None),
+        (b'a*"\\b', b'* METADATA "a*\\"\\\\b" (/x NIL)', None),
         (b"INBOX", b"* OK Nothing", MailboxMissing),
     ],
 )

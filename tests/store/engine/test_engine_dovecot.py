@@ -26,10 +26,12 @@ from dovecot_urlauth.store.engine.dialogue import LOOK_SECONDS
 from dovecot_urlauth.store.engine.engine import EngineStore
 from dovecot_urlauth.store.engine.engine_start import EngineStart, prepare_engine
 from dovecot_urlauth.store.engine.imap_process import Command
+from dovecot_urlauth.store.engine.own_url import own_url
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreError, StoreFailure
 from dovecot_urlauth.store.native.names import to_mutf7
 from dovecot_urlauth.store.store import Ahead
 from dovecot_urlauth.url.token import mint
+from dovecot_urlauth.wire.imapdialogue import UrlFetch
 from dovecot_urlauth.wire.tabescape import unescape
 from testing.imapclient import ImapClient
 from testing.instance import HOST, DovecotInstance
@@ -505,17 +507,26 @@ def test_an_engine_needs_no_right_that_the_user_lacks(engine: Engine, user: str)
         auth.chmod(mode)
 
 
-def _meanwhile(engine: Engine, user: str, steps: list[Callable[[], None]], mailbox: bytes) -> list[Any]:
-    """What a session has of UIDs 1 to 3 after each of the steps that others take, in a mailbox of one mail."""
+def _meanwhile(
+    engine: Engine,
+    user: str,
+    steps: list[Callable[[], None]],
+    mailbox: bytes,
+    look: Callable[[EngineStore], list[Any]] | None = None,
+) -> list[Any]:
+    """What a session sees after each of the steps that others take, in a mailbox of one mail: UIDs 1 to 3."""
     ours, theirs = socket.socketpair()
 
+    def read_three(store: EngineStore) -> list[Any]:
+        return [read(store, uid, Request(b""), mailbox) for uid in (1, 2, 3)]
+
     def scenario(store: EngineStore) -> Any:
-        answers = [read(store, 1, Request(b""), mailbox)]
+        answers = look(store) if look else [read(store, 1, Request(b""), mailbox)]
         for _ in steps:
             ours.sendall(b"?")
             said = ours.recv(4096).decode()
             assert said == "!", said
-            answers += [read(store, uid, Request(b""), mailbox) for uid in (1, 2, 3)]
+            answers += (look or read_three)(store)
         return answers
 
     with engine.dovecot.imap(user) as client:
@@ -597,6 +608,38 @@ def test_a_mailbox_that_becomes_another_within_a_session(engine: Engine, user: s
     assert answers[0] == AS_STORED
     assert answers[1:7] == [MIXED_AS_STORED, ABSENT, ABSENT] * 2
     assert [kind for kind, _ in answers[7:]] == [MailboxMissing] * 3
+
+
+@pytest.mark.parametrize("user", ["maildir", "mdbox"])
+def test_imap_holds_its_own_url_against_the_key_of_the_moment(engine: Engine, user: str) -> None:
+    """Without being asked for the key in between: what it serves of a URL that we signed proves the key."""
+    mailbox, keys = b"proving", list[bytes]()
+
+    def size_of(store: EngineStore, key: bytes) -> int | None:
+        url = own_url(store.user, store.host, mailbox, 0, 1, Request(b""), key)
+        events = wait(store.session().call(b'URLFETCH ("%s" BODY)' % url)).events
+        return next(event.size for event in events if isinstance(event, UrlFetch))
+
+    def look(store: EngineStore) -> list[Any]:
+        seen = [size_of(store, key) for key in keys]
+        key = key_of(store, mailbox)
+        if key is not None:
+            keys.append(key)
+            seen.append(size_of(store, key))
+        return [seen]
+
+    def reset() -> None:
+        with engine.dovecot.imap(user) as client:
+            client.command(b"SELECT proving")
+            assert client.resetkey("proving").ok
+
+    def reset_and_sign() -> None:
+        reset()
+        with engine.dovecot.imap(user) as client:
+            client.genurlauth(f"imap://{user}@{HOST}/proving/;UID=1;URLAUTH=authuser")
+
+    answers = _meanwhile(engine, user, [reset_and_sign, reset_and_sign, reset], mailbox, look)
+    assert answers == [[len(PLAIN)], [None, len(PLAIN)], [None, None, len(PLAIN)], [None, None, None]]
 
 
 def test_a_range_begins_anywhere(engine: Engine) -> None:
