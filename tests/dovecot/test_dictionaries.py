@@ -12,6 +12,7 @@ from testing.instance import DovecotInstance
 from testing.oracle import STOCK_WORKER, WORKER, WorkerLost, WorkerSession, sign
 from testing.scene import MESSAGE, Scene
 from testing.versions import TUNED, Version
+from tests.dovecot.differential.dictionaries import SQLITE, make_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,6 @@ OLD_FILE = "dict {\n  attributes = file:BASE/tmp/attributes\n}\n"
 NEW_FILE = (
     "dict_server {\n  dict attributes {\n    driver = file\n    dict_file_path = BASE/tmp/attributes\n  }\n}\n"
 )
-SQLITE = "/usr/lib/dovecot/modules/libdriver_sqlite.so"
 
 
 @dataclass(frozen=True)
@@ -156,21 +156,7 @@ def test_sqlite_behind_it(start: Starter, version: Version) -> None:
     if version.name != "bookworm" or not os.path.exists(SQLITE):
         pytest.skip("dovecot-sqlite is not installed")
     dovecot = start(Kind("proxy::attributes", "", "dict {\n  attributes = sqlite:BASE/dict.conf\n}\n" + SERVICE))
-    database = dovecot.folder / "tmp" / "attributes.sqlite"
-    (dovecot.folder / "dict.conf").write_text(
-        f"connect = {dovecot.inside}/tmp/attributes.sqlite\n"
-        "map {\n  pattern = priv/$box/vendor/vendor.dovecot/$name\n  table = attributes\n"
-        "  username_field = username\n  value_field = value\n"
-        "  fields {\n    box = $box\n    name = $name\n  }\n}\n"
-    )
-    import sqlite3
-
-    with sqlite3.connect(database) as connection:
-        connection.execute(
-            "CREATE TABLE attributes (username, box, name, value, PRIMARY KEY (username, box, name))"
-        )
-    connection.close()
-    database.chmod(0o666)
+    make_sqlite(dovecot)
     with Scene(dovecot) as scene:
         stored = scene.store()
         url = scene.sign(stored)

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from itertools import product
+from string import ascii_lowercase
 
 from testing import executables
 from testing.versions import VERSIONS
@@ -30,10 +31,10 @@ def main() -> int:
     for name in options.versions.split(","):
         installation = executables.install(VERSIONS[name], VERSIONS[name].folder())
         try:
-            for store, seed in product(options.stores.split(","), options.seed or (1, 2, 3)):
-                outcome = campaign.run(
-                    VERSIONS[name], installation, seed, options.count, STORES[store], progress=True
-                )
+            stores = [STORES[store] for store in options.stores.split(",")]
+            stores = [store for store in stores if store.is_for(VERSIONS[name])]
+            for store, seed in product(stores, options.seed or (1, 2, 3)):
+                outcome = campaign.run(VERSIONS[name], installation, seed, options.count, store, progress=True)
                 outcomes.append(outcome)
                 _print_findings(outcome)
         finally:
@@ -47,19 +48,31 @@ def _print_findings(outcome: campaign.Outcome) -> None:
         print(f"\n--- {outcome.name}\n{report}", flush=True)
     for note in outcome.notes:
         print(f"\n--- {outcome.name}, {CHANGED}\n{note}", flush=True)
+    if outcome.changes:
+        print(f"\n--- {outcome.name}, the writer: {dict(outcome.changes)}", flush=True)
+    if outcome.writer_failed:
+        print(f"\n--- {outcome.name}, the writer stopped: {outcome.writer_failed}", flush=True)
     for complaint in outcome.complaints[:20]:
         print(f"--- {outcome.name}, our log: {complaint}", flush=True)
 
 
 def _print_table(outcomes: list[campaign.Outcome]) -> None:
-    """One column for each campaign, one row for each rule."""
-    print(f"\n{'':24}" + "".join(f"{outcome.name:>28}" for outcome in outcomes))
-    for name in (SAME, *(rule.name for rule in RULES), CHANGED, UNEXPLAINED):
-        print(f"{name:24}" + "".join(f"{outcome.counts[name]:>28}" for outcome in outcomes))
-    print(f"{'seconds':24}" + "".join(f"{outcome.seconds:>28.0f}" for outcome in outcomes))
+    """One row for each campaign, one column for each rule that explained something; their letters below."""
+    used = [rule for rule in RULES if any(outcome.counts[rule.name] for outcome in outcomes)]
+    letters = dict(zip((rule.name for rule in used), ascii_lowercase))
+    heading = [SAME, *letters.values(), CHANGED, UNEXPLAINED, "changes meanwhile", "seconds"]
+    rows = [["version/store/seed", *heading]]
+    for outcome in outcomes:
+        counted = (outcome.counts[name] for name in (SAME, *letters, CHANGED, UNEXPLAINED))
+        rows.append([outcome.name, *map(str, counted), str(outcome.changes.total()), f"{outcome.seconds:.0f}"])
     print()
-    for rule in RULES:
-        print(f"{rule.name}: {rule.why}")
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+        if row is rows[0]:
+            print("|---" * len(row) + "|")
+    print()
+    for rule in used:
+        print(f"{letters[rule.name]}: {rule.name}: {rule.why}")
     print(f"{CHANGED}: {WHY_CHANGED}")
 
 

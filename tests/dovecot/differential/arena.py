@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING
 
 from dovecot_urlauth.wire.tabescape import unescape
 from testing.instance import HOST, DovecotInstance
-from testing.oracle import STOCK_WORKER, WORKER, Answer, WorkerLost, WorkerSession, mailbox_keys, sign
+from testing.oracle import STOCK_WORKER, WORKER, Answer, WorkerLost, WorkerSession, sign
 from testing.scene import MESSAGE, Stored
 from testing.versions import TUNED
 from tests.dovecot.differential.compare import Exchange
-from tests.dovecot.differential.questions import MAILBOXES, named
+from tests.dovecot.differential.names import MAILBOX
+from tests.dovecot.differential.writer import Writer
+from tests.store.native.compressing import COMPRESS
 
 if TYPE_CHECKING:
+    from random import Random
+
     from dovecot_urlauth.url.access import Accessor
     from testing.executables import Installation
+    from testing.imapclient import ImapClient
     from testing.versions import Version
+    from tests.dovecot.differential.mail_store import MailStore
     from tests.dovecot.differential.questions import Question
-    from tests.dovecot.differential.stores import MailStore
-
-MAILBOX = "Differential"
 
 #: Seconds after which a worker is taken for silent; the stock one sometimes is for ever.
 PATIENCE = {STOCK_WORKER: 2.0, WORKER: 15.0}
@@ -29,6 +32,9 @@ PATIENCE = {STOCK_WORKER: 2.0, WORKER: 15.0}
 #: With a message of more bytes than this a worker may just be slow.
 LARGE = 50_000
 LARGE_PATIENCE = 40.0
+
+#: Mails that the writer removes, before those that are asked for.
+PASSING = 100
 
 #: What is stored instead of a message without a byte, which imap refuses.
 EMPTY = b"\r\n"
@@ -83,16 +89,39 @@ class Respondent:
             self._sessions.popitem()[1].close()
 
 
+class Prepared(DovecotInstance):
+    """A Dovecot with what a store needs beside its settings."""
+
+    store: MailStore
+
+    def _write_users(self) -> None:
+        super()._write_users()
+        self.store.prepare(self)
+        users = self.folder / "users"
+        text = users.read_text()
+        alice = text.partition("\n")[0]
+        for saver in self.store.savers:
+            text += f"{alice.replace('alice', self.saver(saver.name), 1)}{saver.fields(self.version)}\n"
+        users.write_text(text)
+
+    def saver(self, name: str) -> str:
+        """The user who saves in this way."""
+        return f"alice-{name}" if name else "alice"
+
+
 class Arena:
     """Starts the Dovecot; a context manager that stops it."""
 
     def __init__(self, version: Version, installation: Installation, store: MailStore) -> None:
-        self._store = store
-        self.dovecot = DovecotInstance(version, TUNED, installation)
+        self.store = store
+        self.dovecot = Prepared(version, TUNED, installation)
+        self.dovecot.store = store
         self.dovecot.extra = store.settings(version, installation, self.dovecot.inside)
         self.keys: dict[str, bytes] = {}
         self._respondents = [Respondent(self.dovecot, name) for name in (STOCK_WORKER, WORKER)]
-        self.mailbox = store.prefix + MAILBOX
+        self.mailbox = store.names.mailbox
+        self._savers: list[ImapClient] = []
+        self._passing: list[int] = []
         self._uidvalidity = 0
         self._delivered = 0
         self.messages: dict[Stored, bytes] = {}
@@ -100,11 +129,16 @@ class Arena:
     def __enter__(self) -> Arena:
         self.dovecot.start()
         try:
-            self._imap = self.dovecot.imap("alice", timeout=120)
-            for in_url, name in named(MAILBOXES, self._store.prefix).items():
+            for name in ("", *(saver.name for saver in self.store.savers)):
+                self._savers.append(self.dovecot.imap(self.dovecot.saver(name), timeout=120))
+            self._imap = self._savers[0]
+            for in_url, name in self.store.names.existing.items():
                 self.keys[name] = self._mailbox(name, in_url)
-            if self._store.has_acl:
+            if self.store.has_acl:
                 self._write_acls()
+            if self.store.has_writer:
+                self._passing = [self._imap.append(self.mailbox, MESSAGE)[1] for _ in range(PASSING)]
+                self._delivered = self._passing[-1]
         except BaseException:
             self.dovecot.stop(check=False)
             raise
@@ -113,7 +147,8 @@ class Arena:
     def __exit__(self, *_: object) -> None:
         for respondent in self._respondents:
             respondent.close()
-        self._imap.close()
+        for session in self._savers:
+            session.close()
         self.dovecot.stop(check=False)
 
     def _mailbox(self, name: str, in_url: str) -> bytes:
@@ -125,21 +160,20 @@ class Arena:
             self._uidvalidity, self._delivered = uidvalidity, uid
         rump = f"imap://alice@{HOST}/{in_url}/;UID=1;URLAUTH=user+bob"
         [signed] = self._imap.genurlauth(rump)
-        keys = mailbox_keys(self.dovecot.home("alice"))
-        [key] = [key for key in keys if sign(rump.encode(), key) == signed]
+        [key] = [key for key in self.store.keys(self.dovecot) if sign(rump.encode(), key) == signed]
         return key
 
     def _write_acls(self) -> None:
         """The mailbox of the questions may be read; of the others the last one may not."""
         names = [name for name in self.keys if name != self.mailbox]
         acls = {"INBOX": ACL_NEUTRAL, self.mailbox: ACL_ALLOWS, names[-1]: ACL_DENIES}
-        if self._store.prefix:
+        if self.store.names.prefix:
             acls = dict.fromkeys(names, ACL_ALLOWS_ALL) | {
                 self.mailbox: ACL_ALLOWS_OTHERS,
                 names[-1]: ACL_DENIES_ONE,
             }
         for name, text in acls.items():
-            (self.dovecot.home("alice") / self._store.folder(name) / "dovecot-acl").write_text(text)
+            (self.dovecot.home("alice") / self.store.folder(name) / "dovecot-acl").write_text(text)
 
     def put(self, messages: list[bytes]) -> list[Stored]:
         """Deliver messages; where each is stored. Workers look into the mailbox anew."""
@@ -148,19 +182,26 @@ class Arena:
         first = self._delivered + 1
         uids = list(range(first, first + len(messages)))
         for place, message in enumerate(messages):
-            if self._store.takes_files:
-                self.dovecot.deliver("alice", message, str(1_700_000_000 + uids[place]), f".{MAILBOX}")
+            if self.store.takes_files:
+                method = self.store.methods[place % len(self.store.methods)]
+                stored = COMPRESS[method](message) if method else message
+                self.dovecot.deliver("alice", stored, str(1_700_000_000 + uids[place]), f".{MAILBOX}")
             else:
                 # in an mbox file a message may turn out to be two
-                uids[place] = self._imap.append(self.mailbox, message or EMPTY)[1]
+                saver = self._savers[place % len(self._savers)]
+                uids[place] = saver.append(self.mailbox, message or EMPTY)[1]
         self._delivered = uids[-1]
-        if self._store.has_alt:
+        if self.store.has_alt:
             self._move_some(first)
         reply = self._imap.command(b"STATUS %s (UIDNEXT)" % self.mailbox.encode())
-        assert self._store.name == "mbox" or reply.all(b"STATUS")[0][1][1] == b"%d" % (uids[-1] + 1), reply
-        stored = [Stored("alice", self.mailbox, self._uidvalidity, uid) for uid in uids]
-        self.messages.update(zip(stored, messages))
-        return stored
+        assert self.store.name.startswith("mbox") or reply.all(b"STATUS")[0][1][1] == b"%d" % (uids[-1] + 1), reply
+        places = [Stored("alice", self.mailbox, self._uidvalidity, uid) for uid in uids]
+        self.messages.update(zip(places, messages))
+        return places
+
+    def writer(self, random: Random) -> Writer:
+        """Somebody who changes the mailbox, but for the mails that are asked for."""
+        return Writer(self, self._passing, [stored.uid for stored in self.messages], random)
 
     def _move_some(self, first: int) -> None:
         """Every third message goes to the second storage; mdbox then moves what stays behind in the same files."""
@@ -173,7 +214,8 @@ class Arena:
         message = self.messages.get(question.stored) if question.stored else None
         patience = LARGE_PATIENCE if message and len(message) > LARGE else 0.0
         stock, ours = (respondent.ask(question, patience) for respondent in self._respondents)
-        exchange = Exchange(question, stock, ours, message)
+        is_rewritten = self.store.has_writer and self.store.may_ask_dovecot
+        exchange = Exchange(question, stock, ours, message, is_rewritten=is_rewritten)
         if not question.partial or stock is None or ours is None or stock.content == ours.content:
             return exchange
         whole = question.whole(self.keys[self.mailbox])

@@ -6,13 +6,14 @@ stopping at the token.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dovecot_urlauth.url.access import Accessor
 from dovecot_urlauth.wire.tabescape import escape
 from testing.instance import HOST
 from testing.oracle import sign
+from tests.dovecot.differential.names import Names
 from tests.url.urls import URLMaker
 
 if TYPE_CHECKING:
@@ -53,31 +54,8 @@ SIZES = (None, None, 1, 2, 7, 50, 1000, 100_000)
 ITEMS = ((b"body",), (b"binary",), (b"bpstruct",), (b"body", b"bpstruct"), (b"binary", b"bpstruct"))
 ODD_ITEMS = ((b"body", b"binary"), (b"BINARY",), (b"bpstruct", b"bpstruct"), (b"bpstruct", b"binary", b"body"))
 
-#: Names of mailboxes as URLs have them, and as IMAP names those that exist (RFC 3501, 5.1.3).
-MAILBOXES = {
-    "INBOX": "INBOX",
-    "Differential": "Differential",
-    "a%20b": "a b",
-    "%C3%A4": "&AOQ-",
-    "a%26b": "a&-b",
-    "Deep.er": "Deep.er",
-}
-SPELLINGS = {"inbox": "INBOX", "%49NBOX": "INBOX", "Deep%2Eer": "Deep.er", "/a%20b": "a b"}
-ODD_MAILBOXES = (
-    "Inbox", "INBOX.", "INBOX.x", "a%2520b", "%26AOQ-", "%C3", "%E4", "a.", ".a", "a..b", "..", "Deep",
-    "Deep%2Fer", "Deep/er", "deep.er", "~alice", "%7Ealice", "*", "a%25", "%5C", "a%01b", "%7F", "x" * 255,
-    "x" * 256, "a%09b", ".%2E", "%2Fetc", "cur", "new", "dovecot-uidlist", "a%20b%20", "%20a%20b", "A%20b",
-    "%EF%BF%BD", "a%CC%88", "a%0Ab", "a%5Eb", "Differential.", "Differential%2F", "%2FDifferential", "a%26b%2F..",
-    "%F0%9F%98%80",
-)  # fmt: skip
-
-
-def named(mailboxes: dict[str, str], prefix: str) -> dict[str, str]:
-    """The same mailboxes below a namespace's prefix, where INBOX is not."""
-    return {
-        name if mailboxes[name] == "INBOX" else prefix + name: known if known == "INBOX" else prefix + known
-        for name, known in mailboxes.items()
-    }
+MESSAGES = 5 / 6
+"""Of the questions that are not about names, so many are about messages."""
 
 
 @dataclass(frozen=True)
@@ -120,17 +98,16 @@ class QuestionMaker:
     random: Random
     messages: list[Stored]
     keys: dict[str, bytes]
-    prefix: str = ""
-    """Of the namespace that mailboxes are in."""
+    names: Names = field(default_factory=Names)
 
     def make(self, count: int) -> Iterator[Question]:
         """Make so many: most about messages, the rest about URLs and mailbox names."""
         urls = URLMaker(self.random, self.keys["INBOX"])
         for place in range(count):
             kind = self.random.random()
-            if kind < 0.8:
+            if kind < MESSAGES * (1 - self.names.share):
                 yield self._about(self.messages[place % len(self.messages)])
-            elif kind < 0.96:
+            elif kind < 1 - self.names.share:
                 yield Question("url", urls.make(), self._items(), self._accessor())
             else:
                 yield self._about_mailbox()
@@ -144,8 +121,8 @@ class QuestionMaker:
 
     def _about_mailbox(self) -> Question:
         """A mailbox that exists, with its own key as a rule, or one that hardly can."""
-        real = named(MAILBOXES | SPELLINGS, self.prefix)
-        name = self.random.choice((*real, *(self.prefix + odd for odd in ODD_MAILBOXES)))
+        real = self.names.spelled
+        name = self.names.any(self.random)
         rump = f"imap://alice@{HOST}/{name}/;UID=1;URLAUTH=user+bob".encode()
         odd = name not in real or self.random.random() < 0.2
         key = self.random.choice(list(self.keys.values())) if odd else self.keys[real[name]]
