@@ -17,7 +17,7 @@ RESPONSE_LIMIT = 16 * 1024 * 1024
 
 _CONDITIONS = frozenset((b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"))
 _CONTENT_ITEMS = frozenset((b"BODY", b"BINARY"))
-_ATOM_END = b" ()\r\n"
+_ATOM_ENDS = (b" ", b"(", b")", b"\r", b"\n")
 
 
 @frozen
@@ -281,12 +281,14 @@ class _Scanner:
         self._at += len(text)
 
     def _atom(self) -> bytes:
-        start = self._at
-        while self._at < len(self._text) and self._text[self._at] not in _ATOM_END:
-            self._at += 1
-        if start == self._at:
+        start, end = self._at, len(self._text)
+        for delimiter in _ATOM_ENDS:
+            found = self._text.find(delimiter, start, end)
+            end = found if found >= 0 else end
+        if start == end:
             raise ProtocolError("Malformed IMAP response")
-        return self._text[start : self._at]
+        self._at = end
+        return self._text[start:end]
 
     def _astring(self) -> bytes:
         return self._string() if self._peek() in (b'"', b"{", b"~") else self._atom()

@@ -123,6 +123,11 @@ class EngineSession:
         return not (self._process.has_spoken() if self._greeted else self._process.has_refused())
 
     @property
+    def is_asked(self) -> bool:
+        """Whether something is under way."""
+        return bool(self._tags)
+
+    @property
     def is_fresh(self) -> bool:
         """Whether it has had no command yet, and so has nothing open."""
         return not self._commands

@@ -115,7 +115,7 @@ class EngineStore:
 
     def rest(self) -> None:
         """Ends an engine that is in the middle of something; another one is kept."""
-        if self._session is not None and not self._session.usable:
+        if self._session is not None and self._session.is_asked:
             self.close()
 
     def close(self) -> None:

@@ -30,8 +30,6 @@ SIGPIPE = 13
 
 PIPE_SIZE = 64 * 1024
 """All that a pipe holds; a larger buffer would be mapped and unmapped for each read."""
-READ_SIZE = 256 * 1024
-"""For a connection, which may hold more."""
 FAREWELL_SECONDS = 0.05
 """How long an engine may take to end by itself once its stdin is closed; others wait meanwhile."""
 COMPLAINT_BYTES = 1000
@@ -105,6 +103,8 @@ class EngineProcess:
         self._outputs.register(self._stderr, EPOLLIN)
         self._hears = True
         self._running = True
+        self._holds_more = True
+        """Whether the last read was of a full pipe, or none has been; after an answer the next waits anyway."""
 
     def send(self, line: bytes) -> None:
         """Writes a command; the pipe takes 64 KiB at once and is empty between commands."""
@@ -122,13 +122,16 @@ class EngineProcess:
         if not self._running:
             raise EngineGone("imap has been stopped")
         deadline = self._loop.now() + seconds
-        while (data := self._take(0)) is None:
+        data = self._take(0) if self._holds_more else None
+        while data is None:
             try:
                 await self._loop.readable(self._outputs.fileno(), max(0.0, deadline - self._loop.now()))
             except TimedOut:
                 raise StoreFailure(f"imap: no answer for {seconds:g} seconds") from None
+            data = self._take(0)
         if not data:
             raise self._gone()
+        self._holds_more = len(data) == PIPE_SIZE
         return data
 
     def has_spoken(self) -> bool:

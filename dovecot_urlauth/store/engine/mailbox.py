@@ -38,6 +38,8 @@ from dovecot_urlauth.wire.imapdialogue import Metadata, Status, UrlFetch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from dovecot_urlauth.message.request import Request
     from dovecot_urlauth.store.engine.engine import EngineStore
     from dovecot_urlauth.store.store import Ahead
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 KEY_ENTRY = b"/private/vendor/vendor.dovecot/imap-urlauth"
 KEY_DIGITS = 128
 INVALID_SECTION = "Invalid section"
+SHORT = 64 * 1024
+"""Bytes of content that are waited for before anything is said of it."""
 
 UNDECODABLE = {
     b"UNKNOWN-CTE": "Unknown Content-Transfer-Encoding.",
@@ -206,7 +210,7 @@ class EngineMailbox:
             raise StoreFailure("a mailbox without a key cannot be read")
         proof, self._proof = self._proof, None
         if proof is not None and proof.uid == uid and proof.request is request:
-            return _delivery(proof.reply, proof.session)
+            return await _delivery(proof.reply, proof.session)
         asked, session = self._question(uid, request, self._key), self._store.session()
         session.send(asked.command)
         reply, said = await self._reply(session)
@@ -214,7 +218,7 @@ class EngineMailbox:
             raise StoreFailure(f"imap: {_text(said)}")
         if not _brings_something(reply):
             raise self._why_not_fetched(asked.url, said)
-        return _delivery(reply, session)
+        return await _delivery(reply, session)
 
     async def _reply(self, session: EngineSession) -> tuple[UrlFetch | None, bytes]:
         """What URLFETCH brings, up to its content, if that follows; and the last NO that was said before its end.
@@ -292,9 +296,19 @@ def _brings_something(reply: UrlFetch) -> bool:
     return reply.structure is not None or reply.size is not None
 
 
-def _delivery(reply: UrlFetch, session: EngineSession) -> Delivery:
-    chunks = session.content(reply.size) if reply.size else nothing()
-    return Delivery(reply.size or 0, bool(reply.size) and reply.literal8, reply.structure, chunks)
+async def _delivery(reply: UrlFetch, session: EngineSession) -> Delivery:
+    """What is short is read at once: if it breaks off, nothing was promised yet."""
+    if not reply.size:
+        return Delivery(0, False, reply.structure, nothing())
+    chunks = session.content(reply.size)
+    if reply.size > SHORT:
+        return Delivery(reply.size, reply.literal8, reply.structure, chunks)
+    data = b"".join([chunk async for chunk in chunks])
+    return Delivery(reply.size, reply.literal8, reply.structure, _in_one(data), data)
+
+
+async def _in_one(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 def _asks(request: Request) -> bool:

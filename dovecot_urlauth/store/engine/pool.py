@@ -152,6 +152,9 @@ class PooledMailbox:
     async def fetch(self, uid: int, request: Request) -> Delivery:
         """As EngineMailbox.fetch, once."""
         found = await self._mailbox.fetch(uid, request)
+        if found.whole is not None:
+            self.close()
+            return found
         return Delivery(found.size, found.has_nuls, found.structure, self._whole(found.chunks))
 
     async def _whole(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

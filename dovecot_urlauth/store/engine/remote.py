@@ -6,12 +6,10 @@ is none, ``* BYE``.  With the first the connection itself may come, which then t
 
 from __future__ import annotations
 
-from select import POLLIN, poll
-
 from dovecot_urlauth.service.connection import Connection, ConnectionLost
 from dovecot_urlauth.service.descriptor import close_all
 from dovecot_urlauth.service.loop import TimedOut
-from dovecot_urlauth.store.engine.imap_process import READ_SIZE, EngineGone
+from dovecot_urlauth.store.engine.imap_process import EngineGone
 from dovecot_urlauth.store.errors import StoreFailure
 
 TYPE_CHECKING = False
@@ -20,6 +18,8 @@ if TYPE_CHECKING:
     from dovecot_urlauth.start.cpython import socket
 
 
+FEW, MANY = 16 * 1024, 256 * 1024
+"""Bytes that are read at once: many only where a few were not all, since making room for them takes longer."""
 PREAUTH = b"* PREAUTH"
 """How a session begins where the login went well."""
 
@@ -34,6 +34,7 @@ class RemoteImap:
         self._loop = loop
         self._pipe = Connection(loop, pipe)
         self._has_begun = False
+        self._room = FEW
 
     def send(self, line: bytes) -> None:
         """Send a command; the pipe is empty between commands, and takes any.
@@ -57,9 +58,11 @@ class RemoteImap:
 
     async def _receive(self, seconds: float) -> bytes:
         if self._has_begun:
-            return await self._pipe.read(READ_SIZE, seconds)
+            data = await self._pipe.read(self._room, seconds)
+            self._room = FEW if len(data) < FEW else MANY
+            return data
         self._has_begun = True
-        data, descriptors = await self._pipe.read_message(READ_SIZE, seconds)
+        data, descriptors = await self._pipe.read_message(FEW, seconds)
         if descriptors:
             pipe, self._pipe = self._pipe, Connection(self._loop, descriptors.pop())
             pipe.close()
@@ -68,11 +71,10 @@ class RemoteImap:
 
     def has_spoken(self) -> bool:
         """Whether something, or the end, waits to be read."""
-        if self._pipe.closed:
+        try:
+            return self._pipe.closed or self._pipe.waiting(1) is not None
+        except ConnectionLost:
             return True
-        waiting = poll()
-        waiting.register(self._pipe.fileno(), POLLIN)
-        return bool(waiting.poll(0))
 
     def has_refused(self) -> bool:
         """Whether it is known, before anything was read, that nobody was let in."""
