@@ -32,6 +32,14 @@ class SessionOver(Exception):
     """The client's session is over; the text is the reason in the line about the disconnect."""
 
 
+async def call(loop: Loop, path: bytes) -> Connection | None:
+    """A worker's connection if one is to be had at once."""
+    try:
+        return await connect(loop, path)
+    except OSError:
+        return None  # whoever needs it tries again, and says what is wrong
+
+
 class Worker:
     """Serves one client until it says END."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from dovecot_urlauth.broker.auth import LookupFailed
-from dovecot_urlauth.broker.control import SessionOver, Worker
+from dovecot_urlauth.broker.control import SessionOver, Worker, call
 from dovecot_urlauth.broker.identity import IdentityRefused, check_identity
 from dovecot_urlauth.broker.login import LoginConnection, LoginLost
 from dovecot_urlauth.service.process import ProcessOver
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
         users: ServiceUsers
         worker_path: bytes
         stats: Stats
+        calls_ahead: bool
+        """Whether a worker is called while auth looks up for whom."""
 
         def take_preconnected(self) -> Connection | None:
             """The connection to a worker that was made at start, once."""
@@ -75,6 +77,9 @@ class Session:
         self._requested = 0.0
         self._handoff: Handoff | None = None
         self._client: Connection | None = None
+        self._called: Connection | None = None
+        """The connection to a worker that was made while auth looked the user up."""
+        self._is_over = False
         self._events: ConnectionEvents | None = None
         self._username: str | None = None
         self.title = TITLE_WAITING
@@ -99,16 +104,21 @@ class Session:
             if self._username is not None:
                 self._disconnected(self._stage.dialect.broker_shutting_down)
         finally:
+            self._is_over = True
             self._login.end()
             if self._events is not None:
                 self._events.ended()
             if self._client is not None:
                 self._client.end()
+            if self._called is not None:
+                self._called.close()
 
     async def _lead(self) -> None:
         handoff, client = await self._login.receive()
         self._handoff, self._client, self._requested = handoff, client, self._loop.now()
         self._show(TITLE_LOOKUP)
+        if self._stage.calls_ahead:
+            self._loop.spawn(self._call_worker(), "call")
         reply = await self._look_up(handoff)
         self._username = "anonymous" if b"anonymous" in reply.fields else os.fsdecode(reply.name)
         self._log = self._log.with_prefix(f"imap-urlauth({self._username}): ")
@@ -121,6 +131,11 @@ class Session:
         self._events = ConnectionEvents(self._stage.stats, client, CATEGORIES)
         while True:
             await self._give_to_worker(access, client)
+
+    async def _call_worker(self) -> None:
+        """Let a worker make ready while auth looks up whom login has proved to be somebody."""
+        if not self._is_over:
+            self._called = await call(self._loop, self._stage.worker_path)
 
     async def _look_up(self, handoff: Handoff) -> UserReply:
         """Until login is answered the client is login's. Raises LookupFailed, LoginLost."""
@@ -156,7 +171,8 @@ class Session:
         """One worker, until the client says END. Raises SessionOver."""
         stage = self._stage
         worker = Worker(self._loop, self._log, stage.dialect, stage.worker_path, access)
-        connection = stage.take_preconnected() or await worker.connect()
+        called, self._called = self._called, None
+        connection = called or stage.take_preconnected() or await worker.connect()
         events = ConnectionEvents(stage.stats, connection, CATEGORIES, path=stage.worker_path)
         try:
             await worker.give(connection, client, client)

@@ -48,8 +48,13 @@ class BrokerStage:
         worker_path: bytes,
         preconnected: socket | None = None,
         stats: Stats = SILENT,
+        *,
+        calls_ahead: bool = False,
     ) -> None:
-        """``preconnected`` is a connection to a worker that was made at start."""
+        """``preconnected`` is a connection to a worker that was made at start.
+
+        A stage that ``calls_ahead`` has a worker ready when auth has said who the client is.
+        """
         self.loop = process.loop
         self.log = process.log
         self.dialect = process.dialect
@@ -57,6 +62,7 @@ class BrokerStage:
         self.users = users
         self.worker_path = worker_path
         self.stats = stats
+        self.calls_ahead = calls_ahead
         self._process = process
         self._preconnected = preconnected
         self._title = title

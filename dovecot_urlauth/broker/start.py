@@ -57,7 +57,10 @@ def serve(start: Start, preconnected: socket | None) -> int:
     )
     worker_path = base_dir + b"/" + WORKER_SOCKET
     title = start_title(start, settings)
-    stage = BrokerStage(process, title, auth, users, worker_path, preconnected, process.stats)
+    is_lasting = process.slots.left != 1
+    stage = BrokerStage(
+        process, title, auth, users, worker_path, preconnected, process.stats, calls_ahead=is_lasting
+    )
     stage.start()
     sandbox.enter(mode, start.log)
     process.serve(stage)

@@ -52,8 +52,11 @@ if TYPE_CHECKING:
         def handoff_path(self, override: bytes | None) -> bytes:
             """Where to hand a client; ``override`` is what auth says of it."""
 
+        def call_ahead(self) -> None:
+            """Somebody will soon be handed to imap-urlauth, if auth knows the token."""
+
         def take_preconnected(self, path: bytes) -> Connection | None:
-            """The connection to ``path`` that was made at start, once."""
+            """A connection to ``path`` that was made ahead, if there is one."""
 
 
 INACTIVITY_TIMEOUT = 180.0
@@ -201,6 +204,7 @@ class Session:
         self._progress = Progress.AUTHENTICATING
         self._mechanism = MECHANISM.decode()
         self._auth_started = self._loop.now()
+        self._stage.call_ahead()
         try:
             return await self._stage.auth.ask(self._session, wire.token_response(request))
         except AuthLost:

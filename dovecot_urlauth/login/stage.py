@@ -7,7 +7,7 @@ from dovecot_urlauth.login.handoff import Handoffs
 from dovecot_urlauth.login.session import Session, TooManyTokenless
 from dovecot_urlauth.service.connection import Connection
 from dovecot_urlauth.service.stats import SILENT, Stats
-from dovecot_urlauth.start.preconnect import still_there
+from dovecot_urlauth.start.preconnect import preconnect, still_there
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,11 +60,13 @@ class LoginStage:
         auth_socket: bytes = b"",
         handoff_socket: bytes = b"",
         preconnected: socket | None = None,
+        calls_ahead: bool = False,
         stats: Stats = SILENT,
     ) -> None:
         """``directory`` (with its slash) is where the two sockets are, empty inside the chroot.
 
-        ``preconnected`` is a connection to the hand-off socket that was made at start.
+        ``preconnected`` is a connection to the hand-off socket that was made at start.  A stage that
+        ``calls_ahead`` makes one whenever a client has said who it is.
         """
         self.loop = process.loop
         self.log = process.log
@@ -78,6 +80,7 @@ class LoginStage:
         self._directory = directory
         self._handoff_socket = handoff_socket or HANDOFF_SOCKET
         self._preconnected = preconnected
+        self._calls_ahead = calls_ahead
         self._clients = 0
         self._tokenless: dict[int, list[Task[None]]] = {}
         """By uid, in the order in which they came."""
@@ -109,8 +112,13 @@ class LoginStage:
         name = override if override and b"/" not in override else self._handoff_socket
         return self._directory + name
 
+    def call_ahead(self) -> None:
+        """Let imap-urlauth make ready while auth looks at a token: for one at a time, since it may be wrong."""
+        if self._calls_ahead and self._preconnected is None:
+            self.loop.spawn(self._preconnect(), "preconnected")
+
     def take_preconnected(self, path: bytes) -> Connection | None:
-        """The connection that was made at start, once, if it leads to ``path`` and is still there."""
+        """The connection that was made ahead, once, if it leads to ``path`` and is still there."""
         preconnected, self._preconnected = self._preconnected, None
         if preconnected is None:
             return None
@@ -135,10 +143,16 @@ class LoginStage:
         if not waiting:
             self._tokenless.pop(uid, None)
 
+    async def _preconnect(self) -> None:
+        if self._preconnected is None:
+            self._preconnected = preconnect(self.handoff_path(None))
+        await self._give_up_preconnected()
+
     async def _give_up_preconnected(self) -> None:
+        preconnected = self._preconnected
         await self.loop.sleep(PRECONNECT_PATIENCE)
-        preconnected, self._preconnected = self._preconnected, None
-        if preconnected is not None:
+        if self._preconnected is not None and self._preconnected is preconnected:
+            self._preconnected = None
             preconnected.close()
 
     def _count(self, change: int) -> None:

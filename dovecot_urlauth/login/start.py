@@ -58,6 +58,7 @@ def serve(start: Start, client: socket | None, preconnected: socket | None) -> i
         auth_socket=auth_socket.encode(),
         handoff_socket=options.last("l", "").encode(),
         preconnected=preconnected,
+        calls_ahead=process.slots.left != 1,
         stats=process.stats,
     )
     stage.start()

@@ -5,7 +5,7 @@ r"""The control connection: imap-urlauth gives a client to imap-urlauth-worker a
     B: 0  +fd                                            B: VERSION\timap-urlauth-worker\t2\t0
     B: VERSION\timap-urlauth-worker\t2\t0                W: VERSION\timap-urlauth-worker\t2\t0   on accept
     W: OK                                                B: 0  +fd
-    B: ACCESS\tbob\timap                                 W: OK
+    B: ACCESS\tbob\timap     (need not wait for OK)      W: OK
     W: OK                                                B: ACCESS\tbob\timap
     W: FINISHED                                          W: OK
                                                          W: FINISHED
@@ -330,13 +330,17 @@ class ControlClient(LineProtocol):
         self.state = _FIRST_STATE[order]
 
     def opening(self, fd_in: int, fd_out: int) -> list[Transmission]:
-        """What to send first, each in a sendmsg of its own."""
-        if fd_in == fd_out:
-            passing = [Transmission(_FD_LAST, fd_in)]
-        else:
-            passing = [Transmission(_FD_INPUT, fd_in), Transmission(_FD_LAST, fd_out)]
-        version = [Transmission(VERSION, None)]
-        return passing + version if self._order is ControlOrder.FD_FIRST else version + passing
+        """What to send first, each in a sendmsg of its own.
+
+        2.3's worker reads the descriptor's byte alone, and VERSION and ACCESS from one packet: all of it is there
+        when it looks.  2.4's has been seen with ACCESS behind its OK alone.
+        """
+        is_whole = self._order is ControlOrder.FD_FIRST
+        rest = VERSION + access_line(self._access) if is_whole else b""
+        passing = [Transmission(_FD_LAST + rest, fd_out)]
+        if fd_in != fd_out:
+            passing.insert(0, Transmission(_FD_INPUT, fd_in))
+        return passing if is_whole else [Transmission(VERSION, None), *passing]
 
     def next_event(self) -> Active | Finished | Disconnected | None:
         """The next event, or None until more has come; raises ProtocolError."""
@@ -366,7 +370,7 @@ class ControlClient(LineProtocol):
         if expected is None:
             raise ProtocolError(reason=_UNEXPECTED[self.state])
         self.state, event = expected
-        if self.state is ClientState.CONNECTED:
+        if self.state is ClientState.CONNECTED and self._order is ControlOrder.VERSION_FIRST:
             self._output += access_line(self._access)
         return event
 

@@ -92,6 +92,7 @@ class Served:
         bytewise: bool = False,
         title: bool = False,
         stats: Stats = SILENT,
+        calls_ahead: bool = False,
         **values: Any,
     ) -> None:
         values = {
@@ -117,7 +118,9 @@ class Served:
         connected = cast("Connection", self.transcript.connection("auth"))
         asked = auth.Auth(process.loop, process.log, dialect, connected, stats, b"/run/auth-master")
         users = ServiceUsers(submit=b"submit", stream=b"stream")
-        self.stage = BrokerStage(process, shown, asked, users, b"/run/worker", stats=stats)
+        self.stage = BrokerStage(
+            process, shown, asked, users, b"/run/worker", stats=stats, calls_ahead=calls_ahead
+        )
         self.transcript.actions = {
             "sigterm": lambda: self.transcript.cancel(Terminated()),
             "another": lambda: self.transcript.loop.spawn(self.serve("another"), "another"),
@@ -176,11 +179,9 @@ def test_2_3_passes_the_descriptor_first(play: Callable[..., Any]) -> None:
         login> {{accepted}}\
         login !ended
         worker !connect
-        worker> +fd 0\
-        worker> VERSION\timap-urlauth-worker\t2\t0
+        worker> +fd 0VERSION\timap-urlauth-worker\t2\t0\nACCESS\tsubmit\tsubmission\tapps=submit+
         S: OK
         worker< OK
-        worker> ACCESS\tsubmit\tsubmission\tapps=submit+
         worker< OK
         ..1000s
         worker !close
@@ -191,6 +192,34 @@ def test_2_3_passes_the_descriptor_first(play: Callable[..., Any]) -> None:
         """,
         dialect=DOVECOT_2_3_13,
     )
+
+
+CALLED = WORKER.replace("    worker !connect\n", "")
+
+
+def test_a_worker_is_called_while_auth_looks_up(play: Callable[..., Any]) -> None:
+    ending = "worker< FINISHED\nworker !closed"
+    play(
+        HELLO + HANDED + ASKED + "worker !connect" + USER + ACCEPTED + CALLED + ending + WORKER,
+        calls_ahead=True,
+    )
+
+
+@pytest.mark.parametrize("fails", ["worker !refuse ENOENT", "worker !full"])
+def test_one_that_cannot_be_called_yet_is_connected_to_later(play: Callable[..., Any], fails: str) -> None:
+    play(HELLO + fails + HANDED + ASKED + USER + ACCEPTED + WORKER, calls_ahead=True)
+
+
+def test_it_is_let_go_of_when_nobody_comes(play: Callable[..., Any]) -> None:
+    asked = HELLO + HANDED + ASKED + "worker !connect\n"
+    failed = r"auth< FAIL\t1" + "\n" + FAILED.format("Internal auth failure", 0, 0, 0)
+    play(asked + failed + REFUSED + SAID_NO.replace("ended\n", "ended\nworker !closed\n", 1), calls_ahead=True)
+
+
+def test_nobody_is_called_when_it_is_over_already(play: Callable[..., Any]) -> None:
+    failed = FAILED.format("Disconnected from auth server, aborting", 0, 0, 0)
+    lost = "auth !close\nauth !closed\nprocess: retires"
+    play(HELLO + lost + HANDED + failed + REFUSED + SAID_NO, calls_ahead=True)
 
 
 def test_an_anonymous_user_has_a_name_in_the_log(play: Callable[..., Any]) -> None:

@@ -39,6 +39,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[Started]:
         def __init__(self, environment: Environment, dialect: Dialect, log: Log) -> None:
             self.loop, self.dialect, self.log = transcript.loop, dialect, log
             self.stats = SILENT
+            self.slots = types.SimpleNamespace(left=None)
 
         def serve(self, stage: BrokerStage) -> None:
             done.append("serve")

@@ -1,18 +1,20 @@
-"""The connection to imap-urlauth that login made at its start: for the first client, if it leads there."""
+"""The connection to imap-urlauth that login made ahead: for the next client, if it leads there."""
 
 from __future__ import annotations
 
 import socket
 import types
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dovecot_urlauth.dialect.versions import DOVECOT_2_4_2
 from dovecot_urlauth.login import main
-from dovecot_urlauth.login.stage import LoginStage
+from dovecot_urlauth.login import stage as stage_module
+from dovecot_urlauth.login.stage import PRECONNECT_PATIENCE, LoginStage
 from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.start import preconnect
+from tests.clock import SteppingLoop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,9 +33,22 @@ def pair() -> Iterator[Pair]:
     theirs.close()
 
 
-def stage(preconnected: socket.socket | None, directory: bytes = b"") -> LoginStage:
-    process = types.SimpleNamespace(dialect=DOVECOT_2_4_2, loop=Loop(), log=None)
-    return LoginStage(process, title=None, log_format=None, directory=directory, preconnected=preconnected)  # type: ignore[arg-type]
+def stage(
+    preconnected: socket.socket | None,
+    directory: bytes = b"",
+    loop: Loop | None = None,
+    calls_ahead: bool = False,
+) -> LoginStage:
+    process: Any = types.SimpleNamespace(dialect=DOVECOT_2_4_2, loop=loop or Loop(), log=None)
+    nothing: Any = None
+    return LoginStage(
+        process,
+        nothing,
+        nothing,
+        directory=directory,
+        preconnected=preconnected,
+        calls_ahead=calls_ahead,
+    )
 
 
 @pytest.mark.parametrize("directory", [b"", b"token-login/"])
@@ -64,6 +79,74 @@ def test_one_that_imap_urlauth_has_closed_is_of_no_use(pair: Pair) -> None:
 def test_there_may_be_none() -> None:
     login = stage(None)
     assert login.take_preconnected(login.handoff_path(None)) is None
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Pair]]:
+    """Every connection that is made to imap-urlauth, with its other end."""
+    made: list[Pair] = []
+
+    def connect(path: bytes) -> socket.socket:
+        assert path == b"imap-urlauth"
+        made.append(socket.socketpair())
+        made[-1][0].setblocking(False)
+        made[-1][1].settimeout(0)
+        return made[-1][0]
+
+    monkeypatch.setattr(stage_module, "preconnect", connect)
+    yield made
+    for ours, theirs in made:
+        ours.close()
+        theirs.close()
+
+
+def test_one_is_called_for_each_client_that_says_who_it_is(calls: list[Pair]) -> None:
+    loop = SteppingLoop()
+    login = stage(None, loop=loop, calls_ahead=True)
+
+    async def clients() -> None:
+        for number in (1, 2):
+            login.call_ahead()
+            await loop.turn()
+            taken = login.take_preconnected(login.handoff_path(None))
+            assert taken is not None
+            assert taken.fileno() == calls[-1][0].fileno()
+            assert len(calls) == number
+        await loop.sleep(10)  # what was taken is not given up
+
+    loop.run(clients())
+    assert calls[0][0].fileno() >= 0
+
+
+def test_never_more_than_one_waits_and_not_for_long(calls: list[Pair]) -> None:
+    loop = SteppingLoop()
+    login = stage(None, loop=loop, calls_ahead=True)
+
+    async def clients() -> None:
+        for _ in range(3):  # whose tokens are wrong
+            login.call_ahead()
+        await loop.turn()
+        login.call_ahead()
+        await loop.sleep(PRECONNECT_PATIENCE - 0.1)
+        assert login._preconnected is calls[0][0]
+        await loop.sleep(0.2)
+
+    loop.run(clients())
+    assert len(calls) == 1
+    assert calls[0][1].recv(1) == b""
+    assert login.take_preconnected(login.handoff_path(None)) is None
+
+
+def test_a_stage_for_one_client_calls_nobody(calls: list[Pair]) -> None:
+    loop = SteppingLoop()
+    login = stage(None, loop=loop)
+
+    async def client() -> None:
+        login.call_ahead()
+        await loop.turn()
+
+    loop.run(client())
+    assert calls == []
 
 
 @pytest.mark.parametrize(

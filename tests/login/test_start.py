@@ -38,6 +38,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
         def __init__(self, environment: Environment, dialect: Dialect, log: Log) -> None:
             self.loop, self.dialect, self.log = transcript.loop, dialect, log
             self.stats = SILENT
+            self.slots = types.SimpleNamespace(left=None)
 
         def serve(self, stage: LoginStage, first: socket.socket | None) -> None:
             done.append("serve")
