@@ -7,7 +7,7 @@ classes below give the part of them that messages and states need.
 
 A class of which many instances are made gets an ``__init__`` of its own, as a dataclass does, which is three times
 as quick as the common one.  Compiling it takes as long as thirty instances do; the worker's parent has that behind
-it before it forks.
+it before it forks, for all classes: each change of a class makes the interpreter forget what it knows of it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     @dataclass_transform(frozen_default=True)
     def frozen(cls: type[_Class]) -> type[_Class]: ...
 
+    def is_frozen(value: object) -> bool: ...
+
+    def complete_classes() -> None: ...
+
 else:
+    _classes = []
 
     def frozen(cls):
         """Class decorator: an immutable value with the annotated fields, as a frozen dataclass with slots.
@@ -44,7 +49,19 @@ else:
         made = type(cls)(cls.__name__, cls.__bases__, body)
         # a slot's own setter passes by __setattr__, and is the quickest way to fill it
         made._setters = tuple(getattr(made, name).__set__ for name in made.__match_args__)
+        _classes.append(made)
         return made
+
+    def is_frozen(value):
+        """Whether it is of a class that is decorated so."""
+        return "_setters" in type(value).__dict__
+
+    def complete_classes():
+        """Give each class that there is an ``__init__`` of its own now."""
+        for kind in _classes:
+            if kind.__init__ is _init:
+                kind.__init__ = _own_init(kind)
+        _classes.clear()
 
     def _init(self, *values, **named):
         kind = type(self)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dovecot_urlauth.config.settings import Settings
+    from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.options import Options
 
 NAME = "imap-urlauth-worker"
@@ -82,7 +83,7 @@ def serve(start: Start) -> int:
     title = start_title(start, config.settings)
     stage = WorkerStage(process, title, config, _allowed_uids(config))
     if process.slots.left != 1:
-        _preload(config)
+        _preload(config, start.log)
     process.serve(stage)
     return stage.exit_status
 
@@ -161,10 +162,15 @@ def _allowed_uids(config: WorkerConfig) -> frozenset[int]:
         return frozenset((0,))
 
 
-def _preload(config: WorkerConfig) -> None:
+def _preload(config: WorkerConfig, log: Log) -> None:
     """Load and run what a child would load on use; what the parent has, its children share."""
+    from dovecot_urlauth.start.immortal import CountUnknown, immortalize
     from dovecot_urlauth.worker.preload import preload
 
     preload(config)
-    gc.collect()
-    gc.freeze()
+    try:
+        immortalize()
+    except CountUnknown as unknown:
+        log.debug(f"children copy of their parent's memory what they use: counting references is {unknown}")
+        gc.collect()
+        gc.freeze()

@@ -7,6 +7,7 @@ import sys
 from dovecot_urlauth.config.plugins import words
 from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.start.digest import blake2b
+from dovecot_urlauth.start.frozen import complete_classes
 from dovecot_urlauth.worker.warmup import warm_up
 
 TYPE_CHECKING = False
@@ -103,6 +104,7 @@ def preload(config: WorkerConfig) -> None:
     if KEYS in wanted and keys is not None:
         keys.warm_up()
     blake2b(b"", 1)
+    complete_classes()
     loop = Loop()
     for _ in range(WARM_UPS):
         loop.run(warm_up(loop, config))

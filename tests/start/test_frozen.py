@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dovecot_urlauth.start.frozen import MANY, Enum, frozen
+from dovecot_urlauth.start.frozen import MANY, Enum, complete_classes, frozen, is_frozen
 
 
 @frozen
@@ -165,3 +165,24 @@ def test_value_needs_no_module_of_the_library() -> None:
     )
     run = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout == "['__future__']\n"
+
+
+def test_a_class_is_complete_before_there_are_many() -> None:
+    @frozen
+    class Fresh:
+        first: int
+        second: str = "two"
+
+    common = Fresh.__init__
+    complete_classes()
+    own = Fresh.__init__
+    assert own is not common
+    assert [Fresh(number) for number in range(MANY + 1)][-1] == Fresh(first=MANY, second="two")
+    assert Fresh.__init__ is own
+
+
+def test_what_is_frozen() -> None:
+    assert is_frozen(Point(1))
+    assert is_frozen(Marked(1))
+    assert not is_frozen(Colour.RED)
+    assert not is_frozen(Point)
