@@ -78,7 +78,7 @@ MOST_EVENTS = 10_000
 SOON_SECONDS = 10.0
 """A session that is lost later than that after its command is no reason to begin the same anew."""
 
-LOOK_SECONDS = 0.005
+LOOK_SECONDS = 0.02
 """So long what the engine has seen of a mailbox is taken for what is there.
 
 A mail that was expunged in this time may still be given, as if the URL had come before.
