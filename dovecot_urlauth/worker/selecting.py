@@ -13,7 +13,6 @@ from dovecot_urlauth.service.descriptor import Descriptor, close_all
 from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.wire.control import DISCONNECTED, Access, ControlServer, Descriptors
-from dovecot_urlauth.wire.fetch import CommandReader, UserCommand
 from dovecot_urlauth.wire.lines import ProtocolError
 from dovecot_urlauth.worker.client import (
     IDLE_TIMEOUT,
@@ -25,7 +24,7 @@ from dovecot_urlauth.worker.client import (
     user_prefix,
 )
 from dovecot_urlauth.worker.pipes import open_connection
-from dovecot_urlauth.worker.session import next_command
+from dovecot_urlauth.worker.session import hear_user
 from dovecot_urlauth.worker.target import TargetUser, find_target
 
 TYPE_CHECKING = False
@@ -99,9 +98,7 @@ async def _select_target(
     watcher = client.end_with_control(loop)
     try:
         if name is None:
-            command = await next_command(CommandReader(), client, log)
-            assert isinstance(command, UserCommand)  # noqa: S101 - the reader knows no other as the first
-            name = command.name
+            name = await hear_user(client, log)
         return Selection(client, await _find(name, client.access, config, userdb, log))
     except ClientGone:
         client.tell_control(DISCONNECTED)

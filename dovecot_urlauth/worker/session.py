@@ -1,4 +1,4 @@
-"""The story of one client behind its USER: URLs, then END (imap-urlauth-worker-common.c)."""
+"""The story of one client: USER, then URLs, then END (imap-urlauth-worker-common.c)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dovecot_urlauth.service.run import describe
 from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.store.errors import StoreError
 from dovecot_urlauth.wire.control import DISCONNECTED, FINISHED
-from dovecot_urlauth.wire.fetch import OK_LINE, CommandReader, UrlCommand
+from dovecot_urlauth.wire.fetch import OK_LINE, CommandReader, UrlCommand, UserCommand
 from dovecot_urlauth.wire.lines import ProtocolError
 from dovecot_urlauth.worker.audit import Audit
 from dovecot_urlauth.worker.client import ClientGone, SessionOver, client_prefix, readable_user
@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.loop import Loop
-    from dovecot_urlauth.wire.fetch import EndCommand, UserCommand
+    from dovecot_urlauth.wire.fetch import EndCommand
     from dovecot_urlauth.worker.client import Client
     from dovecot_urlauth.worker.target import OpenedTarget, WorkerConfig
     from dovecot_urlauth.worker.urlfetch import Reply
@@ -42,7 +42,7 @@ async def serve_client(
     log: Log,
     stats: Stats = SILENT,
 ) -> None:
-    """One client from its OK to its end; the client is closed by the caller.
+    """One client from its first URL to its end; the client is closed by the caller.
 
     Raises ProcessOver, and nothing else.
     """
@@ -58,7 +58,6 @@ async def serve_client(
         if target.store is not None:
             who, name = readable_user(client.access), os.fsdecode(target.name)
             log.debug(f"Found user account `{name}' on behalf of user `{who}'")
-        await client.write(OK_LINE)
         commands = CommandReader()
         commands.selected()
         while isinstance(command := await next_command(commands, client, log), UrlCommand):
@@ -78,6 +77,17 @@ async def serve_client(
         if fetcher is not None:
             fetcher.close()
         events.ended()
+
+
+async def hear_user(client: Client, log: Log) -> bytes:
+    """Whom the client asks for, which it is told OK to.  Raises SessionOver.
+
+    It is told so whoever that is, and while that is looked up it can send its URL.
+    """
+    command = await next_command(CommandReader(), client, log)
+    assert isinstance(command, UserCommand)  # noqa: S101 - the reader knows no other as the first
+    await client.write(OK_LINE)
+    return command.name
 
 
 async def next_command(commands: CommandReader, client: Client, log: Log) -> UserCommand | UrlCommand | EndCommand:

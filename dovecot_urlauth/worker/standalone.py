@@ -13,10 +13,9 @@ from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.service.privileges import PrivilegesKept
 from dovecot_urlauth.service.run import EXIT_OK, Fatal, Start
 from dovecot_urlauth.wire.control import Access
-from dovecot_urlauth.wire.fetch import CommandReader, UserCommand
 from dovecot_urlauth.worker.client import ANONYMOUS, Client, SessionOver, client_prefix, new_session, user_prefix
 from dovecot_urlauth.worker.pipes import open_connection
-from dovecot_urlauth.worker.session import next_command, serve_client
+from dovecot_urlauth.worker.session import hear_user, serve_client
 from dovecot_urlauth.worker.target import find_target, open_target
 from dovecot_urlauth.worker.userdb import Userdb
 
@@ -54,11 +53,10 @@ async def _serve(loop: Loop, start: Start, config: WorkerConfig, access: Access)
     """USER, then URLs until END."""
     client = Client(open_connection(loop, Descriptor(STDIN), Descriptor(STDOUT)), access)
     userdb = Userdb(loop, config.dialect, config.userdb_path)
-    command = await next_command(CommandReader(), client, start.log.with_prefix(client_prefix(access)))
-    assert isinstance(command, UserCommand)  # noqa: S101 - the reader knows no other as the first
-    prefix = user_prefix(command.name, access, config.dialect, config.settings, new_session())
+    name = await hear_user(client, start.log.with_prefix(client_prefix(access)))
+    prefix = user_prefix(name, access, config.dialect, config.settings, new_session())
     about = start.log.with_prefix(prefix)
-    user = await find_target(command.name, access, config, userdb, about)
+    user = await find_target(name, access, config, userdb, about)
     userdb.close()
     target = await open_target(loop, user, config, about, lambda: None)
     await serve_client(loop, client, target, config, userdb, start.log)

@@ -189,6 +189,7 @@ def test_another_account_is_another_process(scene: Scene, session: Callable[...,
     """The userdb is asked every time: what it says now counts for the next client."""
     url = scene.sign(scene.store())
     first = session()
+    assert first.fetch(url).content == MESSAGE
     users = scene.dovecot.folder / "users"
     before = users.read_text()
     moved = before.replace("/alice::", "/alice-moved::")

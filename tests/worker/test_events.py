@@ -48,10 +48,10 @@ def served(mailbox: fakes.Mailbox | Exception, settings: Mapping[str, str] | Non
 def told(
     text: str, target: OpenedTarget | None = None, dialect: Dialect = DOVECOT_2_4_2, **values: object
 ) -> Told:
-    """Play a session between ``S: OK`` and its end."""
+    """Play a session from its first URL to its end."""
     stats = Told(dialect.stats)
     transcript = Transcript(
-        f"S: OK\n{text}\nended\n",
+        f"{text}\nended\n",
         values={"url": fakes.signed(), **values},
         actions={"sigterm": lambda: transcript.cancel(Terminated())},
     )

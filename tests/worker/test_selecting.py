@@ -80,7 +80,7 @@ def play(
 def test_a_client_and_whom_it_asks_for(
     monkeypatch: pytest.MonkeyPatch, order: ControlOrder, bytewise: bool
 ) -> None:
-    selection = play(monkeypatch, OPENING[order] + ACCESS + r"C: USER\talice", order, bytewise=bytewise)
+    selection = play(monkeypatch, OPENING[order] + ACCESS + "C: USER\\talice\nS: OK", order, bytewise=bytewise)
     assert selection is not None
     assert selection.client.access == Access(b"bob", b"imap")
     assert selection.target.asked_for == b"alice"
@@ -175,7 +175,7 @@ def test_imap_urlauth_may_leave_while_auth_thinks(monkeypatch: pytest.MonkeyPatc
         raise AssertionError("it came")
 
     monkeypatch.setattr(selecting, "find_target", find)
-    text = READY + f"C: USER\\talice\ncontrol !close\n{CLOSED}"
+    text = READY + f"C: USER\\talice\nS: OK\ncontrol !close\n{CLOSED}"
     assert play(monkeypatch, text, ControlOrder.FD_FIRST) is None
 
 

@@ -94,7 +94,6 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 BEGIN = """
 title: [bob->alice]
-S: OK
 """
 CLIENT_LEAVES = """
 client !close
@@ -106,7 +105,6 @@ SECOND_COMES = """
 !second
 parent: ACCEPTED
 title: [2 connections->alice]
-second> OK
 """
 SECOND_IS_SERVED = r"""
 second< URL\t{url}
@@ -147,7 +145,7 @@ def test_it_waits_for_the_next(play: Callable[..., None]) -> None:
         BEGIN
         + CLIENT_LEAVES
         + TO_THE_END
-        + "..100s\n!second\nparent: ACCEPTED\ntitle: [bob->alice]\nsecond> OK\n"
+        + "..100s\n!second\nparent: ACCEPTED\ntitle: [bob->alice]\n"
         + SECOND_ENDS
         + TO_THE_END
         + PARENT_GOES

@@ -30,9 +30,9 @@ def _pid(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def play(text: str, target: OpenedTarget | None = None, *, bytewise: bool = False, **values: object) -> Transcript:
-    """Play a session between ``S: OK`` and its end; the two connections are closed by whoever began it."""
+    """Play a session from its first URL to its end; the two connections are closed by whoever began it."""
     transcript = Transcript(
-        f"S: OK\n{text}\nended\n",
+        f"{text}\nended\n",
         values={"url": fakes.signed(), "error": PREFIX, **values},
         actions={"sigterm": lambda: transcript.cancel(Terminated())},
         bytewise=bytewise,
@@ -209,7 +209,7 @@ def test_what_nobody_foresaw_ends_one_session() -> None:
     def chunks() -> Iterable[bytes]:
         raise KeyError("x")
 
-    transcript = Transcript("S: OK\nC: URL\\t{url}\nended", values={"url": fakes.signed()})
+    transcript = Transcript("C: URL\\t{url}\nended", values={"url": fakes.signed()})
     log: SimpleNamespace = SimpleNamespace(
         pipe=SimpleNamespace(debugging=False),
         debug=lambda text: None,

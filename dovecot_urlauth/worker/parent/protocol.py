@@ -13,10 +13,10 @@
     C: ACCEPTED                                a client that was sent to a serving child is being served
     C: CLIENT_GONE                             a client that was being served is gone
 
-A client is its control connection, one or two descriptors of its own, the name that it said USER with, and its
-access.  A serving child answers each CLIENT with ACCEPTED as soon as it has read it.  Clients that a child has
-not read are taken out of its queue when it does not come to it (the parent keeps a copy of the child's end for
-that), and given to another.
+A client is its control connection, one or two descriptors of its own, the name that it said USER with (and was
+told OK to), and its access.  A serving child answers each CLIENT with ACCEPTED as soon as it has read it.  Clients
+that a child has not read are taken out of its queue when it does not come to it (the parent keeps a copy of the
+child's end for that), and given to another.
 
 The parent compares keys and passes on what it is given; it understands none of it.  Each message is a datagram
 (SOCK_SEQPACKET), so none can be cut short or run into the next.  When the link ends the child has nothing more to
