@@ -223,4 +223,20 @@ ROWS: Rows = [
         NO,
         "tests/store/native/test_decompression.py",
     ),
+    (
+        11,
+        "a mail that was expunged is remembered",
+        "store/native/index/index_view.py",
+        "self._known_flags.clear()",
+        "pass",
+        "tests/store/native/test_index_view.py",
+    ),
+    (
+        11,
+        "a message's old place is remembered",
+        "store/native/index/index_view.py",
+        "self._known_records.clear()",
+        "pass",
+        "tests/store/native/test_opened_dbox.py",
+    ),
 ]

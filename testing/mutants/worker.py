@@ -258,6 +258,20 @@ ROWS: Rows = [
         "if True:",
     ),
     (
+        10,
+        "a URL that comes again has not expired",
+        "worker/urlfetch.py",
+        "if url is None or text != last or (url.expire is not None and int(time()) > url.expire):",
+        "if url is None or text != last:",
+    ),
+    (
+        12,
+        "a spelling that was good once is good again",
+        "worker/urlfetch.py",
+        "self._last_checked = None if spellings else (url, checked)",
+        "self._last_checked = (url, checked)",
+    ),
+    (
         13,
         "a refusal takes no time",
         "worker/urlfetch.py",

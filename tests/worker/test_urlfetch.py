@@ -83,7 +83,7 @@ class Store:
 class Lines:
     """A log that keeps what it is told."""
 
-    debugging = False
+    debugging = True
 
     def __init__(self) -> None:
         self.lines: list[str] = []
