@@ -80,7 +80,7 @@ class Backend(DovecotInstance):
 
 
 @contextmanager
-def running(*backends: Backend) -> Iterator[None]:
+def running(*backends: DovecotInstance) -> Iterator[None]:
     started = []
     try:
         for backend in backends:
