@@ -89,6 +89,10 @@ class EngineStore:
         if key is not None:
             self._keys[quoted] = key
 
+    def forget_key(self, quoted: bytes) -> None:
+        """Begin with nothing ahead in a mailbox, until it has told its key again."""
+        self._keys.pop(quoted, None)
+
     def share(self) -> EngineStore:
         """For each session an engine of its own, since one answers one question at a time; the first has this."""
         if self._is_used:

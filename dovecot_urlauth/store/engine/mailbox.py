@@ -11,8 +11,8 @@ Where the key of last time has signed the URL that the client came with, the URL
 brings proves the key: the engine holds our own URL, signed with the same key, against the key that the mailbox has
 now.  Only if it brings nothing, whatever the reason, is the key asked for.
 
-Dovecot 2.3's imap panics where a stock worker would give up: a part that cannot be decoded.  The next engine
-then tells the reason.
+Dovecot 2.3's imap panics where a stock worker would give up: a part that cannot be decoded, an error of its own.
+The next engine then tells the reason, and is asked for the key first: of a dictionary that is down only one dies.
 """
 
 from __future__ import annotations
@@ -111,6 +111,7 @@ class EngineMailbox:
             if not isinstance(gone, SessionLost) and (asked is None or session.is_late):
                 raise
             self._store.log(f"{gone.text}: asking again")
+            self._store.forget_key(self._quoted)
             await self._open_with(self._store.session(), None)
 
     def _asked_ahead(self, ahead: Ahead | None) -> _Asked | None:

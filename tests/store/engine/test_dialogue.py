@@ -127,7 +127,7 @@ def test_a_command_and_its_end(stage: Stage) -> None:
     [
         ("complain(b'imap: Fatal: Unknown user\\n'); sys.exit(89)", "imap died: imap: Fatal: Unknown user"),
         ("", "imap died"),
-        ("say(b'* BYE Go away.\\r\\n')", "imap: Go away."),
+        ("say(b'* BYE Go away.\\r\\n'); hear()", "imap: Go away."),
         ("say(b'* OK Log in, please.\\r\\n'); hear()", "imap: Log in, please."),
         ("say(b'hello\\r\\n'); hear()", "imap: Unexpected IMAP response"),
         ("say(GREETING); hear()", "imap died"),
@@ -494,8 +494,11 @@ def test_what_needs_a_look_first_is_not_fetched_ahead(stage: Stage, request_: Re
     assert stage.logged[2:] == ["EXAMINE+GETMETADATA"]
 
 
-def test_a_key_that_has_gone_brings_nothing_and_is_asked_for(stage: Stage) -> None:
+def test_a_key_that_has_gone_brings_nothing_and_is_asked_for(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is asked then is asked with the new key."""
+    monkeypatch.setattr(dialogue, "LOOK_SECONDS", 60.0)
     nothing = "b'* URLFETCH u NIL\\r\\n' * (b'URLFETCH' in line)"
     refused = f"for tag, line in hear_together(): say({nothing} + tag + b' OK\\r\\n')\n"
     store = stage.store(
@@ -578,6 +581,27 @@ def test_an_engine_that_dies_of_what_is_fetched_ahead(stage: Stage) -> None:
     assert stage.logged[2:] == [
         "EXAMINE+URLFETCH", "imap died: EXAMINE+URLFETCH: asking again",
         "GETMETADATA", "URLFETCH",
+    ]  # fmt: skip
+
+
+def test_only_one_engine_dies_of_a_dictionary_that_is_down(stage: Stage) -> None:
+    """2.3's panics of a URLFETCH that fails within, and says what is the matter if it is asked for the key."""
+    lives = stage.folder / "lives"
+    store = stage.store(
+        TOGETHER
+        + f"open({str(lives)!r}, 'a').write('x'); life = len(open({str(lives)!r}).read())\n"
+        + "if life == 1: answer_together(); answer_together(); hear_together(); sys.exit(1)\n"
+        + "while True:\n for tag, line in hear_together():\n"
+        + "  say(tag + (b' OK\\r\\n' if b'EXAMINE' in line else b' NO [SERVERBUG] Internal error.\\r\\n'))"
+    )
+    assert fetch_ahead(store, ahead()) == b"hi"
+    for _ in range(2):
+        with pytest.raises(StoreFailure, match="Internal error"):
+            fetch_ahead(store, ahead())
+    assert stage.logged[2:] == [
+        "EXAMINE+URLFETCH", "imap died: EXAMINE+URLFETCH: asking again",
+        "GETMETADATA", "EXAMINE",
+        "EXAMINE+GETMETADATA", "EXAMINE",
     ]  # fmt: skip
 
 
