@@ -46,10 +46,12 @@ DIFFERING = re.compile(r"<[^>]*>|\d+|\S*/\S+")
 """Sessions, numbers, paths."""
 
 SHARED = "mmap_disable = yes\nmail_fsync = always\nlock_method = dotlock\n"
+FLUSHING = "mail_nfs_storage = yes\nmail_nfs_index = yes\n"
 SETTINGS = {
     "plain": "",
     "nfs": SHARED,
-    "nfs-flush": SHARED + "mail_nfs_storage = yes\nmail_nfs_index = yes\n",
+    "nfs-flush": SHARED + FLUSHING,
+    "nfs-flush-imap": SHARED + "protocol imap {\n" + FLUSHING + "}\n",
 }
 """What Dovecot's manual asks for on NFS, without and with flushing of caches; locks that need no lock daemon."""
 
@@ -189,8 +191,6 @@ def price(here: Site, found: Found, runs: int) -> None:
     }
     for name, take in rows.items():
         samplers = {who: _bound(take, asker) for who, asker in here.askers.items()}
-        for sampler in samplers.values():
-            sampler()
         samples = interleave(samplers, runs, 60.0, FAILURES)
         found.prices[name] = samples.taken
 
@@ -206,6 +206,7 @@ def _first(asker: Asker, url: bytes) -> float:
 
 
 def _repeated(asker: Asker, url: bytes) -> float:
+    asker.fetch(url)
     return sum(_seconds(asker, url) for _ in range(SERIES)) / SERIES
 
 
