@@ -135,7 +135,10 @@ class DovecotInstance:
         processes.wait_for(lambda: not self.processes(), 8)
         left = self.processes()
         for process in left:
-            os.kill(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+        # what is removed next may not be written to any more
+        processes.wait_for(lambda: not self.processes(), 8)
         return left
 
     def _end_leaked_stock_processes(self) -> None:

@@ -10,7 +10,7 @@ from itertools import product
 from string import ascii_lowercase
 
 from testing import executables
-from testing.versions import VERSIONS
+from testing.versions import VERSIONS, Version
 from tests.dovecot.differential import campaign
 from tests.dovecot.differential.compare import CHANGED, RULES, SAME, UNEXPLAINED, WHY_CHANGED
 from tests.dovecot.differential.stores import STORES
@@ -27,20 +27,26 @@ def main() -> int:
     options = parser.parse_args()
     if os.geteuid() != 0:
         parser.error("Dovecot's master runs as root")
-    outcomes = []
-    for name in options.versions.split(","):
-        installation = executables.install(VERSIONS[name], VERSIONS[name].folder())
-        try:
-            stores = [STORES[store] for store in options.stores.split(",")]
-            stores = [store for store in stores if store.is_for(VERSIONS[name])]
-            for store, seed in product(stores, options.seed or (1, 2, 3)):
-                outcome = campaign.run(VERSIONS[name], installation, seed, options.count, store, progress=True)
-                outcomes.append(outcome)
-                _print_findings(outcome)
-        finally:
-            shutil.rmtree(installation.outside.parent)
-    _print_table(outcomes)
+    outcomes: list[campaign.Outcome] = []
+    try:
+        for name in options.versions.split(","):
+            _run(VERSIONS[name], options, outcomes)
+    finally:
+        _print_table(outcomes)
     return 0 if all(outcome.good for outcome in outcomes) else 1
+
+
+def _run(version: Version, options: argparse.Namespace, outcomes: list[campaign.Outcome]) -> None:
+    """Ask one Dovecot about those of the stores that it has; each outcome is added when it is there."""
+    installation = executables.install(version, version.folder())
+    stores = [STORES[name] for name in options.stores.split(",")]
+    stores = [store for store in stores if store.is_for(version)]
+    try:
+        for store, seed in product(stores, options.seed or (1, 2, 3)):
+            outcomes.append(campaign.run(version, installation, seed, options.count, store, progress=True))
+            _print_findings(outcomes[-1])
+    finally:
+        shutil.rmtree(installation.outside.parent)
 
 
 def _print_findings(outcome: campaign.Outcome) -> None:
