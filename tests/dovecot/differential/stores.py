@@ -241,7 +241,9 @@ ALIAS = MailStore(
 
 
 def _written(store: MailStore) -> MailStore:
-    return replace(store, name=f"{store.name}+writer", has_writer=True)
+    """Index logs are small, so that they rotate every few moments."""
+    old, new = (text if SMALL_LOGS in text else text + SMALL_LOGS for text in (store.old, store.new))
+    return replace(store, name=f"{store.name}+writer", old=old, new=new, has_writer=True)
 
 
 WRITTEN_MBOX = replace(_written(MBOX), may_ask_dovecot=True, per_message=40)
