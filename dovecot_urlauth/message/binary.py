@@ -246,7 +246,7 @@ def _read_header(source: Source, rules: MessageRules, start: int) -> Steps[_Head
             yield
             continue
         if field.name.lower() == _FIELD:
-            header.encoding = _encoding(field.value)
+            header.encoding = None if field.is_folded else _encoding(field.value)
             header.encodings += 1
             header.encoding_at, header.encoding_end = position, field.end
         position = field.end
@@ -262,11 +262,11 @@ def _read_header(source: Source, rules: MessageRules, start: int) -> Steps[_Head
 
 
 def _encoding(value: bytes) -> Encoding | None:
-    """The meaning of a Content-Transfer-Encoding; a folded one is not understood."""
+    """The meaning of a Content-Transfer-Encoding; a folded one has none."""
     tokens = Tokenizer(value)
     tokens.skip()
     name = bytearray()
-    if b"\n" in value or (tokens.token(name) == MORE and tokens.next != 0x3B):
+    if tokens.token(name) == MORE and tokens.next != 0x3B:
         return None
     return _ENCODINGS.get(bytes(name).lower())
 

@@ -34,16 +34,19 @@ _BLANK = (b" ", b"\t")
 class Field:
     """One field: its lines' place, its name (as written, cut at a NUL) and its value."""
 
-    __slots__ = ("end", "name", "newline", "start", "value")
+    __slots__ = ("end", "is_folded", "name", "newline", "start", "value")
 
-    def __init__(self, start: int, end: int, newline: int, name: bytes, value: bytes) -> None:
+    def __init__(
+        self, start: int, end: int, newline: int, name: bytes, value: bytes, *, is_folded: bool = False
+    ) -> None:
         self.start = start
         #: Offset behind the last line's end, and the size of that line end (0 at the end of the message).
         self.end = end
         self.newline = newline
         self.name = name
-        #: The lines joined by LF, without the blanks behind the colon.
+        #: The lines joined by LF, but for those that are one blank, without the blanks behind the colon.
         self.value = value
+        self.is_folded = is_folded
 
 
 class HeaderReader:
@@ -105,9 +108,10 @@ class HeaderReader:
                 yield None
             line, end, newline = self._line(end) or (yield from self._long_line(end))
             if len(value) < self._room:
-                value += b"\n" + line[: self._room - len(value)]
+                # Dovecot notes no line end before a line that is a single blank
+                value += (b"\n" if len(line) > 1 else b"") + line[: self._room - len(value)]
         self._room -= len(value)
-        return Field(offset, end, newline, name, bytes(value))
+        return Field(offset, end, newline, name, bytes(value), is_folded=number > 0)
 
     def _line(self, offset: int) -> tuple[bytes, int, int] | None:
         """The text of a line, the offset behind it, and the size of its end; None if it is not wholly at hand."""

@@ -44,3 +44,17 @@ def test_the_length_from_which_a_line_is_divided(newline: bytes) -> None:
 def test_a_colon_that_is_too_far_away() -> None:
     assert value(b"A" + b" " * DIVIDED + b": x\n\n").endswith(b": x")
     assert value(b"A" + b" " * 8000 + b": x\n\n") == b"x"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (b"a (b\n ", b"a (b "),
+        (b"a (b\r\n\t\r\n", b"a (b\t"),
+        (b"a (b\n \n c", b"a (b \n c"),
+        (b"a (b\n  ", b"a (b\n  "),
+        (b"a (b\n \r\r\n", b"a (b\n \r"),
+    ],
+)
+def test_a_line_that_is_one_blank_has_no_line_end_before_it(lines: bytes, expected: bytes) -> None:
+    assert value(b"To: " + lines) == expected
