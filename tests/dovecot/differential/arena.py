@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +13,7 @@ from dovecot_urlauth.wire.tabescape import unescape
 from testing.instance import HOST, DovecotInstance
 from testing.oracle import STOCK_WORKER, WORKER, Answer, WorkerLost, WorkerSession, sign
 from testing.scene import MESSAGE, Stored
-from testing.versions import TUNED
+from testing.versions import PIECES, TUNED
 from tests.dovecot.differential.compare import Exchange
 from tests.dovecot.differential.names import MAILBOX
 from tests.dovecot.differential.writer import Writer
@@ -72,6 +75,7 @@ class Respondent:
                 return session.fetch(question.line, *question.items)
             except TimeoutError:
                 fresh = True
+                self._end_those_that_spin()
             except (WorkerLost, OSError):
                 # the stock worker ends after some NOs, which only the next question finds out
                 pass
@@ -90,6 +94,14 @@ class Respondent:
     def close(self) -> None:
         while self._sessions:
             self._sessions.popitem()[1].close()
+
+    def _end_those_that_spin(self) -> None:
+        """A stock worker that fell silent may compute for ever; others of it lose their sessions, too."""
+        if self._name == STOCK_WORKER:
+            for process in self._dovecot.processes():
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    if os.path.basename(os.readlink(f"/proc/{process.pid}/exe")) == PIECES[2]:
+                        os.kill(process.pid, signal.SIGKILL)
 
 
 class Prepared(DovecotInstance):

@@ -103,6 +103,8 @@ def _ask(arena: Arena, maker: QuestionMaker, count: int, outcome: Outcome, progr
         outcome.counts[rule] += 1
         if rule == UNEXPLAINED:
             failed.append(exchange)
+            if progress:
+                print(f"{outcome.name}: {report(exchange)}", file=sys.stderr)
         if progress and number % 1000 == 0:
             print(f"{outcome.name}: {number} of {count}, {len(failed)} failed", file=sys.stderr)
     return failed
