@@ -9,12 +9,14 @@ It then brings its own package's byte code up to date, in one step: services tha
 bundle or the new one, never parts of both.
 """
 
+import ast
 import importlib.util
 import marshal
 import os
 import py_compile
 import shutil
 import sys
+import types
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -32,9 +34,7 @@ def write_bundle(package: Path, final: Path) -> None:
         name = ".".join((package.name, *file.with_suffix("").parts)).removesuffix(".__init__")
         if name == package.name:
             continue  # it finds the bundle
-        # without docstrings, a tenth of it
-        code = compile(source.read_bytes(), str(final / file), "exec", dont_inherit=True, optimize=2)
-        marshalled = marshal.dumps(code)
+        marshalled = marshal.dumps(compiled(source.read_bytes(), str(final / file)))
         index[name] = (str(file), len(content), len(marshalled))
         content += marshalled
     content[4:8] = len(content).to_bytes(4, "little")
@@ -44,6 +44,20 @@ def write_bundle(package: Path, final: Path) -> None:
     fresh = bundle.with_name(f"{bundle.name}.new")
     fresh.write_bytes(content)
     fresh.rename(bundle)
+
+
+def compiled(source: bytes, name: str) -> types.CodeType:
+    """Byte code without docstrings, a tenth of it, and without what functions say of the types that they take.
+
+    Of a class's annotations start/frozen.py makes its fields, and they stay.  Raises SyntaxError.
+    """
+    tree = ast.parse(source, name)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.returns = None
+    return compile(tree, name, "exec", dont_inherit=True, optimize=2)
 
 
 def refresh(package: Path) -> None:

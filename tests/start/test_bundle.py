@@ -8,11 +8,12 @@ import os
 import py_compile
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dovecot_urlauth.start import bundle
-from dovecot_urlauth.start.bundle import refresh, write_bundle
+from dovecot_urlauth.start.bundle import compiled, refresh, write_bundle
 
 TAG = sys.implementation.cache_tag
 
@@ -42,6 +43,36 @@ def test_its_parts_are_where_its_index_says(package: Path) -> None:
     exec(code, names)
     assert (names["ANSWER"], names.get("__doc__")) == (42, None)
     assert code.co_filename == "/final/small/room/module.py"
+
+
+SOURCE = b"""
+from __future__ import annotations
+class Kind:
+    field: int
+    async def method(self, one: int, /, *more: str, two: bytes = b"", **named: float) -> None:
+        local: list[int] = []
+        return lambda: local
+def function(one: Kind = Kind) -> Kind:
+    \"\"\"What it does.\"\"\"
+    return one
+"""
+
+
+def test_only_classes_keep_their_annotations() -> None:
+    names: dict[str, Any] = {}
+    code = compiled(SOURCE, "/final/file.py")
+    exec(code, names)
+    kind, function = names["Kind"], names["function"]
+    assert kind.__annotations__ == {"field": "int"}
+    assert kind.method.__annotations__ == function.__annotations__ == {}
+    assert (function(), function.__doc__) == (kind, None)
+    assert (code.co_filename, function.__code__.co_firstlineno) == ("/final/file.py", 8)
+
+
+def test_what_is_no_python_names_its_file() -> None:
+    with pytest.raises(SyntaxError) as raised:
+        compiled(b"not python at all\n", "/final/file.py")
+    assert raised.value.filename == "/final/file.py"
 
 
 def test_a_module_that_cannot_be_compiled_leaves_the_old_one(package: Path) -> None:
