@@ -17,7 +17,16 @@ CALL = re.compile(r"^(?:\d+ +)?(\w+)\(")
 ATTACH_SECONDS = 10.0
 FREE = frozenset({"close", "fcntl", "lseek", "dup", "dup2", "fadvise64"})
 """Calls that no file server hears of, where locks are not asked for."""
-ONE = {"newfstatat": "stat", "pread64": "read", "pwrite64": "write", "getdents64": "getdents", "openat": "open"}
+SOCKET = "<socket:"
+"""How a descriptor is shown that is no file, whatever goes over it."""
+ONE = {
+    "newfstatat": "stat",
+    "fstat": "stat",
+    "pread64": "read",
+    "pwrite64": "write",
+    "getdents64": "getdents",
+    "openat": "open",
+}
 """Names under which calls are counted together."""
 
 
@@ -26,7 +35,7 @@ def calls_in(trace: Iterable[str], folder: str) -> Counter[str]:
     counted: Counter[str] = Counter()
     for line in trace:
         found = CALL.match(line)
-        if found and folder in line and found[1] not in FREE:
+        if found and folder in line and SOCKET not in line and found[1] not in FREE:
             counted[ONE.get(found[1], found[1])] += 1
     return counted
 
