@@ -69,8 +69,11 @@ class Child:
         finally:
             master.cancel(SessionOver())
 
-    async def wait_and_serve(self, link: ParentLink) -> None:
-        """Serve what the parent sends over ``link``, as long as it is there."""
+    async def wait_and_serve(self, link: ParentLink, likely_format: str = "") -> None:
+        """Serve what the parent sends over ``link``, as long as it is there.
+
+        ``likely_format`` is how the mail may be kept that will be asked for, "" if nobody knows.
+        """
         from dovecot_urlauth.worker.warmup import warm_up
 
         self._loop.spawn(self._heed_master(self._loop.current), "master")
@@ -80,10 +83,22 @@ class Child:
         except LookupFailed:
             pass  # the lookup tries again, and says what is wrong
         await warm_up(self._loop, self._config)
+        await self._rehearse(likely_format)
         debugging = self._log.pipe.debugging
         while await self._serve_next(link):
             self._log.pipe.debugging = debugging
         await self._stats.finish()
+
+    async def _rehearse(self, likely_format: str) -> None:
+        """Write to each page that the first client's request will write to."""
+        from dovecot_urlauth.worker.rehearsal import rehearse, usual_format
+
+        kept_as = likely_format or usual_format(self._config)
+        if kept_as:
+            try:
+                await rehearse(self._loop, self._config, kept_as)
+            except OSError as error:
+                self._log.debug(f"Could not make ready for {kept_as}: {error.strerror}")
 
     async def _serve_next(self, link: ParentLink) -> bool:
         """Wait for a connection and see to it; whether the process can be a spare again."""
@@ -142,6 +157,7 @@ def live(
     log: Log,
     show_title: Callable[[str], None],
     new_stats: Callable[[Loop], Stats],
+    likely_format: str = "",
 ) -> int:
     """A forked child from its first moment to its exit status.
 
@@ -160,7 +176,7 @@ def live(
     try:
         with Watchdog(loop, log):
             child = Child(loop, config, log, show_title, new_stats(loop))
-            loop.run(child.wait_and_serve(ParentLink(loop, link_end)))
+            loop.run(child.wait_and_serve(ParentLink(loop, link_end), likely_format))
     except SessionOver:
         return EXIT_OK
     except PrivilegesKept as error:

@@ -8,6 +8,8 @@ from dovecot_urlauth.config.plugins import words
 from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.start.digest import blake2b
 from dovecot_urlauth.start.frozen import complete_classes
+from dovecot_urlauth.worker.parent.protocol import FORMATS
+from dovecot_urlauth.worker.rehearsal import rehearse
 from dovecot_urlauth.worker.warmup import warm_up
 
 TYPE_CHECKING = False
@@ -108,4 +110,13 @@ def preload(config: WorkerConfig) -> None:
     loop = Loop()
     for _ in range(WARM_UPS):
         loop.run(warm_up(loop, config))
+        _rehearse(loop, config)
     loop.close()
+
+
+def _rehearse(loop: Loop, config: WorkerConfig) -> None:
+    for kept_as in FORMATS:
+        try:
+            loop.run(rehearse(loop, config, kept_as))
+        except OSError:
+            return  # no memory or descriptors: the first client will see to it that somebody hears of it

@@ -10,7 +10,7 @@ import os
 from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.worker.client import SessionOver, new_session, readable_user, user_prefix
-from dovecot_urlauth.worker.parent.protocol import ACCEPTED, CLIENT_GONE, NOT_SHARED
+from dovecot_urlauth.worker.parent.protocol import ACCEPTED, CLIENT_GONE, NOT_SHARED, pack_gone
 from dovecot_urlauth.worker.parentlink import ClientUnusable
 from dovecot_urlauth.worker.session import serve_client
 from dovecot_urlauth.worker.target import open_target
@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dovecot_urlauth.config.account import Account
     from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.service.loop import Loop, Task
     from dovecot_urlauth.worker.client import Client
@@ -57,6 +58,9 @@ class TargetUserProcess:
         self._clients: dict[Client, Task[None] | None] = {}
         self._over = loop.promise()
         self._target: OpenedTarget
+        self._account: Account | None = None
+        self._kept_as: str | None = None
+        """The format of the user's mail, once it was looked for; "" if children cannot be made ready for it."""
 
     async def serve(self, selection: Selection) -> None:
         """Become the target user and serve the client that asked, and whom the parent sends.
@@ -64,6 +68,7 @@ class TargetUserProcess:
         Raises PrivilegesKept, and what ends the process.
         """
         target, config = selection.target, self._config
+        self._account = target.account
         settings = config.settings if target.account is None else target.account.settings
         prefix = user_prefix(target.name, selection.client.access, config.dialect, settings, new_session())
         log = self._log.with_prefix(prefix)
@@ -131,8 +136,16 @@ class TargetUserProcess:
         client.close()
         self._show_clients()
         if self._link is not None:
-            self._link.say(CLIENT_GONE)
+            self._link.say(pack_gone(self._format()))
         self._end_if_unused()
+
+    def _format(self) -> str:
+        if self._kept_as is None:
+            from dovecot_urlauth.worker.rehearsal import format_of
+
+            account = self._account
+            self._kept_as = "" if account is None else format_of(account, self._config.dialect)
+        return self._kept_as
 
     def _end_if_unused(self) -> None:
         if self._link is None and not self._clients:

@@ -18,7 +18,7 @@ from dovecot_urlauth.service.sockets import PeerCredentials
 from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.service.watchdog import LIMIT
 from dovecot_urlauth.worker import child as child_module
-from dovecot_urlauth.worker import warmup
+from dovecot_urlauth.worker import rehearsal, warmup
 from dovecot_urlauth.worker.child import DIE_WITH_MASTER, Child, live
 from dovecot_urlauth.worker.client import SessionOver
 from dovecot_urlauth.worker.parentlink import ClientUnusable, GivenAgain
@@ -54,9 +54,12 @@ class Life:
         self.gives: deque[Any] = deque()
         self.found: deque[TargetUser | None] = deque()
         self.is_taken = False
+        self.usual_format = ""
         self.serving = 0.0
         self.pipe = SimpleNamespace(debugging=False)
-        self.log: Any = SimpleNamespace(pipe=self.pipe, error=self.told.append, fatal=self.told.append)
+        self.log: Any = SimpleNamespace(
+            pipe=self.pipe, error=self.told.append, fatal=self.told.append, debug=self.told.append
+        )
         self.userdb = SimpleNamespace(connect=self.connect, close=lambda: self.told.append("userdb closed"))
         for name, value in {
             "select": self.select,
@@ -66,6 +69,8 @@ class Life:
         }.items():
             monkeypatch.setattr(child_module, name, value)
         monkeypatch.setattr(warmup, "warm_up", self.warm_up)
+        monkeypatch.setattr(rehearsal, "rehearse", self.rehearse)
+        monkeypatch.setattr(rehearsal, "usual_format", lambda config: self.usual_format)
         self.dead_reader, dead_writer = os.pipe()
         monkeypatch.setattr(child_module, "DEAD_PIPE_FD", dead_writer)
         self.fds = [self.dead_reader, dead_writer]
@@ -84,6 +89,11 @@ class Life:
 
     async def warm_up(self, *others: Any) -> None:
         self.told.append("warm")
+
+    async def rehearse(self, loop: object, config: object, kept_as: str) -> None:
+        if kept_as == "mbox":
+            raise OSError(24, "Too many open files")
+        self.told.append(f"ready for {kept_as}")
 
     async def given(self) -> Any:
         given = self.gives.popleft() if self.gives else None
@@ -127,12 +137,12 @@ class Life:
 
         return SimpleNamespace(serve=serve)
 
-    def live(self) -> list[str]:
+    def live(self, likely_format: str = "") -> list[str]:
         """Run the child to its end; what happened, in order."""
         link: Any = SimpleNamespace(given=self.given, offer=self.offer, say=self.say, close=self.end)
         child = Child(self.loop, SimpleNamespace(dialect=None, userdb_path=b""), self.log, self.told.append)  # type: ignore[arg-type]
         try:
-            self.loop.run(child.wait_and_serve(link))
+            self.loop.run(child.wait_and_serve(link, likely_format))
         except SessionOver:
             self.told.append("over")
         return self.told
@@ -151,6 +161,20 @@ def user(key: bytes | None = b"key") -> TargetUser:
 
 def test_the_parents_end_is_a_spares(life: Life) -> None:
     assert life.live() == ["warm", "[spare]"]
+
+
+@pytest.mark.parametrize(
+    ("usual", "likely", "done"),
+    [
+        ("sdbox", "", ["ready for sdbox"]),
+        ("sdbox", "mdbox", ["ready for mdbox"]),
+        ("", "", []),
+        ("", "mbox", ["Could not make ready for mbox: Too many open files"]),
+    ],
+)
+def test_it_is_made_ready_for_what_is_likely_to_come(life: Life, usual: str, likely: str, done: list[str]) -> None:
+    life.usual_format = usual
+    assert life.live(likely) == ["warm", *done, "[spare]"]
 
 
 def test_a_spare_outlives_master_with_its_parent(life: Life) -> None:
@@ -240,7 +264,8 @@ def test_the_same_in_a_process_of_one_client(life: Life, serving: float, ends: s
 def test_every_way_out_is_an_exit_status(
     life: Life, monkeypatch: pytest.MonkeyPatch, failure: Exception | None, status: int, lines: list[str]
 ) -> None:
-    async def wait_and_serve(self: Child, link: Any) -> None:
+    async def wait_and_serve(self: Child, link: Any, likely_format: str) -> None:
+        assert likely_format == "sdbox"
         assert signal.getitimer(signal.ITIMER_REAL)[1] == LIMIT / 2, "nobody watches"
         if failure is not None:
             raise failure
@@ -252,7 +277,7 @@ def test_every_way_out_is_an_exit_status(
     ours, theirs = socket.socketpair()
     config: Any = SimpleNamespace(dialect=None, userdb_path=b"")
     end: Any = theirs
-    assert live(end, config, life.log, life.told.append, lambda loop: SILENT) == status
+    assert live(end, config, life.log, life.told.append, lambda loop: SILENT, "sdbox") == status
     assert closed == [child_module.ANVIL_FD, child_module.STATUS_FD]
     assert [line[: len(start)] for line, start in zip(life.told, lines)] == lines
     assert len(life.told) == len(lines)

@@ -50,10 +50,10 @@ RULES = {
     State.OFFERED: {},
     State.SERVING: {
         ACCEPTED: Rule(State.SERVING),
-        CLIENT_GONE: Rule(State.SERVING),
+        CLIENT_GONE: Rule(State.SERVING, longest=2),
         NOT_SHARED: Rule(State.UNSHARED),
     },
-    State.UNSHARED: {ACCEPTED: Rule(State.UNSHARED), CLIENT_GONE: Rule(State.UNSHARED)},
+    State.UNSHARED: {ACCEPTED: Rule(State.UNSHARED), CLIENT_GONE: Rule(State.UNSHARED, longest=2)},
 }
 """ACCEPTED for each client that was sent, CLIENT_GONE for each that was accepted, as :class:`Monitor` counts."""
 

@@ -25,6 +25,7 @@ from dovecot_urlauth.worker.parent.protocol import (
     TAKEN,
     offer_parts,
     pack_connection,
+    parse_gone,
 )
 from dovecot_urlauth.worker.parent.supply import Supply
 
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
     from dovecot_urlauth.service.sockets import PeerCredentials
     from dovecot_urlauth.start.cpython import socket
 
-    Live = Callable[[socket], int]
-    """What a child does with its end of the link; returns the exit status."""
+    Live = Callable[[socket, str], int]
+    """What a child does with its end of the link, made ready for mail of a format; returns the exit status."""
 
 
 class Pool:
@@ -56,6 +57,8 @@ class Pool:
         self._serving: dict[bytes, ForkedChild] = {}
         """By key: the child that is a target user, and takes more clients."""
         self._queue: list[Client] = []
+        self._last_format = ""
+        """How the mail is kept that was asked for last, as a child says; the next may well be kept so, too."""
         self._supply = Supply(loop, self._missing, self._is_one_returning, self._add_spare)
         self._needs_spares = needs_spares
 
@@ -159,7 +162,7 @@ class Pool:
     def _begin_child(self, ours: socket, theirs: socket) -> int:
         ours.close()
         self.leave_to_parent()
-        return self._live(theirs)
+        return self._live(theirs, self._last_format)
 
     def _give_up(self, why: str) -> None:
         self._log.error(why)
@@ -254,6 +257,7 @@ class Pool:
         child.clients.append(child.sent.pop(0))
 
     def _on_client_gone(self, child: ForkedChild, message: bytes, descriptors: list[Descriptor]) -> None:
+        self._last_format = parse_gone(message) or self._last_format
         child.clients.pop(0).gone.set(None)  # which of them it was makes no difference to anybody here
         if child.all_clients:
             return

@@ -11,7 +11,8 @@
     C: NOT_SHARED                              instead of OFFER: become the target user, for this client alone;
                                                later: send no more clients here
     C: ACCEPTED                                a client that was sent to a serving child is being served
-    C: CLIENT_GONE                             a client that was being served is gone
+    C: CLIENT_GONE [<format>]                  a client that was being served is gone; how the mail is kept that it
+                                               was served: the number of one of FORMATS
 
 A client is its control connection, one or two descriptors of its own, the name that it said USER with (and was
 told OK to), and its access.  A serving child answers each CLIENT with ACCEPTED as soon as it has read it.  Clients
@@ -49,6 +50,9 @@ OFFER = b"O"
 NOT_SHARED = b"N"
 ACCEPTED = b"A"
 CLIENT_GONE = b"G"
+
+FORMATS = ("maildir", "mbox", "mdbox", "sdbox")
+"""What the next spare child may be made ready to read."""
 
 NAMES = {
     CONNECTION: "CONNECTION",
@@ -94,6 +98,16 @@ def pack_offer(key: bytes, name: bytes, access: Access) -> bytes:
 def offer_parts(message: bytes) -> tuple[bytes, bytes]:
     """The key of an OFFER, and the CLIENT that it becomes when the parent passes it on."""
     return message[1 : 1 + KEY_SIZE], CLIENT + message[1 + KEY_SIZE :]
+
+
+def pack_gone(kept_as: str) -> bytes:
+    """CLIENT_GONE, of a target user whose mail is ``kept_as`` one of FORMATS, or anything else."""
+    return CLIENT_GONE + bytes([FORMATS.index(kept_as)]) if kept_as in FORMATS else CLIENT_GONE
+
+
+def parse_gone(message: bytes) -> str:
+    """The format that a CLIENT_GONE names; "" when it is none that we know."""
+    return FORMATS[message[1]] if len(message) > 1 and message[1] < len(FORMATS) else ""
 
 
 def parse_given(message: bytes) -> GivenConnection | GivenClient:

@@ -101,10 +101,10 @@ class WorkerStage:
             self._process.log.fatal(str(error))
             self.exit_status = EXIT_FATAL
 
-    def _live_as_child(self, link: socket) -> int:
+    def _live_as_child(self, link: socket, likely_format: str) -> int:
         """All of a forked child's life; return its exit status."""
         self._process.leave_to_parent()
-        return live(link, self._config, self._log(), self._title.show, self._process.new_stats)
+        return live(link, self._config, self._log(), self._title.show, self._process.new_stats, likely_format)
 
     def _log(self) -> Log:
         """Children are told apart by their pid."""

@@ -26,6 +26,7 @@ from dovecot_urlauth.worker.parent.protocol import (
     MESSAGE_LIMIT,
     NOT_SHARED,
     TAKEN,
+    pack_gone,
     pack_offer,
     parse_given,
 )
@@ -90,7 +91,7 @@ def serve(link: _socket.socket, first: socket.socket) -> int:
                 say(link, NOT_SHARED)
             else:
                 clients.pop(ready).close()
-                say(link, CLIENT_GONE)
+                say(link, pack_gone(wish.decode()))
     return 0
 
 
@@ -140,7 +141,12 @@ class Parent:
         self.dying = False
         self.clients: list[socket.socket] = []
         self.served: list[Task[None]] = []
-        self.pool = Pool(self.loop, Log("", self.log), lambda link: self._live(live, link), lambda: not self.dying)
+        self.pool = Pool(
+            self.loop,
+            Log("", self.log),
+            lambda link, likely_format: self._live(live, link),
+            lambda: not self.dying,
+        )
 
     def _live(self, live: Callable[[_socket.socket], int], link: _socket.socket) -> int:
         for client in self.clients:

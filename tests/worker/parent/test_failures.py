@@ -16,7 +16,7 @@ from dovecot_urlauth.service.descriptor import DescriptorsTruncated, receive_mes
 from dovecot_urlauth.worker.parent import forkedchild
 from dovecot_urlauth.worker.parent.monitor import State
 from dovecot_urlauth.worker.parent.pool import Pool
-from dovecot_urlauth.worker.parent.protocol import ACCEPTED, CLIENT_GONE, KEEP, KEY_SIZE, pack_offer
+from dovecot_urlauth.worker.parent.protocol import ACCEPTED, CLIENT_GONE, FORMATS, KEEP, KEY_SIZE, pack_offer
 from tests.worker.parent.children import ACCESS, Parent, played, receive, say, script
 
 
@@ -260,7 +260,7 @@ async def test_a_new_child_holds_nothing_of_the_others(parent: Parent, monkeypat
     ours, theirs = forkedchild.new_link()
     lived: list[bool] = []
 
-    def live(link: _socket.socket) -> int:
+    def live(link: _socket.socket, likely_format: str) -> int:
         lived.append(waiting.closed and ours.fileno() < 0 and not any(child.is_linked for child in others))
         return 7
 
@@ -272,6 +272,24 @@ async def test_a_new_child_holds_nothing_of_the_others(parent: Parent, monkeypat
     theirs.close()
     for link in held:
         link.close()
+
+
+@played
+async def test_a_new_child_is_made_ready_for_what_was_read_last(
+    parent: Parent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = parent.connect(b"alice")
+    await parent.served_by(client)
+    monkeypatch.setattr(parent.pool, "_supply", Idle())
+    client.send(b"mdbox")  # as which the child says that the mail was kept
+    assert await parent.until(lambda: parent.pool._last_format != "")
+    others = list(parent.pool._children.values())
+    monkeypatch.setattr(parent.pool, "_live", lambda link, likely_format: FORMATS.index(likely_format))
+    ours, theirs = forkedchild.new_link()
+    assert parent.pool._begin_child(ours, theirs) == FORMATS.index("mdbox")
+    for child in others:
+        child.kill()
+    theirs.close()
 
 
 class Idle:

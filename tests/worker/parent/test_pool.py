@@ -264,7 +264,7 @@ async def test_spares_that_end_at_once_are_forked_in_no_hurry(
     parent: Parent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forks = count_forks(monkeypatch)
-    parent.pool._live = lambda link: 1
+    parent.pool._live = lambda link, likely_format: 1
     parent.connect(b"alice")
     for _ in range(60):
         await parent.turn()

@@ -9,7 +9,9 @@ from dovecot_urlauth.wire.control import Access
 from dovecot_urlauth.worker.parent import protocol
 from dovecot_urlauth.worker.parent.protocol import (
     CLIENT,
+    CLIENT_GONE,
     CONNECTION,
+    FORMATS,
     KEEP,
     KEY_SIZE,
     MESSAGE_LIMIT,
@@ -18,8 +20,10 @@ from dovecot_urlauth.worker.parent.protocol import (
     GivenConnection,
     offer_parts,
     pack_connection,
+    pack_gone,
     pack_offer,
     parse_given,
+    parse_gone,
 )
 
 PEER = PeerCredentials(pid=7, uid=102, gid=105)
@@ -45,6 +49,16 @@ def test_an_offer_becomes_a_client(name: bytes, access: Access) -> None:
 def test_anything_else_gives_no_client(message: bytes) -> None:
     with pytest.raises(ValueError, match=r"too short|gives no client"):
         parse_given(message)
+
+
+@pytest.mark.parametrize("kept_as", FORMATS)
+def test_a_client_that_is_gone_leaves_a_format(kept_as: str) -> None:
+    assert parse_gone(pack_gone(kept_as)) == kept_as
+
+
+def test_or_none() -> None:
+    assert [parse_gone(pack_gone(other)) for other in ("", "imapc")] == ["", ""]
+    assert [parse_gone(CLIENT_GONE + bytes([number])) for number in (len(FORMATS), 255)] == ["", ""]
 
 
 def test_no_letter_is_used_twice() -> None:
