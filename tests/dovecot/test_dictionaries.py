@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 
 from testing.instance import DovecotInstance
 from testing.oracle import STOCK_WORKER, WORKER, WorkerLost, WorkerSession, sign
+from testing.processes import wait_for
 from testing.scene import MESSAGE, Scene
 from testing.versions import TUNED, Version
 from tests.dovecot.differential.dictionaries import SQLITE, make_sqlite
@@ -198,3 +200,23 @@ def test_a_dict_service_that_is_down(start: Starter, name: str) -> None:
     said = [line for line in dovecot.log.lines() if "dict-client" in line and "Failed to fetch URLAUTH" in line]
     assert len(said) == 2, said
     assert roads(dovecot) == {"native"}
+
+
+def test_a_dict_service_that_goes_down_beneath_the_engine(start: Starter) -> None:
+    """2.3's imap panics of a URLFETCH then; only one does, and when the service is back so is the mail."""
+    dovecot = start(KINDS["proxy"], "dict", "imap", options="--store=dovecot")
+    with Scene(dovecot) as scene, WorkerSession(dovecot) as session:
+        url = scene.sign(scene.store())
+        session.access(b"bob")
+        assert session.select(b"alice") == b"OK\n"
+        assert [session.fetch(url).content for _ in range(2)] == [MESSAGE] * 2
+        socket = dovecot.folder / "run" / "dict"
+        socket.chmod(0o600)
+        for process in dovecot.processes("dict"):
+            os.kill(process.pid, signal.SIGKILL)
+        assert not any(session.fetch(url).ok for _ in range(3))
+        died = [line for line in dovecot.log.lines() if "imap died" in line]
+        assert len(died) <= 1, died
+        socket.chmod(0o666)
+        assert wait_for(lambda: session.fetch(url).content == MESSAGE, 10)
+    assert roads(dovecot) == {"dovecot"}
