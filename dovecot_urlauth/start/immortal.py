@@ -3,8 +3,9 @@
 CPython keeps an object's count of references inside the object: whoever uses it writes to it, and the kernel gives
 a forked process its own copy of that page.  From 3.12 on some objects are never freed, and known by their count
 (PEP 683, "immortal"); None is one.  What a program is made of lives as long as the process anyway, and gets the
-same count here: code, functions, classes, modules, constants, and values that never change.  Nothing that holds a
-descriptor, a task or a buffer is among it, nor a tuple or a value that refers to one.
+same count here: code, functions, classes, modules, constants, values that never change, and whatever a module or
+a class has a name for.  Nothing else that holds a descriptor, a task or a buffer is among it, nor a tuple or a
+value that refers to one.
 
 Python has no call that sets the count, so it is written where the object begins.  Place and number are those of
 CPython 3.12 to 3.14 (Include/object.h, Include/refcount.h), in builds that count with one number; an object made
@@ -54,12 +55,18 @@ _LEAVES = _types_of(
     staticmethod,
     classmethod,
     *_types_of(
-        str.__add__, dict.__dict__["fromkeys"], _CODE.__dict__["co_name"], type(_function).__dict__["__code__"]
+        str.__add__,
+        dict.__dict__["fromkeys"],
+        _CODE.__dict__["co_name"],
+        type(_function).__dict__["__code__"],
+        gc.__spec__,
     ),
 }
 """Atoms and parts of a program: they refer to nothing that has to end before the process does."""
 _HOLDERS = _types_of((), frozenset(), len, "".__len__) | {type((lambda x: lambda: x)(0).__closure__[0])}  # type: ignore[index]
 """As lasting as what they refer to: tuples, sets, cells, bound functions of C."""
+_OPENED = _HOLDERS | {dict, list, set}
+"""What they refer to is looked at, which the garbage collector need not know of."""
 
 
 def immortalize() -> int:
@@ -86,11 +93,13 @@ def immortalize() -> int:
 def lasting_objects(tracked: Sequence[object], *, with_constants: bool) -> dict[int, object]:
     """Address -> object, of what may live as long as the process.
 
-    That is looked for in what the garbage collector knows, what that refers to, and what code is made of.
+    That is looked for in what the garbage collector knows, what that refers to, and what code is made of; whatever
+    a module or a class has a name for lives as long as that.
     """
     known: dict[int, bool] = {}
     found: dict[int, object] = {}
     constants: set[int] = set()
+    opened: dict[int, object] = {}
     waiting: Sequence[object] = [*tracked, *gc.get_referents(*tracked)]
     while waiting:
         candidates = dict(zip(map(id, waiting), waiting, strict=True))
@@ -100,14 +109,22 @@ def lasting_objects(tracked: Sequence[object], *, with_constants: bool) -> dict[
             if address not in found and (type(thing) in _LEAVES or _lasts(thing, known))
         }
         found |= fresh
-        waiting = gc.get_referents(*(thing for thing in fresh.values() if type(thing) in _HOLDERS))
+        closed = {
+            address: thing
+            for address, thing in candidates.items()
+            if type(thing) in _OPENED and address not in opened
+        }
+        opened |= closed
+        waiting = gc.get_referents(*closed.values())
         for code in fresh.values():
             if type(code) is _CODE:
                 waiting += _parts(code)
                 constants.update(map(id, code.co_consts))
-    for thing in list(found.values()):
-        if isinstance(thing, type | type(gc)):
-            found |= {id(names): names for names in gc.get_referents(thing) if type(names) is dict}
+    for owner in [thing for thing in found.values() if isinstance(thing, type | type(gc))]:
+        for names in gc.get_referents(owner):
+            if type(names) is dict:
+                found[id(names)] = names
+                found.update(zip(map(id, names.values()), names.values(), strict=True))
     if not with_constants:
         for address in constants:
             found.pop(address, None)
