@@ -116,6 +116,9 @@ def lasting_objects(tracked: Sequence[object], *, with_constants: bool) -> dict[
         }
         opened |= closed
         waiting = gc.get_referents(*closed.values())
+        for names in closed.values():
+            if type(names) is dict:
+                waiting += names  # keys that are text are passed over
         for code in fresh.values():
             if type(code) is _CODE:
                 waiting += _parts(code)
