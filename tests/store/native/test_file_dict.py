@@ -18,6 +18,8 @@ from tests.store.waiting import wait
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dovecot_urlauth.store.native.file_source import FileSource
+
 
 def lookup(folder: Path, data: bytes, key: bytes) -> bytes | None:
     (folder / "dict").write_bytes(data)
@@ -43,6 +45,42 @@ def test_missing_file(tmp_path: Path) -> None:
 def test_pair_that_is_not_complete(tmp_path: Path) -> None:
     for rest in (b"key", b"key\n", b"key\n2"):
         assert lookup(tmp_path, b"key\n1\n" + rest, b"key") == b"1"
+
+
+def test_what_changed_is_seen_whatever_stat_remembers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network file system answers stat() from what it knows, and asks its server when a file is opened."""
+    path = tmp_path / "dict"
+    path.write_bytes(b"key\n1\n")
+    known = os.stat(path)
+    opened = FileDict(os.fsencode(path))
+    assert wait(opened.lookup(b"key")) == b"1"
+    monkeypatch.setattr(os, "stat", lambda *_, **__: known)
+    fresh = tmp_path / "fresh"
+    for text, value in ((b"key\n2\n", b"2"), (b"other\n3\n", None)):
+        fresh.write_bytes(text)
+        fresh.rename(path)
+        assert wait(opened.lookup(b"key")) == value
+    path.unlink()
+    assert wait(opened.lookup(b"other")) is None
+    opened.close()
+
+
+def test_what_stays_is_searched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[bytes] = []
+    real = file_dict.search
+
+    def noted(file: FileSource, key: bytes) -> bytes | None:
+        searched.append(key)
+        return real(file, key)
+
+    monkeypatch.setattr(file_dict, "search", noted)
+    (tmp_path / "dict").write_bytes(b"key\n1\n")
+    opened = FileDict(os.fsencode(tmp_path / "dict"))
+    before = len(os.listdir("/proc/self/fd"))
+    assert [wait(opened.lookup(b"key")) for _ in range(3)] == [b"1"] * 3
+    assert searched == [b"key"]
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    opened.close()
 
 
 def test_special_files(tmp_path: Path) -> None:

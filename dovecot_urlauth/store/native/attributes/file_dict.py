@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 
 from dovecot_urlauth.store.errors import StoreFailure
-from dovecot_urlauth.store.native.file_source import version
-from dovecot_urlauth.store.native.files import Directory
+from dovecot_urlauth.store.native.file_source import close_quietly, version
+from dovecot_urlauth.store.native.files import OPEN_FILE, Directory
 from dovecot_urlauth.wire.tabescape import escape, unescape
 
 TYPE_CHECKING = False
@@ -58,7 +58,7 @@ class FileDict:
 
     def _current_file(self) -> FileSource | None:
         """The file that has the name now."""
-        if self._file is not None and self._file.version == self._version():
+        if self._file is not None and self._is_current(self._file):
             return self._file
         self.close()
         parent, _, name = self._path.rpartition(b"/")
@@ -69,11 +69,22 @@ class FileDict:
             return None
         return self._file
 
-    def _version(self) -> object:
+    def _is_current(self, file: FileSource) -> bool:
+        """Whether the name still leads to ``file``.
+
+        The file is opened for that: of an NFS the kernel then asks the server, while what stat() says may be
+        seconds old, and so long a key that was reset would count.
+        """
         try:
-            return version(os.stat(self._path, follow_symlinks=False))
+            fd = os.open(self._path, OPEN_FILE)
         except OSError:
-            return None
+            return False
+        try:
+            return version(os.fstat(fd)) == file.version
+        except OSError:
+            return False
+        finally:
+            close_quietly(fd)
 
 
 def search(file: FileSource, key: bytes) -> bytes | None:
