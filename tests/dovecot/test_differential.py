@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from testing.oracle import Answer
 from testing.versions import CHOSEN, WANTED, Version
 from tests.dovecot.differential import campaign, generator
-from tests.dovecot.differential.compare import SAME
+from tests.dovecot.differential.compare import SAME, UNEXPLAINED, Exchange, judge
 from tests.dovecot.differential.mail_store import MAILDIR
+from tests.dovecot.differential.questions import Question
 from tests.dovecot.differential.reduce import expression
 from tests.dovecot.differential.stores import STORES
 
@@ -55,3 +57,25 @@ def test_a_message_can_be_pasted(message: bytes) -> None:
 
 def test_what_is_repeated_is_written_once() -> None:
     assert len(expression(b"head\n\n" + b"--b\n\nx\n" * 10_000 + b"--b--\n")) < 200
+
+
+CUT = b"Subject\0: a\n\nbody of some lines\n"
+"""A name with a NUL, which stock miscounts in an mbox file that was rewritten."""
+
+
+@pytest.mark.parametrize(
+    ("content", "message", "is_rewritten", "rule"),
+    [
+        (b"y of some lines\r\n", CUT, True, "place in a rewritten file"),
+        (b"\r\nbody of some lin", CUT, True, "place in a rewritten file"),
+        (b"body of some lines\r\n", CUT, True, SAME),
+        (b"body of some", CUT, False, UNEXPLAINED),
+        (b"body of some", CUT.replace(b"\0", b""), True, UNEXPLAINED),
+        (b"body of other lines\r\n", CUT, True, UNEXPLAINED),
+        (b"", CUT, True, UNEXPLAINED),
+    ],
+)
+def test_what_begins_too_early_or_too_late(content: bytes, message: bytes, is_rewritten: bool, rule: str) -> None:
+    question = Question("message", b"imap://", (b"body",))
+    stock, ours = (Answer((b"OK",), text) for text in (content, b"body of some lines\r\n"))
+    assert judge(Exchange(question, stock, ours, message, is_rewritten=is_rewritten)) == rule

@@ -207,15 +207,15 @@ def _stock_loses_its_place(exchange: Exchange) -> bool:
     stock, ours = exchange.both
     if not (stock.ok and ours.ok) or _without_numbers(stock) != _without_numbers(ours):
         return False
-    return any(_goes_on_as(stock.content[late:], ours.content) for late in range(FAR)) or any(
-        _goes_on_as(ours.content[late:], stock.content) for late in range(FAR)
-    )
+    pairs = ((stock.content, ours.content), (ours.content, stock.content))
+    return any(_goes_on_as(one, other, late) for one, other in pairs for late in range(FAR))
 
 
-def _goes_on_as(one: bytes, other: bytes) -> bool:
-    """Whether they are the same as far as both go, which is nearly to the end."""
-    both = min(len(one), len(other))
-    return one[:both] == other[:both] and abs(len(one) - len(other)) < FAR
+def _goes_on_as(one: bytes, other: bytes, late: int) -> bool:
+    """Whether one is from so many bytes on what the other is, but for a few bytes at the end."""
+    rest = one[late:]
+    both = min(len(rest), len(other))
+    return rest[:both] == other[:both] and late + abs(len(rest) - len(other)) < FAR
 
 
 def _differ_in_decoded_sizes_only(exchange: Exchange) -> bool:
