@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.dovecot.differential import generator
 from tests.dovecot.differential.arena import Arena
-from tests.dovecot.differential.compare import CHANGED, UNEXPLAINED, judge
+from tests.dovecot.differential.compare import CHANGED, LOST, UNEXPLAINED, judge
 from tests.dovecot.differential.mail_store import MAILDIR
 from tests.dovecot.differential.questions import QuestionMaker
 from tests.dovecot.differential.reduce import reduced, report
@@ -97,7 +97,7 @@ def _ask(arena: Arena, maker: QuestionMaker, count: int, outcome: Outcome, progr
     for number, question in enumerate(maker.make(count), 1):
         exchange = arena.ask(question)
         rule = judge(exchange)
-        if rule == UNEXPLAINED or (arena.store.has_writer and exchange.stock is None):
+        if rule == UNEXPLAINED or (arena.store.has_writer and rule == LOST):
             rule = _once_more(arena, exchange)
             outcome.notes += [report(exchange)] * (rule == CHANGED)
         outcome.counts[rule] += 1

@@ -30,6 +30,7 @@ NUMBER = re.compile(rb" [0-9]+(?=[ )]|\Z)")
 """A size or a number of lines in a structure."""
 SAME = "same bytes"
 UNEXPLAINED = "unexplained"
+LOST = "stock lost, ours OK"
 
 #: Not a rule about two answers, but about the stock worker's first and second.
 CHANGED = "stock changed its answer"
@@ -274,7 +275,7 @@ RULES = (
         _stock_is_lost_at_a_no,
     ),
     Rule(
-        "stock lost, ours OK",
+        LOST,
         "the stock worker announced more bytes than it had, and hung; ours sends what it announces",
         _stock_is_lost,
     ),
