@@ -42,6 +42,9 @@ LARGE_PATIENCE = 40.0
 #: Mails that the writer removes, before those that are asked for.
 PASSING = 100
 
+#: Where the writer does not write.
+UNCHANGED = "Unchanged"
+
 #: What is stored instead of a message without a byte, which imap refuses.
 EMPTY = b"\r\n"
 
@@ -152,6 +155,7 @@ class Arena:
             if self.store.has_acl:
                 self._write_acls()
             if self.store.has_writer:
+                self.keys[UNCHANGED] = self._mailbox(UNCHANGED, UNCHANGED)
                 self._passing = [self._imap.append(self.mailbox, MESSAGE)[1] for _ in range(PASSING)]
                 self._delivered = self._passing[-1]
         except BaseException:
@@ -229,11 +233,11 @@ class Arena:
         message = self.messages.get(question.stored) if question.stored else None
         patience = LARGE_PATIENCE if message and len(message) > LARGE else 0.0
         stock, ours = (respondent.ask(question, patience) for respondent in self._respondents)
-        is_rewritten = self.store.has_writer and self.store.may_ask_dovecot
-        exchange = Exchange(question, stock, ours, message, is_rewritten=is_rewritten)
+        exchange = Exchange(question, stock, ours, message)
         if not question.partial or stock is None or ours is None or stock.content == ours.content:
             return exchange
-        whole = question.whole(self.keys[self.mailbox])
+        assert question.stored
+        whole = question.whole(self.keys[question.stored.mailbox])
         return replace(exchange, stock_whole=self._respondents[0].ask(whole, patience))
 
     def ask_again(self, question: Question) -> Exchange:
@@ -241,6 +245,13 @@ class Arena:
         for respondent in self._respondents:
             respondent.close()
         return self.ask(question)
+
+    def ask_about_a_copy(self, exchange: Exchange) -> Exchange:
+        """The same about a copy of the message, in a mailbox that nobody changes."""
+        assert exchange.message
+        where = Stored("alice", UNCHANGED, *self._imap.append(UNCHANGED, exchange.message))
+        self.messages[where] = exchange.message
+        return self.ask_again(exchange.question.about(where, self.keys[UNCHANGED]))
 
     def complaints(self) -> list[str]:
         """The lines that our worker logged as errors so far."""

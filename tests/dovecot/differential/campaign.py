@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from tests.dovecot.differential import generator
 from tests.dovecot.differential.arena import Arena
-from tests.dovecot.differential.compare import CHANGED, LOST, UNEXPLAINED, judge
+from tests.dovecot.differential.compare import (
+    CHANGED,
+    LOST,
+    REWRITTEN,
+    UNEXPLAINED,
+    is_as_its_copy,
+    judge,
+    may_be_lost_in_mbox,
+)
 from tests.dovecot.differential.mail_store import MAILDIR
 from tests.dovecot.differential.questions import QuestionMaker
 from tests.dovecot.differential.reduce import reduced, report
@@ -121,6 +129,8 @@ def _once_more(arena: Arena, exchange: Exchange) -> str:
             return CHANGED
         if rule != UNEXPLAINED:
             return rule
+    if arena.store.may_ask_dovecot and may_be_lost_in_mbox(exchange.message):
+        return REWRITTEN if is_as_its_copy(exchange, arena.ask_about_a_copy(exchange)) else rule
     return rule
 
 

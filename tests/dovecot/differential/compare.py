@@ -24,8 +24,6 @@ HAS_NULS = b"hasnuls"
 CUT_NAME = re.compile(rb"(?m)^([^:\r\n\0\x80]*)[\0\x80][^:\r\n]*:")
 """A field's name with a NUL in it, as the wire shows it, up to its colon."""
 HOST_IN_URL = re.compile(rb"(?i)imap://(?:[^/@]*@)?([^/:]*)")
-FAR = 16
-"""More bytes than a place in an mbox file was ever found to be wrong by."""
 NUMBER = re.compile(rb" [0-9]+(?=[ )]|\Z)")
 """A size or a number of lines in a structure."""
 SAME = "same bytes"
@@ -35,6 +33,13 @@ LOST = "stock lost, ours OK"
 #: Not a rule about two answers, but about the stock worker's first and second.
 CHANGED = "stock changed its answer"
 WHY_CHANGED = "asked once more the stock worker gives another answer, which ours explains; ours is the same twice"
+
+#: Nor this: it is about the same message in a mailbox that nobody has changed.
+REWRITTEN = "stock lost its place"
+WHY_REWRITTEN = (
+    "when stock rewrites an mbox file it miscounts a header with a NUL in a field's name, and then begins and "
+    "ends some bytes too early or too late; ours is what both say of a copy that was not rewritten"
+)
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,6 @@ class Exchange:
     ours: Answer | None
     message: bytes | None = None
     stock_whole: Answer | None = None
-    is_rewritten: bool = False
-    """Whether the message is in an mbox file that somebody has rewritten."""
 
     @property
     def both(self) -> tuple[Answer, Answer]:
@@ -80,6 +83,18 @@ def judge(exchange: Exchange) -> str:
         return DECODED_SIZES.name
     settled = _with_ours_in_stock_sizes(exchange)
     return next((rule.name for rule in RULES if rule.applies(settled)), UNEXPLAINED)
+
+
+def may_be_lost_in_mbox(message: bytes | None) -> bool:
+    """Whether REWRITTEN may be about this message."""
+    return message is not None and CUT_NAME.search(message) is not None
+
+
+def is_as_its_copy(exchange: Exchange, copy: Exchange) -> bool:
+    """Whether ours is what it says of the copy, too, where stock agrees."""
+    if exchange.ours is None or copy.ours is None or judge(copy) == UNEXPLAINED:
+        return False
+    return (exchange.ours.ok, exchange.ours.content) == (copy.ours.ok, copy.ours.content)
 
 
 def _says_nuls_exactly(exchange: Exchange) -> bool:
@@ -200,25 +215,6 @@ def _stock_ends_an_open_header(exchange: Exchange) -> bool:
     return whole is not None and ours.content == exchange.question.slice(whole.content.removesuffix(b"\r\n"))
 
 
-def _stock_loses_its_place(exchange: Exchange) -> bool:
-    """An mbox file that was rewritten, a header with a NUL in a name: one answer is the other some bytes later."""
-    message = exchange.message
-    if message is None or not exchange.is_rewritten or not CUT_NAME.search(message):
-        return False
-    stock, ours = exchange.both
-    if not (stock.ok and ours.ok) or _without_numbers(stock) != _without_numbers(ours):
-        return False
-    pairs = ((stock.content, ours.content), (ours.content, stock.content))
-    return any(_goes_on_as(one, other, late) for one, other in pairs for late in range(FAR))
-
-
-def _goes_on_as(one: bytes, other: bytes, late: int) -> bool:
-    """Whether one is from so many bytes on what the other is, but for a few bytes at the end."""
-    rest = one[late:]
-    both = min(len(rest), len(other))
-    return rest[:both] == other[:both] and late + abs(len(rest) - len(other)) < FAR
-
-
 def _differ_in_decoded_sizes_only(exchange: Exchange) -> bool:
     """BODYPARTSTRUCTURE with BINARY: the same structure but for its numbers."""
     return exchange.stock is not None and exchange.stock == _with_ours_in_stock_sizes(exchange).ours
@@ -334,11 +330,5 @@ RULES = (
         "whether stock adds the empty line that a message lacks depends on its cache, which has what imap stored; "
         "ours never does",
         _stock_ends_an_open_header,
-    ),
-    Rule(
-        "place in a rewritten file",
-        "when stock rewrites an mbox file it miscounts a header with a NUL in a field's name, and what it then "
-        "gives begins and ends some bytes too early or too late; ours is what both gave before",
-        _stock_loses_its_place,
     ),
 )
