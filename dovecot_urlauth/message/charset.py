@@ -12,8 +12,8 @@ _DOS = ("437", "850", "852", "855", "857", "858", "860", "861", "862", "863", "8
 _OTHERS = """
     big5 big5-hkscs big5hkscs cp737 cp775 cp874 cp932 cp936 cp949 cp950 euc-cn euc-jp euc-kr euccn eucjp euckr
     gb18030 gb2312 gbk iso-2022-jp iso-2022-jp-2 iso-2022-kr johab koi8-r koi8-t koi8-u ms_kanji shift-jis
-    shift_jis sjis tis-620 tis620 uhc ujis utf-16 utf-16be utf-16le utf-32 utf-32be utf-32le utf-7 latin1 latin2
-    latin3 latin4 latin5 latin6 latin7 latin8 latin9 latin10
+    shift_jis sjis tis-620 tis620 uhc ujis utf-16 utf-16be utf-16le utf-32 utf-32be utf-32le utf-7 utf16 utf32 utf7
+    latin1 latin2 latin3 latin4 latin5 latin6 latin7 latin8 latin9 latin10
 """
 
 _NAMES = frozenset(
@@ -26,6 +26,13 @@ _NAMES = frozenset(
     )
 )
 
+#: Names that only iconv knows, and the codec's own.
+_SHORT = {
+    **{"iso8859" + number: "iso8859-" + number for number in _ISO_8859},
+    **{"utf16be": "utf-16be", "utf16le": "utf-16le", "utf32be": "utf-32be", "utf32le": "utf-32le"},
+    **{"koi8r": "koi8-r", "koi8u": "koi8-u"},
+}
+
 #: Dovecot takes all of these as UTF-8.
 _UTF_8 = frozenset(("us-ascii", "ascii", "utf-8", "utf8"))
 
@@ -35,4 +42,4 @@ def codec_name(charset: bytes) -> str | None:
     name = charset.decode("latin-1").lower()
     if name in _UTF_8:
         return "utf-8"
-    return name if name in _NAMES else None
+    return name if name in _NAMES else _SHORT.get(name)

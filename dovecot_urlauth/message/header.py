@@ -164,7 +164,8 @@ def _split(line: bytes, newline: int, rules: MessageRules) -> tuple[bytes, bytes
         # only the blanks of the first piece are dropped
         shown = value[: _LINE_AT_HAND - len(line) + len(value)]
         cut = max(shown.rfind(b" "), shown.rfind(b"\t"))
-        if cut >= 0:
+        if cut >= 0 or not shown:
+            cut = max(cut, 0)
             value, rest = value[:cut], value[cut:]
     text = value.lstrip(_BLANKS)
     return name.partition(b"\0")[0], (text or value[1:]) + rest

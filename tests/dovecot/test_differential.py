@@ -15,6 +15,7 @@ from tests.dovecot.differential.compare import (
     SAME,
     UNEXPLAINED,
     Exchange,
+    as_rewritten,
     is_as_its_copy,
     judge,
     may_be_lost_in_mbox,
@@ -74,6 +75,7 @@ def test_an_answer_is_compared_with_that_about_a_copy() -> None:
     assert judge(exchange) == UNEXPLAINED
     assert may_be_lost_in_mbox(message)
     assert not may_be_lost_in_mbox(b"Subject: a\n\nno: na\0me\n")
+    assert as_rewritten(b"a\0b: c\r\n\r\nd\0e: f") == b"a: c\r\n\r\nd\0e: f"
     assert is_as_its_copy(exchange, Exchange(question, body, body, message))
     assert not is_as_its_copy(exchange, Exchange(question, other, body, message))
     assert not is_as_its_copy(exchange, Exchange(question, other, other, message))

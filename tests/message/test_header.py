@@ -41,6 +41,12 @@ def test_the_length_from_which_a_line_is_divided(newline: bytes) -> None:
     assert value(b"A: " + b"x" * room + newline + newline) == b" " + b"x" * room
 
 
+def test_a_colon_that_is_the_last_of_a_piece() -> None:
+    name = b"A" + b" " * (DIVIDED - 2)
+    assert value(name + b": x\n\n") == b" x"
+    assert value(name + b":x\n\n") == b"x"
+
+
 def test_a_colon_that_is_too_far_away() -> None:
     assert value(b"A" + b" " * DIVIDED + b": x\n\n").endswith(b": x")
     assert value(b"A" + b" " * 8000 + b": x\n\n") == b"x"

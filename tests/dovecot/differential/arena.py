@@ -14,7 +14,7 @@ from testing.instance import HOST, DovecotInstance
 from testing.oracle import STOCK_WORKER, WORKER, Answer, WorkerLost, WorkerSession, sign
 from testing.scene import MESSAGE, Stored
 from testing.versions import PIECES, TUNED
-from tests.dovecot.differential.compare import Exchange
+from tests.dovecot.differential.compare import Exchange, as_rewritten
 from tests.dovecot.differential.names import MAILBOX
 from tests.dovecot.differential.writer import Writer
 from tests.store.native.compressing import COMPRESS
@@ -249,8 +249,9 @@ class Arena:
     def ask_about_a_copy(self, exchange: Exchange) -> Exchange:
         """The same about a copy of the message, in a mailbox that nobody changes."""
         assert exchange.message
-        where = Stored("alice", UNCHANGED, *self._imap.append(UNCHANGED, exchange.message))
-        self.messages[where] = exchange.message
+        message = as_rewritten(exchange.message)
+        where = Stored("alice", UNCHANGED, *self._imap.append(UNCHANGED, message))
+        self.messages[where] = message
         return self.ask_again(exchange.question.about(where, self.keys[UNCHANGED]))
 
     def complaints(self) -> list[str]:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 HAS_NULS = b"hasnuls"
 CUT_NAME = re.compile(rb"(?m)^([^:\r\n\0\x80]*)[\0\x80][^:\r\n]*:")
 """A field's name with a NUL in it, as the wire shows it, up to its colon."""
-HOST_IN_URL = re.compile(rb"(?i)imap://(?:[^/@]*@)?([^/:]*)")
+HOST_IN_URL = re.compile(rb"(?i)(?:imap:)?//(?:[^/@]*@)?([^/:]*)")
+AT_HAND = 8192
+"""Bytes of a line that Dovecot's parser of messages has at hand."""
 NUMBER = re.compile(rb" [0-9]+(?=[ )]|\Z)")
 """A size or a number of lines in a structure."""
 SAME = "same bytes"
@@ -37,8 +39,8 @@ WHY_CHANGED = "asked once more the stock worker gives another answer, which ours
 #: Nor this: it is about the same message in a mailbox that nobody has changed.
 REWRITTEN = "stock lost its place"
 WHY_REWRITTEN = (
-    "when stock rewrites an mbox file it miscounts a header with a NUL in a field's name, and then begins and "
-    "ends some bytes too early or too late; ours is what both say of a copy that was not rewritten"
+    "when stock rewrites an mbox file it leaves out a NUL in a field's name, remembers where things were before, "
+    "and begins and ends too early or too late; ours is what both say of a new message that is as it is now"
 )
 
 
@@ -88,6 +90,14 @@ def judge(exchange: Exchange) -> str:
 def may_be_lost_in_mbox(message: bytes | None) -> bool:
     """Whether REWRITTEN may be about this message."""
     return message is not None and CUT_NAME.search(message) is not None
+
+
+def as_rewritten(message: bytes) -> bytes:
+    """What stock makes of its header when it rewrites an mbox file: names end at a NUL."""
+    end = min(
+        (place for blank in (b"\n\n", b"\n\r\n") if (place := message.find(blank)) >= 0), default=len(message)
+    )
+    return _with_cut_names(message[:end]) + message[end:]
 
 
 def is_as_its_copy(exchange: Exchange, copy: Exchange) -> bool:
@@ -203,9 +213,10 @@ def _stock_ends_an_open_header(exchange: Exchange) -> bool:
     if message is None or b"\n\n" in b"\n" + message.replace(b"\r\n", b"\n"):
         return False
     stock, ours = exchange.both
-    if not exchange.question.section.upper().startswith("HEADER.FIELDS") or _without_nuls(stock) != _without_nuls(
-        ours
-    ):
+    if not exchange.question.section.upper().startswith("HEADER.FIELDS"):
+        return False
+    is_refused = ours.words == (b"NO",) and stock.ok
+    if not is_refused and _without_nuls(stock) != _without_nuls(ours):
         return False
     if not exchange.question.partial:
         # the first time; a CR at the end is then part of the text, and later of the line end
@@ -213,6 +224,18 @@ def _stock_ends_an_open_header(exchange: Exchange) -> bool:
         return stock.content == cold
     whole = exchange.stock_whole
     return whole is not None and ours.content == exchange.question.slice(whole.content.removesuffix(b"\r\n"))
+
+
+def _stock_had_more_of_a_line(exchange: Exchange) -> bool:
+    """Another structure of a message with a line that is longer than what is read at once."""
+    message = exchange.message
+    if message is None or max(map(len, message.split(b"\n"))) < AT_HAND - 1:
+        return False
+    stock, ours = exchange.both
+    words = [
+        [word for word in _without_nuls(answer) if not word.startswith(b"bpstruct=")] for answer in (stock, ours)
+    ]
+    return stock.ok and ours.ok and words[0] == words[1] and stock.content == ours.content
 
 
 def _differ_in_decoded_sizes_only(exchange: Exchange) -> bool:
@@ -330,5 +353,11 @@ RULES = (
         "whether stock adds the empty line that a message lacks depends on its cache, which has what imap stored; "
         "ours never does",
         _stock_ends_an_open_header,
+    ),
+    Rule(
+        "line of 8 KiB",
+        "stock 2.4 divides no line of a mail that imap has stored, whose structure it keeps; where it reads the "
+        "mail itself it does, and so does ours",
+        _stock_had_more_of_a_line,
     ),
 )
