@@ -123,6 +123,36 @@ def test_a_reset(tmp_path: Path, keeps: bool, left: tuple[bytes, bytes]) -> None
         assert opened.extension_record(b"map", 1) == b"anew"
 
 
+def test_what_an_introduction_said_before_counts_until_something_changes(tmp_path: Path) -> None:
+    again = ondisk.intro(0, header=8, record=4)
+    log = (
+        START + ondisk.append((1, 0)) + ondisk.intro(b"map", header=8, record=4) + ondisk.intro(b"other", record=4)
+    )
+    log += again + again + ondisk.update_extension((0, b"12345678")) + ondisk.update_records({1: b"mine"})
+    with view(tmp_path, log) as opened:
+        assert (opened.extension_header(b"map"), opened.extension_record(b"map", 1)) == (b"12345678", b"mine")
+    smaller = ondisk.intro(0, header=4, record=4, shrinks=True)
+    with view(tmp_path, log + smaller + again) as opened:
+        assert opened.extension_header(b"map") == b"1234\0\0\0\0"
+    other = ondisk.intro(1, record=4) + ondisk.update_records({1: b"that"})
+    with view(tmp_path, log + other + again + ondisk.update_records({1: b"anew"})) as opened:
+        assert opened.extension_record(b"map", 1) == b"anew"
+    late = ondisk.reset_extension(8, keeps=True) + again + ondisk.update_records({1: b"late"})
+    with view(tmp_path, log + late) as opened:
+        assert opened.extension_record(b"map", 1) == b"mine"
+
+
+def test_any_number_of_introductions(tmp_path: Path) -> None:
+    many = b"".join(
+        ondisk.intro(0, record=4, header=4 * size) for size in range(3 * extensions.LIMIT_INTRODUCTIONS)
+    )
+    log = START + ondisk.append((1, 0)) + ondisk.intro(b"other", record=4) + 2 * many
+    with view(tmp_path, log + ondisk.intro(b"map", record=4) + ondisk.update_records({1: b"mine"})) as opened:
+        assert opened.extension_record(b"map", 1) == b"mine"
+        assert opened._changes.extensions is not None
+        assert len(opened._changes.extensions._introductions) <= extensions.LIMIT_INTRODUCTIONS
+
+
 def test_a_header_shrinks_only_when_it_may(tmp_path: Path) -> None:
     log = START + ondisk.intro(b"map-hdr", header=8) + ondisk.update_extension((0, b"12345678"))
     for shrinks, left in ((False, b"12345678"), (True, b"1234")):

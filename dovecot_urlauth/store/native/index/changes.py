@@ -56,20 +56,24 @@ class Changes:
         self._events: list[tuple[int, int, int, Struct, bytes]] = []
         self._keyword_events: list[tuple[int, bytes, bytes]] = []
 
-    @property
-    def wanted(self) -> frozenset[int]:
-        """The types of the records that mean something here."""
-        kinds = frozenset(self.KINDS)
-        return kinds if self.extensions is None else kinds.union(self.extensions.KINDS)
+    def players(self) -> dict[int, Callable[[int, bytes], None]]:
+        """What takes each record that means something here, by its type: it is given type with flags, and data.
 
-    def add(self, kind: int, data: bytes) -> None:
-        """Take one record: ``kind`` with its flags, and its data.  Raises Unsupported or struct.error."""
-        what = kind & TYPE_MASK
-        method = self.KINDS.get(what)
-        if method is not None:
-            method(self, kind, data)
+        Raises Unsupported or struct.error.
+        """
+        found: dict[int, Callable[[int, bytes], None]] = {}
+        for what, method in self.KINDS.items():
+            found[what] = method.__get__(self)
         if self.extensions is not None:
-            self.extensions.add(what, data)
+            found |= self.extensions.players()
+            use_keyword = found[KEYWORD_UPDATE]
+
+            def take_keyword(kind: int, data: bytes) -> None:
+                self._add_keyword(kind, data)
+                use_keyword(kind, data)
+
+            found[KEYWORD_UPDATE] = take_keyword
+        return found
 
     def play(self, uid: int, flags: int | None) -> int | None:
         """The flags of ``uid`` after all changes, when it had ``flags`` (None: did not exist) before them."""

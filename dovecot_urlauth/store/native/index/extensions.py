@@ -44,6 +44,7 @@ LIMIT_HEADER = 64 * 1024
 """Bytes of an extension's header that are kept; those of mail formats have some dozen."""
 LIMIT_UPDATES = 100_000
 """Record updates that are kept for one extension."""
+LIMIT_INTRODUCTIONS = 64
 LIMIT_EXTENSIONS = 1024
 """As many as Dovecot tracks when it complains; it has about ten."""
 
@@ -80,17 +81,17 @@ class Extensions:
         """Bytes that the following updates have for each record."""
         self._layouts: dict[int, Struct] = {}
         """Of an update, by the size of a record."""
+        self._introductions: dict[bytes, tuple[Extension | None, int, bool]] = {}
+        """What came of them, and would again: most say what one before them said."""
         for each in main:
             self._append(each.name, each.reset_id, each.header).main = each
 
-    def add(self, kind: int, data: bytes) -> None:
-        """Take one record of the log; ``kind`` is its type.
+    def players(self) -> dict[int, Callable[[int, bytes], None]]:
+        """What takes each record of the log, by its type: it is given the type with flags, and the data.
 
         Raises Unsupported for one that cannot be played, and struct.error for one that is cut.
         """
-        method = self.KINDS.get(kind)
-        if method is not None:
-            method(self, data)
+        return {what: method.__get__(self) for what, method in self.KINDS.items()}
 
     def header(self, name: bytes) -> bytes:
         """The header of ``name``, which is empty when there is no such extension."""
@@ -121,8 +122,12 @@ class Extensions:
         self._by_name.setdefault(name, made)
         return made
 
-    def _introduce(self, data: bytes) -> None:
-        at = 0
+    def _introduce(self, _: int, data: bytes) -> None:
+        before = self._introductions.get(data)
+        if before is not None:
+            self._current, self._record_size, self._takes_updates = before
+            return
+        at, has_resized = 0, False
         while at + INTRO.size <= len(data):
             number, reset_id, header_size, record_size, _, flags, name_size = INTRO.unpack_from(data, at)
             at += INTRO.size
@@ -138,6 +143,11 @@ class Extensions:
             self._takes_updates = found.is_wanted and found.reset_id == reset_id
             if self._takes_updates and header_size != len(found.header):
                 _resize(found.header, header_size, may_shrink=not flags & FLAG_NO_SHRINK)
+                has_resized = True
+        if has_resized or len(self._introductions) >= LIMIT_INTRODUCTIONS:
+            self._introductions.clear()  # who knew another size has something to do again
+        if not has_resized:
+            self._introductions[data] = (self._current, self._record_size, self._takes_updates)
 
     def _named(self, name: bytes, reset_id: int) -> Extension:
         """The extension of this name, which may be a new one."""
@@ -151,14 +161,15 @@ class Extensions:
             raise Unsupported("transaction log changes an extension before it names one")
         return self._current
 
-    def _reset(self, data: bytes) -> None:
+    def _reset(self, _: int, data: bytes) -> None:
+        self._introductions.clear()
         extension = self._introduced()
         extension.reset_id, is_kept = RESET.unpack_from(data.ljust(RESET.size, b"\0"))
         if extension.is_wanted and not is_kept:
             extension.header[:] = bytes(len(extension.header))
             extension.updates = [(0, HIGHEST_UID, None, b"")]
 
-    def _update_header(self, data: bytes, piece: Struct = PIECE) -> None:
+    def _update_header(self, _: int, data: bytes, piece: Struct = PIECE) -> None:
         extension = self._introduced()
         if not self._takes_updates:
             return
@@ -171,10 +182,10 @@ class Extensions:
             extension.header[offset : offset + size] = data[at : at + size]
             at += size + (-size & 3)
 
-    def _update_header32(self, data: bytes) -> None:
-        self._update_header(data, PIECE32)
+    def _update_header32(self, _: int, data: bytes) -> None:
+        self._update_header(_, data, PIECE32)
 
-    def _update_records(self, data: bytes) -> None:
+    def _update_records(self, _: int, data: bytes) -> None:
         extension = self._introduced()
         if not self._takes_updates:
             return
@@ -189,16 +200,16 @@ class Extensions:
             low, high = layout.unpack_from(data)[0], layout.unpack_from(data, (count - 1) * layout.size)[0]
             extension.updates.append((low, high, layout, data))
 
-    def _increase_records(self, _: bytes) -> None:
+    def _increase_records(self, _: int, data: bytes) -> None:
         """Counters; no format that we read has one."""
         if self._introduced().is_wanted:
             raise Unsupported("transaction log counts in an extension")
 
-    def _use_keyword(self, _: bytes) -> None:
+    def _use_keyword(self, _: int, data: bytes) -> None:
         if keywords.EXTENSION_NAME not in self._by_name:
             self._append(keywords.EXTENSION_NAME, 0, b"")
 
-    KINDS: ClassVar[dict[int, Callable[[Extensions, bytes], None]]] = {
+    KINDS: ClassVar[dict[int, Callable[[Extensions, int, bytes], None]]] = {
         EXT_INTRO: _introduce,
         EXT_RESET: _reset,
         EXT_HEADER_UPDATE: _update_header,

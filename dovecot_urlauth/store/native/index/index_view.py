@@ -16,7 +16,7 @@ from dovecot_urlauth.store.native.files import close_all
 from dovecot_urlauth.store.native.index import keywords
 from dovecot_urlauth.store.native.index.changes import Changes
 from dovecot_urlauth.store.native.index.main_index import RECORD, MainIndex
-from dovecot_urlauth.store.native.index.transaction_log import LogHeader, read_header, read_records
+from dovecot_urlauth.store.native.index.transaction_log import LogHeader, play_records, read_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -241,12 +241,9 @@ class IndexView:
 
     def _play(self, log: FileSource, offset: int) -> None:
         try:
-            for kind, data, end in read_records(log, offset, self._changes.wanted):
-                self._changes.add(kind, data)
-                offset = end
+            self._end = play_records(log, offset, self._changes.players())
         except StructError:
             raise Unsupported("transaction log has a broken record") from None
-        self._end = offset
 
 
 class RotatedMeanwhile(Unsupported):

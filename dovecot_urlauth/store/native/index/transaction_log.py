@@ -15,7 +15,7 @@ from dovecot_urlauth.store.errors import Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Callable, Mapping
 
     from dovecot_urlauth.store.native.file_source import FileSource
 
@@ -87,39 +87,39 @@ def decode_size(field: int) -> int:
     return units << 2
 
 
-def read_records(file: FileSource, offset: int, wanted: Container[int]) -> Iterator[tuple[int, bytes, int]]:
-    """Yield type with flags, data and the end offset of each complete record from ``offset`` of a ``wanted`` type.
+def play_records(file: FileSource, offset: int, players: Mapping[int, Callable[[int, bytes], None]]) -> int:
+    """Give each complete record from ``offset`` to the player of its type: type with flags, and data.
 
-    Stops before a transaction that is not complete.  Raises Unsupported for a log that is too long or broken.
+    Returns the end of the last one that had a player, and stops before a transaction that is not complete.  Raises
+    Unsupported for a log that is too long or broken, and what players raise.
     """
     if offset > file.size:
         raise Unsupported("transaction log is shorter than the index says")
     if file.size - offset > LIMIT_LOG:
         raise Unsupported("transaction log is very long")
     data = file.read(offset, file.size - offset)
-    available = len(data)
-    at = 0
-    while at + RECORD_HEADER.size <= available:
-        field, kind = RECORD_HEADER.unpack_from(data, at)
+    unpack, head, available = RECORD_HEADER.unpack_from, RECORD_HEADER.size, len(data)
+    player_of = players.get
+    at, last, played = 0, available - head, offset
+    while at <= last:
+        field, kind = unpack(data, at)
         is_short = field & NOT_SHORT == 0x808080  # as nearly all are, so this is done at once
         size = (field >> 22 & 0x1FC) if is_short and field >> 31 else decode_size(field)
         end = at + size
         if not size or end > available:
-            return
-        if size < RECORD_HEADER.size:
+            break
+        if size < head:
             raise Unsupported("transaction log has a broken record")
         what = kind & TYPE_MASK
         if what == BOUNDARY:
-            if not _fits(data[at + RECORD_HEADER.size : end], available - at):
-                return
-        elif what in wanted:
-            yield kind, data[at + RECORD_HEADER.size : end], offset + end
+            if size < head + BOUNDARY_SIZE.size:
+                raise Unsupported("transaction log has a broken boundary")
+            if BOUNDARY_SIZE.unpack_from(data, at + head)[0] > available - at:
+                break
+        else:
+            player = player_of(what)
+            if player is not None:
+                player(kind, data[at + head : end])
+                played = offset + end
         at = end
-
-
-def _fits(boundary: bytes, available: int) -> bool:
-    try:
-        (size,) = BOUNDARY_SIZE.unpack_from(boundary)
-    except StructError:
-        raise Unsupported("transaction log has a broken boundary") from None
-    return bool(size <= available)
+    return played
