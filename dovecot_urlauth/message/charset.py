@@ -16,6 +16,22 @@ _OTHERS = """
     latin1 latin2 latin3 latin4 latin5 latin6 latin7 latin8 latin9 latin10
 """
 
+_ALIASES = """
+    437 500 850 852 855 857 858 860 861 862 863 864 865 866 869 ansi_x3.4-1968 ansi_x3.4-1986 arabic
+    asmo-708 cp-gr cp037 cp1125 cp1140 cp367 cp500 cp819 csascii csibm037 csibm500 csibm855 csibm857
+    csibm860 csibm863 csibm864 csibm865 csibm866 csibm869 csiso2022jp csiso2022kr csisolatin1 csisolatin2
+    csisolatin3 csisolatin4 csisolatin5 csisolatin6 csisolatinarabic csisolatincyrillic csisolatingreek
+    csisolatinhebrew cskoi8r cspc775baltic cspc850multilingual cspc862latinhebrew cspc8codepage437 cspcp852
+    csshiftjis cyrillic ebcdic-cp-be ebcdic-cp-ca ebcdic-cp-ch ebcdic-cp-nl ebcdic-cp-us ebcdic-cp-wt
+    ecma-114 ecma-118 elot_928 greek greek8 hebrew hp-roman8 ibm037 ibm1140 ibm367 ibm500 ibm775 ibm819
+    iso-celtic iso-ir-100 iso-ir-101 iso-ir-109 iso-ir-110 iso-ir-126 iso-ir-127 iso-ir-138 iso-ir-144
+    iso-ir-148 iso-ir-157 iso-ir-199 iso-ir-226 iso-ir-6 iso2022jp iso2022kr iso646-us iso_646.irv:1991
+    iso_8859-10:1992 iso_8859-14:1998 iso_8859-16:2001 iso_8859-1:1987 iso_8859-2:1987 iso_8859-3:1988
+    iso_8859-4:1988 iso_8859-5:1988 iso_8859-6:1987 iso_8859-7:1987 iso_8859-8:1988 iso_8859-9:1989 l1 l10
+    l2 l3 l4 l5 l6 l7 l8 ms932 ms936 pt154 r8 rk1048 roman8 ruscii strk1048-2002 us
+"""
+"""Further names, each of which iconv and Python's codecs decode to the same, byte for byte."""
+
 _NAMES = frozenset(
     (
         *(prefix + number for number in _ISO_8859 for prefix in ("iso-8859-", "iso8859-")),
@@ -23,6 +39,7 @@ _NAMES = frozenset(
         *(prefix + number for number in _WINDOWS for prefix in ("windows-", "cp")),
         *(prefix + number for number in _DOS for prefix in ("cp", "ibm")),
         *_OTHERS.split(),
+        *_ALIASES.split(),
     )
 )
 
@@ -36,10 +53,14 @@ _SHORT = {
 #: Dovecot takes all of these as UTF-8.
 _UTF_8 = frozenset(("us-ascii", "ascii", "utf-8", "utf8"))
 
+#: What iconv passes over in a name (iconv/gconv_charset.h); a slash means something else.
+_COUNTS = "_-.,:/abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_PASSED_OVER = bytes(byte for byte in range(256) if chr(byte) not in _COUNTS)
+
 
 def codec_name(charset: bytes) -> str | None:
     """The codec for a character set's name, None for an unknown one."""
-    name = charset.decode("latin-1").lower()
+    name = charset.translate(None, _PASSED_OVER).decode("ascii").lower()
     if name in _UTF_8:
         return "utf-8"
     return name if name in _NAMES else _SHORT.get(name)
