@@ -114,6 +114,21 @@ def test_executables_that_are_taken_back_behind_it(
     assert not (dovecot.folder / "conf.d/90-urlauth.conf").exists()
 
 
+@pytest.mark.in_turns
+def test_what_a_running_dovecot_does_not_take_is_taken_back(
+    dovecot: DovecotInstance, switch: Callable[..., tuple[int, str, str]]
+) -> None:
+    """doveconf takes it; the master looks for each executable."""
+    own = dovecot.folder / "conf.d/91-own.conf"
+    own.write_text("service imap {\n  executable = /nonexistent/imap\n}\n")
+    status, shown, complaint = switch("enable")
+    assert (status, shown) == (1, "")
+    assert "the running Dovecot does not take this configuration: " in complaint
+    assert not (dovecot.folder / "conf.d/90-urlauth.conf").exists()
+    own.unlink()
+    assert switch("enable")[0] == 0
+
+
 def test_somebody_elses_file_is_left_alone(
     dovecot: DovecotInstance, ours: Installation, switch: Callable[..., tuple[int, str, str]]
 ) -> None:

@@ -18,8 +18,14 @@ EXECUTABLES_ONLY = "90-urlauth-executables.conf"
 HEADING = "# Written by 'dovecot-urlauth enable'; 'dovecot-urlauth disable' takes it away.\n"
 """The first line, by which our file is known."""
 
+CHANGE = (
+    "# To change a limit or an option, change it in {source}\n"
+    "# and run 'dovecot-urlauth enable' again, which writes this file anew.\n"
+)
+_CHANGE_LINES = re.compile(re.escape(CHANGE).replace(re.escape("{source}"), ".*"), re.M)
+
 HOST = "# the host that URLs name, the same in imap and in the worker\nimap_urlauth_host = {host}\n"
-HOST_LINE = re.compile(r"^imap_urlauth_host = .*$", re.M)
+HOST_LINE = re.compile(r"^[ \t]*imap_urlauth_host[ \t]*=.*$", re.M)
 DICTIONARY = {
     True: "# where each mailbox keeps the key of its URLs\nmail_attribute_dict = file:%h/dovecot-attributes\n",
     False: (
@@ -60,22 +66,19 @@ def compose(configuration: Configuration, prefix: str, wish: Wish, old: str | No
     """The file's text; settings that ``old``, the file as it is, holds are kept. Raises SwitchFailure, OSError."""
     language = "2.3" if configuration.is_2_3 else "2.4"
     name = EXECUTABLES_ONLY if wish.executables_only else FILE_NAME
-    with open(f"{prefix}/share/dovecot-urlauth/conf.d/{language}/{name}", encoding="utf-8") as file:
+    source = os.path.realpath(f"{prefix}/share/dovecot-urlauth/conf.d/{language}/{name}")
+    with open(source, encoding="utf-8") as file:
         services = "".join(line for line in file if not line.startswith("#"))
-    return (
-        HEADING
-        + "\n"
-        + "\n".join(
-            [*_kept_settings(old, wish), *_missing_settings(configuration, wish), services.strip("\n") + "\n"]
-        )
-    )
+    kept = _kept_settings(old, wish)
+    added = _missing_settings(configuration, wish, kept)
+    return "\n".join([HEADING + CHANGE.format(source=source), *kept, *added, services.strip("\n") + "\n"])
 
 
 def _kept_settings(old: str | None, wish: Wish) -> list[str]:
     """What stands before the services in a file of ours, word for word, but for the host that is asked for."""
     if old is None or not old.startswith(HEADING):
         return []
-    kept = old.removeprefix(HEADING).partition("\nservice ")[0].strip("\n")
+    kept = _CHANGE_LINES.sub("", old.removeprefix(HEADING)).partition("\nservice ")[0].strip("\n")
     if wish.host is not None:
         kept = HOST_LINE.sub(lambda _: f"imap_urlauth_host = {wish.host}", kept)
     return [f"{kept}\n"] if kept else []
@@ -99,12 +102,26 @@ def has_dictionary(configuration: Configuration) -> bool:
     return bool(configuration.as_imap.block("mail_attribute").blocks)
 
 
-def _missing_settings(configuration: Configuration, wish: Wish) -> list[str]:
+def news_of_host(before: Configuration, after: Configuration, wish: Wish) -> list[str]:
+    """What became of the host that was asked for."""
+    was, now = before.as_imap.get("imap_urlauth_host"), after.as_imap.get("imap_urlauth_host")
+    lines = []
+    if wish.host not in (None, now):
+        lines.append(
+            f"another file than {FILE_NAME} sets imap_urlauth_host = {now}: --host {wish.host} is not used. "
+            "Change it there, if it is wrong."
+        )
+    if was and was != now:
+        lines.append(f"imap_urlauth_host was {was}: URLs that were signed with it are refused from now on.")
+    return lines
+
+
+def _missing_settings(configuration: Configuration, wish: Wish, kept: list[str]) -> list[str]:
     """Settings are only added where --host says that URLAUTH is wanted at all."""
     if wish.host is None:
         return []
     added = []
-    if not configuration.as_imap.get("imap_urlauth_host"):
+    if not configuration.as_imap.get("imap_urlauth_host") and not any(map(HOST_LINE.search, kept)):
         added.append(HOST.format(host=wish.host))
     if not has_dictionary(configuration):
         _check_homes(configuration)

@@ -7,67 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dovecot_urlauth.admin.check_services import SERVICES
-from dovecot_urlauth.admin.doveconf import Block, Configuration, DoveconfError
-from dovecot_urlauth.admin.live import account
-from dovecot_urlauth.admin.main import main
-from dovecot_urlauth.admin.switch import command, snippet
+from dovecot_urlauth.admin.doveconf import Block
+from dovecot_urlauth.admin.switch import snippet
 from dovecot_urlauth.admin.switch.snippet import HEADING
-from tests.admin.live.stand_ins import DOVEADM, program
+from tests.admin.live.stand_ins import program
+from tests.admin.switch.scene import run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-SERVICES_TEXT = "".join(f"service {name} {{\n  executable = @PREFIX@/{name}\n}}\n" for name in SERVICES)
-
-
-class Scene:
-    """A configuration that includes conf.d, an installation, and what doveconf says of both."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.prefix = folder / "prefix"
-        self.file = folder / "etc/conf.d/90-urlauth.conf"
-        self.file.parent.mkdir(parents=True)
-        self.users = folder / "users.json"
-        self.users.write_text('{"alice": {"uid": "1", "gid": "1", "home": "/home/alice"}}')
-        self.base_dir = folder / "run"
-        self.base_dir.mkdir()
-        self.version = "2.4.1"
-        self.as_imap = Block(
-            {"imap_urlauth_host": "host"}, {"mail_attribute": Block(blocks={"dict file": Block()})}
-        )
-        self.broken = ""
-        self.included = True
-        for language in ("2.3", "2.4"):
-            conf_d = self.prefix / "share/dovecot-urlauth/conf.d" / language
-            conf_d.mkdir(parents=True)
-            text = "# how to include it\n" + SERVICES_TEXT.replace("@PREFIX@", str(self.prefix))
-            (conf_d / "90-urlauth.conf").write_text(text + "# end\nservice x {\n  client_limit = 1000\n}\n")
-            (conf_d / "90-urlauth-executables.conf").write_text(text)
-        doveadm = program(folder / "doveadm", DOVEADM.format(python="/usr/bin/python3", table=str(self.users)))
-        monkeypatch.setattr(account, "DOVEADM", str(doveadm))
-        monkeypatch.setattr(command, "installation", lambda: str(self.prefix))
-        monkeypatch.setattr(command, "read_configuration", self.read)
-        self.doveadm = doveadm
-
-    def read(self, file: str | None) -> Configuration:
-        ours = self.included and self.file.exists() and HEADING in self.file.read_text()
-        if self.broken and ours:
-            raise DoveconfError(self.broken)
-        folder = f"{self.prefix}/" if ours else "/usr/lib/dovecot/"
-        blocks = {f"service {name}": Block({"executable": folder + name}) for name in SERVICES}
-        everything = Block({"base_dir": str(self.base_dir)}, blocks)
-        path = str(self.file.parent.parent / "dovecot.conf")
-        return Configuration(self.version, path, everything, self.as_imap, self.as_imap)
-
-
-@pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
-    return Scene(tmp_path, monkeypatch)
-
-
-def run(*words: str) -> int:
-    return main(["dovecot-urlauth", *words])
+    from tests.admin.switch.scene import Scene
 
 
 def test_there_and_back(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,7 +31,7 @@ def test_there_and_back(scene: Scene, capsys: pytest.CaptureFixture[str]) -> Non
     assert run("disable") == 0
     assert not scene.file.exists()
     assert run("disable") == 0
-    assert "nothing to disable" in capsys.readouterr().out
+    assert "nothing to disable: Dovecot's configuration names none of" in capsys.readouterr().out
 
 
 def test_a_failure_restores_what_was_there(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,7 +86,9 @@ def test_a_configuration_that_cannot_be_read_lets_our_file_go(
     scene.broken = "doveconf: Fatal: Error in configuration file"
     assert run("disable", "-c", str(scene.file.parent.parent / "dovecot.conf")) == 0
     assert not scene.file.exists()
-    assert "cannot be read; what 'enable' wrote is removed all the same" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "cannot be read, so what Dovecot runs is not known" in shown
+    assert "runs its own" not in shown
 
 
 def test_a_folder_that_is_not_there(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,7 +98,7 @@ def test_a_folder_that_is_not_there(scene: Scene, capsys: pytest.CaptureFixture[
 
 
 def test_a_running_dovecot_is_told_and_its_no_is_heard(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    (scene.base_dir / "master.pid").write_text("1\n")
+    scene.start()
     assert run("enable") == 0
     program(scene.doveadm, "#!/bin/sh\necho no such process >&2\nexit 75\n")
     assert run("disable") == 1
