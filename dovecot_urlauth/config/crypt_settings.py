@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from dovecot_urlauth.config.language import Expand
     from dovecot_urlauth.config.settings import Settings
 
-MAIL_CRYPT = "mail_crypt"
 """The plugin, in both languages."""
 
 

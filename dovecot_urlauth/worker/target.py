@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 NOBODY = Identity(uid=65534, gid=65534, groups=(65534,))
 DEFAULT_PORT = 143
+ANONYMOUS = "anonymous"
+"""The userdb's field for users whom nobody has authenticated (lib-storage/mail-storage-service.c)."""
 SHARED_SECONDS = 60.0
 """How long new clients come to a process that found a user's mail on another backend."""
 
@@ -74,11 +76,13 @@ class OpenedTarget:
     store: Store | None
     asked_for: bytes = b""
     """The name that the clients gave, for which the userdb answered with ``name``."""
+    is_anonymous: bool = False
+    """Whether the userdb says so of the target user, nobody's mail then being fetched."""
 
     def for_session(self) -> OpenedTarget:
         """The same for one more session, with a store that is its own."""
         store = None if self.store is None else self.store.share()
-        return OpenedTarget(self.name, self.settings, store, self.asked_for)
+        return OpenedTarget(self.name, self.settings, store, self.asked_for, self.is_anonymous)
 
     @property
     def host(self) -> str:
@@ -194,7 +198,7 @@ async def open_target(
     if config.store_mode == NATIVE:
         folders = native_settings(account, config.dialect).folders()
         sandbox.enter(config.sandbox, log, folders if account.home is None else (*folders, account.home))
-    return OpenedTarget(user.name, account.settings, store, user.asked_for)
+    return OpenedTarget(user.name, account.settings, store, user.asked_for, ANONYMOUS in account.fields)
 
 
 async def _share_for_a_while(loop: Loop, share_no_more: Callable[[], None]) -> None:

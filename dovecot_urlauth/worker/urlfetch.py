@@ -89,7 +89,7 @@ class UrlFetcher:
         self._rules = rules
         self._userdb = userdb
         self._log = log
-        self._policy = Policy(target.host, target.port, target.name)
+        self._policy = Policy(target.host, target.port, target.name, target.is_anonymous)
         self._mailbox: Mailbox | None = None
         self._last_checked: tuple[bytes, ImapURL] | None = None
         self._events = events

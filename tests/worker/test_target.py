@@ -200,6 +200,16 @@ def test_root_is_given_up_for_the_user(dropped: list[Any], monkeypatch: pytest.M
     assert dropped[2:] == [b"/home/alice"]
 
 
+def test_a_user_whom_nobody_has_authenticated_is_known_as_such(
+    dropped: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SimpleNamespace(share=object)
+    monkeypatch.setattr(target_module, "open_store", lambda *others: store)
+    for answer, is_anonymous in ((alice(), False), (alice(anonymous=b""), True)):
+        target = opened(find(answer)[0], Log())
+        assert target.is_anonymous is target.for_session().is_anonymous is is_anonymous
+
+
 def test_a_chroot_is_entered(dropped: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(target_module, "open_store", lambda *others: None)
     opened(find(alice(chroot=b"/srv"), valid_chroot_dirs="/srv")[0], Log())

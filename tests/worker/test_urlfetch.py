@@ -276,6 +276,16 @@ def test_a_broken_store_is_for_the_log_alone() -> None:
     ]
 
 
+def test_nothing_is_fetched_of_a_user_whom_nobody_has_authenticated() -> None:
+    loop = SteppingLoop()
+    store = cast("stores.Store", Store(Mailbox()))
+    target = OpenedTarget(b"alice", SETTINGS, store, b"alice", is_anonymous=True)
+    fetcher = UrlFetcher(loop, target, BOB, RULES_2_3, cast("Userdb", None), cast("Log", Lines()))
+    reply = loop.run(fetcher.fetch(UrlCommand(signed(), body=True, binary=False, structure=False)))
+    assert reply.line.endswith(b"Not permitted to fetch URLAUTH for user alice\n")
+    loop.close()
+
+
 def test_an_invalid_section_is_a_bare_no() -> None:
     assert ask(Mailbox(), signed(section="/;SECTION=MIME"))[0] == b"NO\n"
 
