@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from dovecot_urlauth.config.language import Expand
     from dovecot_urlauth.config.settings import Settings
 
-"""The plugin, in both languages."""
-
 
 @frozen
 class SetKey:
