@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from testing.instance import HOST, USERS, DovecotInstance
+from testing.instance import HOST, PASSWORD, USERS, DovecotInstance
 from testing.oracle import WorkerSession
 from testing.processes import Process, wait_for
 from testing.scene import MESSAGE, Scene
 from testing.versions import PIECES
 from tests.dovecot.conftest import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BUNDLE = "dovecot_urlauth/__pycache__/bundle."
 
@@ -227,19 +232,38 @@ def test_the_serving_process_holds_nothing_it_does_not_need(fetched: Scene) -> N
     assert str(256 << 20) in core
 
 
-@pytest.mark.only("tuned")
-def test_a_first_fetch_loads_no_code(scene: Scene, tmp_path: Path) -> None:
-    """The parent has loaded what a URL takes: each target user's process would lose milliseconds with it."""
-    url = scene.sign(scene.store(owner="carol"))
+@pytest.fixture
+def user_of_each_format(scene: Scene) -> Iterator[dict[str, str]]:
+    """Users whose mail the userdb says is not kept as others' is: format -> name."""
+    dovecot = scene.dovecot
+    names = {"mbox": "max", "mdbox": "mia", "sdbox": "sue"}
+    users = dovecot.folder / "users"
+    before, added = users.read_text(), ""
+    for uid, (kept_as, name) in enumerate(names.items(), 5301):
+        home = dovecot.folder / "home" / name
+        home.mkdir(mode=0o700, exist_ok=True)
+        os.chown(home, uid, uid)
+        where = f"userdb_mail={kept_as}:~/{kept_as}"
+        if dovecot.version.language == "2.4":
+            where = f"userdb_mail_driver={kept_as} userdb_mail_path=~/{kept_as}"
+        added += f"{name}:{{PLAIN}}{PASSWORD}:{uid}:{uid}::{dovecot.inside}/home/{name}::{where}\n"
+    try:
+        users.write_text(before + added)
+        time.sleep(1.1)  # auth looks at the file once a second
+        yield names
+    finally:
+        users.write_text(before)
+
+
+def _files_of_a_first_fetch(scene: Scene, owner: str, seen: Path) -> list[str]:
+    """What the process that becomes the owner opens and reads for one URL: lines of strace's."""
+    url = scene.sign(scene.store(owner=owner))
 
     def spares() -> list[Process]:
         return [worker for worker in scene.dovecot.processes(PIECES[2]) if worker.title.endswith("[spare]")]
 
-    # none of an earlier scenario's processes has carol's mail open
-    wait_for(lambda: not any(USERS["carol"] in worker.uids for worker in scene.dovecot.processes(PIECES[2])))
     wait_for(lambda: len(spares()) == 1)
     [spare] = spares()
-    seen = tmp_path / "calls"
     command = ["strace", "-qq", "-y", "-o", str(seen), "-e", "trace=openat,read,pread64", "-p", str(spare.pid)]
     tracer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -249,6 +273,26 @@ def test_a_first_fetch_loads_no_code(scene: Scene, tmp_path: Path) -> None:
     finally:
         tracer.terminate()
         tracer.wait(10)
-    calls = seen.read_text(errors="replace").splitlines()
+    return seen.read_text(errors="replace").splitlines()
+
+
+def _code_in(calls: list[str]) -> list[str]:
+    return [call for call in calls if BUNDLE in call or "/python3" in call or ".so" in call]
+
+
+@pytest.mark.only("tuned")
+def test_a_first_fetch_loads_no_code(scene: Scene, tmp_path: Path) -> None:
+    """The parent has loaded what a URL takes: each target user's process would lose milliseconds with it."""
+    # none of an earlier scenario's processes has carol's mail open
+    wait_for(lambda: not any(USERS["carol"] in worker.uids for worker in scene.dovecot.processes(PIECES[2])))
+    calls = _files_of_a_first_fetch(scene, "carol", tmp_path / "calls")
     assert any("/Maildir" in call for call in calls)
-    assert [call for call in calls if BUNDLE in call or "/python3" in call or ".so" in call] == []
+    assert _code_in(calls) == []
+
+
+@pytest.mark.only("tuned")
+def test_nor_in_another_format(scene: Scene, user_of_each_format: dict[str, str], tmp_path: Path) -> None:
+    for kept_as, name in user_of_each_format.items():
+        calls = _files_of_a_first_fetch(scene, name, tmp_path / kept_as)
+        assert any(f"/home/{name}/{kept_as}" in call for call in calls)
+        assert _code_in(calls) == []
