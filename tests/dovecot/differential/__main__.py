@@ -12,15 +12,7 @@ from string import ascii_lowercase
 from testing import executables
 from testing.versions import VERSIONS, Version
 from tests.dovecot.differential import campaign
-from tests.dovecot.differential.compare import (
-    CHANGED,
-    REWRITTEN,
-    RULES,
-    SAME,
-    UNEXPLAINED,
-    WHY_CHANGED,
-    WHY_REWRITTEN,
-)
+from tests.dovecot.differential.compare import CHANGED, RULES, SAME, UNEXPLAINED, WHY_CHANGED
 from tests.dovecot.differential.stores import STORES
 
 
@@ -74,10 +66,10 @@ def _print_table(outcomes: list[campaign.Outcome]) -> None:
     """One row for each campaign, one column for each rule that explained something; their letters below."""
     used = [rule for rule in RULES if any(outcome.counts[rule.name] for outcome in outcomes)]
     letters = dict(zip((rule.name for rule in used), ascii_lowercase))
-    heading = [SAME, *letters.values(), CHANGED, REWRITTEN, UNEXPLAINED, "changes meanwhile", "seconds"]
+    heading = [SAME, *letters.values(), CHANGED, UNEXPLAINED, "changes meanwhile", "seconds"]
     rows = [["version/store/seed", *heading]]
     for outcome in outcomes:
-        counted = (outcome.counts[name] for name in (SAME, *letters, CHANGED, REWRITTEN, UNEXPLAINED))
+        counted = (outcome.counts[name] for name in (SAME, *letters, CHANGED, UNEXPLAINED))
         rows.append([outcome.name, *map(str, counted), str(outcome.changes.total()), f"{outcome.seconds:.0f}"])
     print()
     for row in rows:
@@ -88,7 +80,6 @@ def _print_table(outcomes: list[campaign.Outcome]) -> None:
     for rule in used:
         print(f"{letters[rule.name]}: {rule.name}: {rule.why}")
     print(f"{CHANGED}: {WHY_CHANGED}")
-    print(f"{REWRITTEN}: {WHY_REWRITTEN}")
 
 
 if __name__ == "__main__":

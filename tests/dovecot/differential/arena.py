@@ -14,7 +14,7 @@ from testing.instance import HOST, DovecotInstance
 from testing.oracle import STOCK_WORKER, WORKER, Answer, WorkerLost, WorkerSession, sign
 from testing.scene import MESSAGE, Stored
 from testing.versions import PIECES, TUNED
-from tests.dovecot.differential.compare import Exchange, as_rewritten
+from tests.dovecot.differential.compare import Exchange
 from tests.dovecot.differential.names import MAILBOX
 from tests.dovecot.differential.writer import Writer
 from tests.store.native.compressing import COMPRESS
@@ -41,9 +41,6 @@ LARGE_PATIENCE = 40.0
 
 #: Mails that the writer removes, before those that are asked for.
 PASSING = 100
-
-#: Where the writer does not write.
-UNCHANGED = "Unchanged"
 
 #: What is stored instead of a message without a byte, which imap refuses.
 EMPTY = b"\r\n"
@@ -155,7 +152,6 @@ class Arena:
             if self.store.has_acl:
                 self._write_acls()
             if self.store.has_writer:
-                self.keys[UNCHANGED] = self._mailbox(UNCHANGED, UNCHANGED)
                 self._passing = [self._imap.append(self.mailbox, MESSAGE)[1] for _ in range(PASSING)]
                 self._delivered = self._passing[-1]
         except BaseException:
@@ -245,14 +241,6 @@ class Arena:
         for respondent in self._respondents:
             respondent.close()
         return self.ask(question)
-
-    def ask_about_a_copy(self, exchange: Exchange) -> Exchange:
-        """The same about a copy of the message, in a mailbox that nobody changes."""
-        assert exchange.message
-        message = as_rewritten(exchange.message)
-        where = Stored("alice", UNCHANGED, *self._imap.append(UNCHANGED, message))
-        self.messages[where] = message
-        return self.ask_again(exchange.question.about(where, self.keys[UNCHANGED]))
 
     def complaints(self) -> list[str]:
         """The lines that our worker logged as errors so far."""

@@ -11,15 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.dovecot.differential import generator
 from tests.dovecot.differential.arena import Arena
-from tests.dovecot.differential.compare import (
-    CHANGED,
-    LOST,
-    REWRITTEN,
-    UNEXPLAINED,
-    is_as_its_copy,
-    judge,
-    may_be_lost_in_mbox,
-)
+from tests.dovecot.differential.compare import CHANGED, LOST, UNEXPLAINED, judge
 from tests.dovecot.differential.mail_store import MAILDIR
 from tests.dovecot.differential.questions import QuestionMaker
 from tests.dovecot.differential.reduce import reduced, report
@@ -81,6 +73,8 @@ def run(
     outcome = Outcome(version.name, store.name, seed)
     started = time.monotonic()
     messages = [generator.message(seed, number) for number in range(max(count // store.per_message, 1))]
+    if store.is_rewritten:
+        messages = [generator.with_plain_names(message) for message in messages]
     with Arena(version, installation, store) as arena:
         maker = QuestionMaker(Random(seed), arena.put(messages), arena.keys, store.names)
         if store.has_writer:
@@ -129,8 +123,6 @@ def _once_more(arena: Arena, exchange: Exchange) -> str:
             return CHANGED
         if rule != UNEXPLAINED:
             return rule
-    if arena.store.may_ask_dovecot and may_be_lost_in_mbox(exchange.message):
-        return REWRITTEN if is_as_its_copy(exchange, arena.ask_about_a_copy(exchange)) else rule
     return rule
 
 

@@ -36,13 +36,6 @@ LOST = "stock lost, ours OK"
 CHANGED = "stock changed its answer"
 WHY_CHANGED = "asked once more the stock worker gives another answer, which ours explains; ours is the same twice"
 
-#: Nor this: it is about the same message in a mailbox that nobody has changed.
-REWRITTEN = "stock lost its place"
-WHY_REWRITTEN = (
-    "when stock rewrites an mbox file it leaves out a NUL in a field's name, remembers where things were before, "
-    "and begins and ends too early or too late; ours is what both say of a new message that is as it is now"
-)
-
 
 @dataclass(frozen=True)
 class Exchange:
@@ -85,26 +78,6 @@ def judge(exchange: Exchange) -> str:
         return DECODED_SIZES.name
     settled = _with_ours_in_stock_sizes(exchange)
     return next((rule.name for rule in RULES if rule.applies(settled)), UNEXPLAINED)
-
-
-def may_be_lost_in_mbox(message: bytes | None) -> bool:
-    """Whether REWRITTEN may be about this message."""
-    return message is not None and CUT_NAME.search(message) is not None
-
-
-def as_rewritten(message: bytes) -> bytes:
-    """What stock makes of its header when it rewrites an mbox file: names end at a NUL."""
-    end = min(
-        (place for blank in (b"\n\n", b"\n\r\n") if (place := message.find(blank)) >= 0), default=len(message)
-    )
-    return _with_cut_names(message[:end]) + message[end:]
-
-
-def is_as_its_copy(exchange: Exchange, copy: Exchange) -> bool:
-    """Whether ours is what it says of the copy, too, where stock agrees."""
-    if exchange.ours is None or copy.ours is None or judge(copy) == UNEXPLAINED:
-        return False
-    return (exchange.ours.ok, exchange.ours.content) == (copy.ours.ok, copy.ours.content)
 
 
 def _says_nuls_exactly(exchange: Exchange) -> bool:

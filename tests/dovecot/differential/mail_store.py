@@ -68,6 +68,8 @@ class MailStore:
     """A second session changes the mailbox while it is asked about."""
     may_ask_dovecot: bool = False
     """The worker may leave a mailbox to Dovecot's own imap, which it does while that has to be looked through."""
+    is_rewritten: bool = False
+    """Dovecot writes the mails' own headers anew, as flags change."""
     per_message: int = 8
     """Questions about one message."""
 

@@ -246,7 +246,7 @@ def _written(store: MailStore) -> MailStore:
     return replace(store, name=f"{store.name}+writer", old=old, new=new, has_writer=True, per_message=40)
 
 
-WRITTEN_MBOX = replace(_written(MBOX), may_ask_dovecot=True)
+WRITTEN_MBOX = replace(_written(MBOX), may_ask_dovecot=True, is_rewritten=True)
 """What others have changed is left to Dovecot's own imap."""
 
 STORES = {
