@@ -5,6 +5,7 @@ DESTDIR =
 
 DEBIAN_PACKAGES = dovecot-core dovecot-imapd dovecot-submissiond python3-venv python3-setproctitle procps
 BUILDING_PACKAGES = debhelper lintian
+SYSTEM_DOVECOT = /run/dovecot/master.pid
 PIP = .venv/bin/pip install --quiet --disable-pip-version-check
 TOX = .venv/bin/tox run
 
@@ -12,7 +13,8 @@ TOX = .venv/bin/tox run
 .PHONY: sbom mutants fuzz faults soak debian building clean
 
 help:
-	@echo 'make demo                   fetch a message across users through a private Dovecot'
+	@echo 'make demo                   fetch a message across users through a private Dovecot; as root,'
+	@echo '                            installs Debian packages that it lacks, unless a Dovecot runs'
 	@echo 'make install PREFIX=/dir    a self-contained installation and its conf.d'
 	@echo 'make uninstall PREFIX=/dir  away with it, if Dovecot does not need it'
 	@echo 'make deb                    a package for Debian 12, 13 and testing, in dist/'
@@ -35,6 +37,8 @@ deb: building
 sbom:
 	$(PYTHON) -B -m testing.sbom dist/dovecot-urlauth.cdx.json
 
+# apt restarts a Dovecot that runs, dovecot-submissiond lets it listen for submission: its administrator decides
+demo: RUNNING = $(SYSTEM_DOVECOT)
 demo: debian
 	$(PYTHON) -B demo.py
 
@@ -103,7 +107,13 @@ debian building:
 	@missing=; for package in $(WANTED); do \
 	  dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
 	done; \
-	test -z "$$missing" || { echo "installing$$missing"; \
+	test -z "$$missing" || { \
+	  test "$$(id -u)" = 0 || { echo "these packages are missing:$$missing; run this as root" >&2; exit 2; }; \
+	  ! kill -0 "$$(cat $(or $(RUNNING),/dev/null) 2>/dev/null)" 2>/dev/null || { \
+	    echo "a Dovecot runs here, and these packages are missing:$$missing" >&2; \
+	    echo "Installing them restarts it, and dovecot-submissiond adds submission to its protocols." >&2; \
+	    echo "If that is well: apt-get install$$missing" >&2; exit 2; }; \
+	  echo "installing$$missing"; \
 	  export DEBIAN_FRONTEND=noninteractive; \
 	  apt-get -q update && apt-get -q -y --no-install-recommends install $$missing </dev/null; }
 

@@ -6,6 +6,7 @@ It all happens on loopback and in temporary folders; the system's own Dovecot is
 from __future__ import annotations
 
 import base64
+import os
 import pwd
 import shutil
 import subprocess
@@ -109,6 +110,9 @@ def name_of(uid: int, dovecot: DovecotInstance) -> str:
 
 def main() -> int:
     """Run it all; 0 if every answer was the right one."""
+    if os.geteuid() != 0:
+        print("The demo starts a Dovecot, whose processes become several users: run it as root.", file=sys.stderr)
+        return 1
     dovecot_version = subprocess.run(
         ["/usr/sbin/dovecot", "--version"], capture_output=True, text=True, check=True
     ).stdout.split()[0]
