@@ -21,6 +21,7 @@ import compileall
 import importlib.util
 import os
 import py_compile
+import shlex
 import shutil
 import subprocess
 import sys
@@ -92,20 +93,24 @@ def uninstall(prefix: Path, configuration_file: str | None) -> None:
     """
     if not any((prefix / folder).exists() for folder in FOLDERS):
         raise InstallError(f"there is no installation in {prefix}")
+    if configuration_file is not None and not Path(configuration_file).is_file():
+        raise InstallError(f"{configuration_file}: there is no such file; CONFIG is Dovecot's own dovecot.conf")
     try:
         configuration = read_configuration(configuration_file)
     except DoveconfError:
         configuration = None  # no Dovecot, or one that cannot start: the files themselves are still looked at
     file = configuration.file if configuration else configuration_file or DEFAULT_FILE
     named = who_names(str(prefix), file, configuration)
+    given = f" -c {shlex.quote(configuration_file)}" if configuration_file is not None else ""
     if named:
         raise InstallError(
             f"Dovecot's configuration still names {prefix}, and without it Dovecot would not start:\n"
             + "".join(f"  {one}\n" for one in named)
-            + f"Run\n  {prefix}/bin/dovecot-urlauth disable\nor take those lines out, and then this again."
+            + f"Run\n  {prefix}/bin/dovecot-urlauth disable{given}\nor take those lines out, and then this again."
         )
     for folder in FOLDERS:
-        shutil.rmtree(prefix / folder, ignore_errors=True)
+        if (prefix / folder).exists():
+            shutil.rmtree(prefix / folder)
     files = [
         *(prefix / "bin" / starter.name for starter in STARTERS["bin"].iterdir()),
         *map(prefix.joinpath, COPIED),
@@ -244,6 +249,16 @@ def _check(prefix: Path, destdir: str) -> None:
             raise InstallError(f"{folder} is closed to other users: Dovecot's services could not read it")
 
 
+def _reason(error: OSError) -> str:
+    """One line of what a system call, or the copying of a whole folder, met."""
+    if isinstance(error, shutil.Error):
+        source, target, said = error.args[0][0]
+        why = said.rpartition("] ")[2].partition(": '")[0]
+        return f"{source} could not be copied to {target}: {why}"
+    remedy = ": run this as root" if isinstance(error, PermissionError) and os.geteuid() != 0 else ""
+    return f"{error.filename or 'writing'}: {error.strerror or error}{remedy}"
+
+
 def main() -> int:
     """Install, and say what comes next; or uninstall."""
     parser = argparse.ArgumentParser(description="Install dovecot-urlauth into one folder.")
@@ -264,8 +279,9 @@ def main() -> int:
             return 0
         _check(prefix, given.destdir)
         install(prefix, given.destdir, packaged=given.packaged)
-    except InstallError as error:
-        print(f"dovecot-urlauth is not {'un' if given.uninstall else ''}installed: {error}", file=sys.stderr)
+    except (InstallError, OSError) as error:
+        why = error if isinstance(error, InstallError) else _reason(error)
+        print(f"dovecot-urlauth is not {'un' if given.uninstall else ''}installed: {why}", file=sys.stderr)
         return 1
     print(f"dovecot-urlauth is in {given.destdir}{prefix}.  Next:")
     print(f"  {prefix}/bin/dovecot-urlauth enable --host imap.example.com\n  {prefix}/bin/dovecot-urlauth test")

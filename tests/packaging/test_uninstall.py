@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,10 +65,60 @@ def test_not_while_the_configuration_names_it(installed: Path, configuration: Pa
         f"Dovecot's configuration still names {installed}, and without it Dovecot would not start:",
         f"  {snippet}:1: executable = {installed}/libexec/dovecot-urlauth/imap-urlauth",
         "Run",
-        f"  {installed}/bin/dovecot-urlauth disable",
+        f"  {installed}/bin/dovecot-urlauth disable -c {configuration}",
         "or take those lines out, and then this again.",
     ]
     assert sorted(installed.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["etc/dovcot.conf", "ect/dovecot.conf", "etc"])
+def test_not_by_a_configuration_that_is_not_there(installed: Path, configuration: Path, name: str) -> None:
+    file = configuration.parent.parent / name
+    with pytest.raises(install.InstallError, match=f"{file}: there is no such file"):
+        install.uninstall(installed, str(file))
+    assert (installed / "bin/dovecot-urlauth").exists()
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/opt/x"), "/opt/x: Permission denied"),
+        (OSError(28, "No space left on device"), "writing: No space left on device"),
+        (
+            shutil.Error([("/a", "/b", "[Errno 28] No space left on device: '/a' -> '/b'")] * 100),
+            "/a could not be copied to /b: No space left on device",
+        ),
+    ],
+)
+@pytest.mark.parametrize("words", [[], ["--uninstall"]])
+def test_what_the_system_refuses_is_one_line(
+    harm: OSError,
+    said: str,
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise harm
+
+    monkeypatch.setattr(install, "install", refuse)
+    monkeypatch.setattr(install, "uninstall", refuse)
+    monkeypatch.setattr(install, "_check", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["install.py", "--prefix", str(tmp_path), *words])
+    assert install.main() == 1
+    assert capsys.readouterr().err == f"dovecot-urlauth is not {'un' * len(words)}installed: {said}\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes nobody")
+def test_who_is_not_root_is_told(open_folder: Path, configuration: Path) -> None:
+    (open_folder / "roots").mkdir(mode=0o755)
+    command = [sys.executable, "-IB", str(CHECKOUT / "install.py"), "--prefix", str(open_folder / "roots")]
+    done = subprocess.run(command, capture_output=True, text=True, user="nobody", group="nogroup", extra_groups=[])
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"dovecot-urlauth is not installed: {open_folder}/roots/lib: Permission denied: run this as root"
+    ]
 
 
 def test_there_must_be_one(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def _run_disable(given: argparse.Namespace) -> int:
     try:
         configuration = read_configuration(given.file)
     except DoveconfError as error:
-        print(f"{error}\nThis configuration cannot be read, so what Dovecot runs is not known.")
+        print(f"{error}\nThis configuration cannot be read; what 'enable' wrote is removed all the same.")
     file = configuration.file if configuration else given.file or DEFAULT_FILE
     path = _path(file)
     old = _read(path)
@@ -126,7 +126,9 @@ def _run_disable(given: argparse.Namespace) -> int:
 def _state(configuration: Configuration | None) -> str:
     """Why there is nothing to disable, as far as that is known."""
     if configuration is None:
-        return "'enable' has written nothing here, and no file here names these executables"
+        return (
+            "'enable' has written no file here, and none names these executables; what Dovecot runs is not known"
+        )
     return "Dovecot's configuration names none of these executables"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ PLACES = ("libexec/dovecot-urlauth/", "share/dovecot-urlauth/")
 
 ENDINGS = (".conf", ".conf.ext")
 """Of files that Debian's configuration includes, or an administrator's does."""
+
+KERNELS = ("/proc", "/sys", "/dev")
 
 MOST_BYTES = 1 << 20
 """No file of a configuration is longer."""
@@ -36,9 +39,7 @@ def who_names(prefix: str, file: str, configuration: Configuration | None) -> li
 
 
 def _lines(folder: Path, places: tuple[str, ...]) -> Iterator[str]:
-    for path in sorted(folder.rglob("*.conf*")):
-        if not path.name.endswith(ENDINGS):
-            continue  # 2.4 keeps what it parsed as dovecot.conf.binary
+    for path in sorted(_files(folder)):
         try:
             with path.open("rb") as opened:
                 text = opened.read(MOST_BYTES).decode(errors="replace")
@@ -48,3 +49,14 @@ def _lines(folder: Path, places: tuple[str, ...]) -> Iterator[str]:
             said = line.partition("#")[0].strip()
             if any(place in said for place in places):
                 yield f"{path}:{number}: {said}"
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Of a configuration; 2.4 keeps what it parsed as dovecot.conf.binary.
+
+    A dovecot.conf may lie in ``/``, whose kernel's folders hold none; what goes away meanwhile is passed over.
+    """
+    for path, folders, names in os.walk(folder):
+        found = (Path(path, name) for name in names if name.endswith(ENDINGS))
+        yield from (one for one in found if one.is_file())  # opening a pipe would wait
+        folders[:] = [name for name in folders if os.path.join(path, name) not in KERNELS]

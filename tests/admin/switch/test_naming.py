@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,29 @@ def test_lines_of_files_that_may_not_parse(tmp_path: Path, prefix: str) -> None:
     include = f"!include {PREFIX}/share/dovecot-urlauth/conf.d/2.4/90-urlauth.conf"
     (tmp_path / "conf.d/local.conf.ext").write_bytes(b"\xff\n\n " + include.encode() + b"  # ours\n")
     (tmp_path / "conf.d/a.conf").mkdir()
+    os.mkfifo(tmp_path / "conf.d/pipe.conf")
     (tmp_path / "dovecot.conf.binary").write_text(f"{PREFIX}/libexec/dovecot-urlauth/imap-urlauth\0\n")
     found = who_names(prefix, str(tmp_path / "dovecot.conf"), None)
     assert found == [f"{tmp_path}/conf.d/local.conf.ext:3: {include}"]
+
+
+def test_a_folder_that_goes_away_amid_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "1/gone").mkdir(parents=True)
+    (tmp_path / "2").mkdir()
+    (tmp_path / "2/local.conf").write_text(f"!include {PREFIX}/share/dovecot-urlauth/x\n")
+    scandir = os.scandir
+
+    def look(path: str) -> object:
+        if os.fspath(path).endswith("gone"):
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", look)
+    assert len(who_names(PREFIX, str(tmp_path / "dovecot.conf"), None)) == 1
+
+
+def test_the_kernels_folders_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = ["etc", "proc", "sys", "dev"]
+    monkeypatch.setattr(os, "walk", lambda folder: iter([("/", folders, [])]))
+    assert who_names(PREFIX, "/dovecot.conf", None) == []
+    assert folders == ["etc"]

@@ -110,7 +110,8 @@ def test_what_dovecot_runs_is_not_said_of_an_unreadable_configuration(
     monkeypatch.setattr(command, "read_configuration", refuse)
     assert run("disable", "-c", str(scene.configuration)) == 0
     shown = capsys.readouterr().out
-    assert "nothing to disable: 'enable' has written nothing here" in shown
+    assert "nothing to disable: 'enable' has written no file here, and none names" in shown
+    assert "what Dovecot runs is not known" in shown
     assert "runs its own" not in shown
 
 

@@ -87,7 +87,8 @@ def test_a_configuration_that_cannot_be_read_lets_our_file_go(
     assert run("disable", "-c", str(scene.file.parent.parent / "dovecot.conf")) == 0
     assert not scene.file.exists()
     shown = capsys.readouterr().out
-    assert "cannot be read, so what Dovecot runs is not known" in shown
+    assert "cannot be read; what 'enable' wrote is removed all the same" in shown
+    assert "no file beside" in shown
     assert "runs its own" not in shown
 
 
