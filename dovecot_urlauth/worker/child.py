@@ -74,25 +74,25 @@ class Child:
 
         ``likely_format`` is how the mail may be kept that will be asked for, "" if nobody knows.
         """
-        from dovecot_urlauth.worker.warmup import warm_up
-
         self._loop.spawn(self._heed_master(self._loop.current), "master")
         self._stats.listen()
         try:
             await self._userdb.connect()
         except LookupFailed:
             pass  # the lookup tries again, and says what is wrong
-        await warm_up(self._loop, self._config)
-        await self._rehearse(likely_format)
+        if not link.has_given():  # a client that waits has nothing of it
+            await self._make_ready(likely_format)
         debugging = self._log.pipe.debugging
         while await self._serve_next(link):
             self._log.pipe.debugging = debugging
         await self._stats.finish()
 
-    async def _rehearse(self, likely_format: str) -> None:
+    async def _make_ready(self, likely_format: str) -> None:
         """Write to each page that the first client's request will write to."""
         from dovecot_urlauth.worker.rehearsal import rehearse, usual_format
+        from dovecot_urlauth.worker.warmup import warm_up
 
+        await warm_up(self._loop, self._config)
         kept_as = likely_format or usual_format(self._config)
         if kept_as:
             try:

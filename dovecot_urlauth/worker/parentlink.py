@@ -10,6 +10,7 @@ from dovecot_urlauth.service.descriptor import (
     receive_message,
     send_message,
 )
+from dovecot_urlauth.start.cpython import MSG_PEEK
 from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.wire.lines import ProtocolError
 from dovecot_urlauth.worker.client import Client
@@ -59,6 +60,14 @@ class ParentLink:
         if self._socket.fileno() >= 0:
             self._loop.forget(self._socket.fileno())
             self._socket.close()
+
+    def has_given(self) -> bool:
+        """Whether the parent has given something already, or is gone."""
+        try:
+            self._socket.recv(1, MSG_PEEK)
+        except OSError:
+            return False
+        return True
 
     async def given(self) -> tuple[Connection, PeerCredentials] | GivenAgain | None:
         """Wait for a connection of imap-urlauth and its peer, or a client that was another child's.

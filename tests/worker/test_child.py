@@ -53,7 +53,7 @@ class Life:
         self.told: list[str] = []
         self.gives: deque[Any] = deque()
         self.found: deque[TargetUser | None] = deque()
-        self.is_taken = False
+        self.is_taken = self.is_awaited = False
         self.usual_format = ""
         self.serving = 0.0
         self.pipe = SimpleNamespace(debugging=False)
@@ -139,7 +139,9 @@ class Life:
 
     def live(self, likely_format: str = "") -> list[str]:
         """Run the child to its end; what happened, in order."""
-        link: Any = SimpleNamespace(given=self.given, offer=self.offer, say=self.say, close=self.end)
+        link: Any = SimpleNamespace(
+            has_given=lambda: self.is_awaited, given=self.given, offer=self.offer, say=self.say, close=self.end
+        )
         child = Child(self.loop, SimpleNamespace(dialect=None, userdb_path=b""), self.log, self.told.append)  # type: ignore[arg-type]
         try:
             self.loop.run(child.wait_and_serve(link, likely_format))
@@ -175,6 +177,11 @@ def test_the_parents_end_is_a_spares(life: Life) -> None:
 def test_it_is_made_ready_for_what_is_likely_to_come(life: Life, usual: str, likely: str, done: list[str]) -> None:
     life.usual_format = usual
     assert life.live(likely) == ["warm", *done, "[spare]"]
+
+
+def test_who_waits_already_is_not_kept_waiting(life: Life) -> None:
+    life.is_awaited = True
+    assert life.live("sdbox") == ["[spare]"]
 
 
 def test_a_spare_outlives_master_with_its_parent(life: Life) -> None:

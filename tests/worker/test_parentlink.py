@@ -73,6 +73,23 @@ def test_a_connection_is_passed_with_its_peer(
     given.close()
 
 
+def test_a_child_sees_that_something_waits_and_leaves_it_there(
+    loop: SteppingLoop, ends: tuple[_socket.socket, ParentLink], connection: tuple[_socket.socket, socket.socket]
+) -> None:
+    assert not ends[1].has_given()
+    send_message(ends[0], pack_connection(PEER), (connection[0].fileno(),))
+    connection[0].close()
+    before = len(os.listdir("/proc/self/fd"))
+    assert ends[1].has_given()
+    assert len(os.listdir("/proc/self/fd")) == before
+    received = loop.run(ends[1].given())
+    assert isinstance(received, tuple)
+    received[0].close()
+    assert not ends[1].has_given()
+    ends[0].close()
+    assert ends[1].has_given()  # the parent's end, which is to be heard of
+
+
 @pytest.mark.parametrize(("answer", "taken"), [(TAKEN, True), (KEEP, False)])
 def test_an_offer_and_its_answer(
     loop: SteppingLoop,
