@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dovecot_urlauth.admin.check_services import SERVICES
+from dovecot_urlauth.admin.master import Master
+from dovecot_urlauth.admin.master import NoMaster as NoMaster
 
 PROC = Path("/proc")
-MASTER_PID = "master.pid"
-
-
-class NoMaster(Exception):
-    """There is no running Dovecot with this base_dir; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +30,8 @@ class Process:
     is_boxed: bool = False
 
 
-def find_processes(base_dir: str | None) -> list[Process]:
-    """The imap-urlauth processes, by service and number; with ``base_dir`` only those of that Dovecot.
+def find_processes(dovecot: str | Master | None) -> list[Process]:
+    """The imap-urlauth processes, by service and number; only those of one Dovecot, by its base_dir or its master.
 
     Raises :class:`NoMaster`.
     """
@@ -44,8 +41,8 @@ def find_processes(base_dir: str | None) -> list[Process]:
             process = _read_process(folder)
             if process is not None:
                 found[process.pid] = process
-    if base_dir is not None:
-        master = _master_of(base_dir)
+    if dovecot is not None:
+        master = (Master(dovecot) if isinstance(dovecot, str) else dovecot).pid()
         found = {pid: process for pid, process in found.items() if _descends(process, master, found)}
     return sorted(found.values(), key=lambda process: (SERVICES.index(process.service), process.pid))
 
@@ -92,14 +89,6 @@ def _pss(folder: Path) -> int | None:
     except PermissionError:
         return None
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), None)
-
-
-def _master_of(base_dir: str) -> int:
-    path = Path(base_dir) / MASTER_PID
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError) as error:
-        raise NoMaster(f"no Dovecot runs with base_dir {base_dir}: {error}") from error
 
 
 def _descends(process: Process, master: int, found: dict[int, Process]) -> bool:
