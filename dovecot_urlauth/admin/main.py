@@ -20,8 +20,10 @@ import sys
 import time
 
 from dovecot_urlauth.admin.check import add_check_command
+from dovecot_urlauth.admin.doveconf import read_configuration
 from dovecot_urlauth.admin.explain import explain
 from dovecot_urlauth.admin.live.commands import add_live_commands
+from dovecot_urlauth.admin.live.giventext import asked_for
 from dovecot_urlauth.admin.monitor.command import add_monitor_command
 from dovecot_urlauth.admin.outcome import output
 from dovecot_urlauth.admin.processes import find_processes
@@ -55,10 +57,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     add_check_command(commands)
     status = commands.add_parser("status", help="list the running imap-urlauth processes")
-    status.add_argument("--base-dir", metavar="DIR", help="only those of the Dovecot with this base_dir")
+    whose = status.add_mutually_exclusive_group()
+    whose.add_argument("--base-dir", metavar="DIR", help="only those of the Dovecot with this base_dir")
+    whose.add_argument("-c", dest="file", metavar="FILE", help="only those of the Dovecot with this configuration")
     status.set_defaults(run=_run_status)
     url = commands.add_parser("url", help="explain a URL")
-    url.add_argument("url", type=os.fsencode)
+    url.add_argument("url", metavar="URL", help="a URL, signed or not; - to read it from standard input")
     url.set_defaults(run=_run_url)
     add_switch_commands(commands)
     add_live_commands(commands)
@@ -67,18 +71,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run_status(given: argparse.Namespace) -> int:
-    processes = find_processes(given.base_dir)
+    processes = find_processes(read_configuration(given.file).base_dir if given.file else given.base_dir)
     print(f"{'PID':>8} {'USER':12} {'PSS':>9} {'SANDBOX':7}  TITLE")
     for process in processes:
         pss = "-" if process.pss is None else f"{process.pss / MEGABYTE:.1f} MB"
         boxed = "yes" if process.is_boxed else "-"
         print(f"{process.pid:8} {process.user:12} {pss:>9} {boxed:7}  {process.title}")
     known = [process.pss for process in processes if process.pss is not None]
-    print(f"{len(processes)} processes, {sum(known) / MEGABYTE:.1f} MB")
+    total = f"{sum(known) / MEGABYTE:.1f} MB"
+    if len(known) < len(processes):
+        total = f"{total} of {len(known)} of them" if known else "memory unknown"
+        total = f"{total} (run this as root to see all of it)"
+    print(f"{len(processes)} processes, {total}")
     return 0
 
 
 def _run_url(given: argparse.Namespace) -> int:
-    for name, value in explain(given.url, int(time.time())):
+    for name, value in explain(os.fsencode(asked_for(given.url)), int(time.time())):
         print(f"{name:12} {value}")
     return 0

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dovecot_urlauth.admin.doveconf import DoveconfError
+from dovecot_urlauth.admin.interruption import Interrupted
 from dovecot_urlauth.admin.live.failure import LiveFailure
-from dovecot_urlauth.admin.monitor.command import MonitorFailure
-from dovecot_urlauth.admin.processes import NoMaster
+from dovecot_urlauth.admin.live.giventext import CUT_OFF, without_tokens
+from dovecot_urlauth.admin.master import NoMaster
+from dovecot_urlauth.admin.monitor.failure import MonitorFailure
 from dovecot_urlauth.admin.switch.snippet import SwitchFailure
+from dovecot_urlauth.admin.usage import STATUS, WrongUsage
 from dovecot_urlauth.url.uri import InvalidURL
 
 if TYPE_CHECKING:
@@ -46,6 +49,14 @@ def output() -> Iterator[Outcome]:
         outcome.status = FAILED
     except KeyboardInterrupt:
         outcome.status = INTERRUPTED
+    except Interrupted as signal:
+        _drop_output()
+        for text in (str(signal), *getattr(signal, "__notes__", ())):
+            print(f"dovecot-urlauth: {text}", file=sys.stderr)
+        outcome.status = signal.status
+    except WrongUsage as wrong:
+        print(f"dovecot-urlauth: {wrong}", file=sys.stderr)
+        outcome.status = STATUS
     except Exception as error:
         _drop_output()
         print(f"dovecot-urlauth: {describe(error)}", file=sys.stderr)
@@ -57,7 +68,7 @@ def describe(error: Exception) -> str:
     if isinstance(error, TOLD):
         return str(error)
     if isinstance(error, InvalidURL):
-        return f"not an IMAP URL: {error.text}"
+        return f"not an IMAP URL: {without_tokens(error.text)} ({CUT_OFF})"
     if isinstance(error, OSError) and error.strerror:
         return f"{_readable(error.filename) if error.filename is not None else 'output'}: {error.strerror}"
     if isinstance(error, ImportError | SyntaxError):

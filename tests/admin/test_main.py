@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dovecot_urlauth.admin import VERSION, main
+from dovecot_urlauth.admin.doveconf import Block, Configuration
 from dovecot_urlauth.admin.processes import Process
 from dovecot_urlauth.admin.version import full_version
 
@@ -49,7 +51,17 @@ def test_url(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("url", GOOD_URL) == 0
     assert capsys.readouterr().out.splitlines()[:2] == ["user         alice", "host         h"]
     assert run("url", "http://h/") == 1
-    assert capsys.readouterr().err == "dovecot-urlauth: not an IMAP URL: Not an IMAP URL\n"
+    assert capsys.readouterr().err.startswith("dovecot-urlauth: not an IMAP URL: Not an IMAP URL (cut off? quote")
+
+
+def test_a_url_as_it_is_pasted(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("url", f" <{GOOD_URL}>\n") == 0
+    pasted = capsys.readouterr().out
+    monkeypatch.setattr(sys, "stdin", io.StringIO(GOOD_URL + "\n"))
+    assert run("url", "-") == 0
+    assert capsys.readouterr().out == pasted
+    assert run("url", "") == 1
+    assert "url: is empty; cut off? quote the URL" in capsys.readouterr().err
 
 
 def test_status(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -70,8 +82,24 @@ def test_status_prints_what_it_found(capsys: pytest.CaptureFixture[str], monkeyp
         "     PID USER               PSS SANDBOX  TITLE",
         "       7 dovenull        3.0 MB yes      dovecot/imap-urlauth-login",
         "  123456 alice                - -        dovecot/imap-urlauth-worker [bob->alice]",
-        "2 processes, 3.0 MB",
+        "2 processes, 3.0 MB of 1 of them (run this as root to see all of it)",
     ]
+    monkeypatch.setattr(main, "find_processes", lambda base_dir: found[:1])
+    assert run("status") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 processes, 3.0 MB"
+    monkeypatch.setattr(main, "find_processes", lambda base_dir: found[1:])
+    assert run("status") == 0
+    assert "1 processes, memory unknown (run this as root" in capsys.readouterr().out
+
+
+def test_status_by_a_configuration(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Configuration("2.4.1", "/x", Block({"base_dir": "/the/base"}), Block(), Block())
+    monkeypatch.setattr(main, "read_configuration", lambda file: {"/x": read}[file])
+    asked: list[str | None] = []
+    monkeypatch.setattr(main, "find_processes", lambda base_dir: asked.append(base_dir) or [])  # type: ignore[func-returns-value]
+    assert run("status", "-c", "/x") == 0
+    assert run("status") == 0
+    assert asked == ["/the/base", None]
 
 
 def test_as_a_module() -> None:

@@ -127,7 +127,7 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
         (FileNotFoundError(2, "No such file or directory", b"/a\xff"), "/a\\udcff: No such file or directory"),
         (OSError(9, "Bad file descriptor", 3), "3: Bad file descriptor"),
         (ImportError("no x"), "this installation is damaged (ImportError: no x): run make install again"),
-        (InvalidURL("bad"), "not an IMAP URL: bad"),
+        (InvalidURL("bad"), "not an IMAP URL: bad (cut off? quote the URL, or use - and standard input)"),
         (RuntimeError("x"), "a fault of this command, please report it: RuntimeError: x at an unknown place"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +69,26 @@ def test_it_finds_users_by_itself_and_leaves_no_mailbox(
         assert not [line for line in listed.all(b"LIST") if b"dovecot-urlauth-test" in repr(line).encode()]
 
 
+def test_one_that_is_interrupted_leaves_no_mailbox(
+    scene: Scene, running: DovecotInstance, row: Row, installations: Installations
+) -> None:
+    """By a signal to its whole group, as the terminal's; it may have come to its end before."""
+    name = installations[row.version].prefix / "bin/dovecot-urlauth"
+    words = (name, "test", "-c", running.inside / "dovecot.conf", "--user", "alice", "--as", "bob")
+    with subprocess.Popen(
+        running.version.command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stdout
+        assert b"stored a message" in process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        printed, complaints = process.communicate(timeout=60)
+    assert process.returncode in (130, 0)
+    assert complaints == (b"dovecot-urlauth: interrupted\n" if process.returncode else b"")
+    assert b"FAIL" not in printed
+    listed = scene.user("alice").command(b'LIST "" *')
+    assert not [line for line in listed.all(b"LIST") if b"dovecot-urlauth-test" in repr(line).encode()]
+
+
 def test_a_message_is_shared_fetched_and_taken_back(
     scene: Scene, command: Callable[..., tuple[int, bytes, str]]
 ) -> None:
@@ -83,6 +105,7 @@ def test_a_message_is_shared_fetched_and_taken_back(
     status, printed, complaints = command("fetch", url, "--as", "carol")
     assert (status, printed) == (1, b"")
     assert "No 'user+bob' access allowed for user carol" in complaints
+    assert url.rpartition(":")[2] not in complaints
 
     part = command("share", *place, str(stored.uid), "--anyone", "--part", "2")[1].decode().strip()
     assert command("fetch", part, "--as", "carol", "--decode")[:2] == (0, DECODED["2"])
@@ -142,6 +165,7 @@ def test_an_expired_url_and_a_message_that_is_gone(
         (("share", "alice", "INBOX", "1", "--for", "bob", "--expire", "soon"), 2, "not a duration"),
         (("share", "alice", "no such", "1", "--for", "bob"), 1, "alice has no mailbox no such"),
         (("share", "alice", "INBOX", "4000000", "--for", "bob"), 1, "no message with UID 4000000"),
+        (("share", "alice", "INBOX", "1", "--for", "bob", "--part", "9"), 1, "has no part 9"),
         (("share", "nobody-here", "INBOX", "1", "--for", "bob"), 1, "nobody-here"),
         (("fetch", "imap://x/INBOX", "--as", "bob"), 1, "names no user"),
         (("fetch", "http://x/", "--as", "bob"), 1, "not an IMAP URL"),
@@ -182,5 +206,6 @@ def test_a_dovecot_that_does_not_run(row: Row, installations: Installations, run
     try:
         done = run(stopped, installations[row.version], "test", "--user", "alice", "--as", "bob")
         assert done.returncode == 1
+        assert b"no Dovecot runs with base_dir" in done.stderr
     finally:
         stopped.stop(check=False)

@@ -45,7 +45,7 @@ def _user(file: str, *words: str) -> list[str]:
     """The lines of ``doveadm user``. Raises LiveFailure when there is no such user, or auth does not answer."""
     done = doveadm(file, "user", *words)
     if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or [f"no such user: {words[-1]}"]
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines() or [f"no such user: {words[-1]}"]
         raise LiveFailure("userdb", said[-1].rpartition("Error: ")[2].removeprefix("userdb lookup: "))
     return done.stdout.splitlines()
 
@@ -60,7 +60,12 @@ def doveadm(file: str, *words: str) -> subprocess.CompletedProcess[str]:
     """Run doveadm on this configuration. Raises LiveFailure when it cannot be run or hangs."""
     try:
         return subprocess.run(  # noqa: S603
-            [DOVEADM, "-c", file, *words], capture_output=True, text=True, timeout=PATIENCE, check=False
+            [DOVEADM, "-c", file, *words],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+            process_group=0,  # what is typed at the terminal to interrupt is for us
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise LiveFailure("doveadm", str(error)) from error

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from dovecot_urlauth.admin.findings import Level
+from dovecot_urlauth.admin.interruption import interruptible
 from dovecot_urlauth.admin.live.account import find_account
 from dovecot_urlauth.admin.live.dovecot import LiveDovecot
 from dovecot_urlauth.admin.live.failure import LiveFailure
 from dovecot_urlauth.admin.live.fetch import PATIENCE
+from dovecot_urlauth.admin.live.giventext import asked_for
 from dovecot_urlauth.admin.live.sharing import Share, fetch, keys, reader_of, revoke, share
 from dovecot_urlauth.admin.live.trial import choose_people, run_trial
 from dovecot_urlauth.admin.live.verdict import judge
+from dovecot_urlauth.admin.usage import seconds
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Generator
 
     from dovecot_urlauth.admin.findings import Finding
+
+
+MAILBOX = "its name as mail clients show it, such as INBOX or Sent"
+UID = "the message's UID: doveadm fetch -u USER 'uid hdr.subject' mailbox MAILBOX"
 
 
 def add_live_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,14 +36,14 @@ def add_live_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
     test.add_argument("--user", metavar="OWNER", help="whose mail; the first user that the userdb lists")
     test.add_argument("--as", dest="reader", metavar="READER", help="who fetches it; the next one")
     test.add_argument(
-        "--timeout", type=float, default=PATIENCE, metavar="SECONDS", help=f"for each step; {PATIENCE:g}"
+        "--timeout", type=seconds, default=PATIENCE, metavar="SECONDS", help=f"for each step; {PATIENCE:g}"
     )
 
     sharing = _add(commands, "share", _run_share, "print a URL by which another user may fetch one message")
-    sharing.add_argument("user")
-    sharing.add_argument("mailbox")
-    sharing.add_argument("uid", type=int)
-    sharing.add_argument("--part", metavar="N", help="one part only, as 2 or 1.2")
+    sharing.add_argument("user", help="whose message it is")
+    sharing.add_argument("mailbox", help=MAILBOX)
+    sharing.add_argument("uid", type=int, help=UID)
+    sharing.add_argument("--part", metavar="N", help="one MIME part only, as 2 or 1.2; in Dovecot's order")
     whom = sharing.add_mutually_exclusive_group(required=True)
     whom.add_argument("--for", dest="reader", metavar="USER", help="who may fetch it")
     whom.add_argument("--anyone", action="store_true", help="anybody may fetch it who has the URL")
@@ -47,11 +55,11 @@ def add_live_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
     fetching.add_argument("--decode", action="store_true", help="undo the transfer encoding, as BINARY does")
 
     revoking = _add(commands, "revoke", _run_revoke, "make all URLs of a mailbox worthless (RESETKEY)")
-    revoking.add_argument("user")
-    revoking.add_argument("mailbox")
+    revoking.add_argument("user", help="whose mailbox it is")
+    revoking.add_argument("mailbox", help=MAILBOX)
 
     listing = _add(commands, "keys", _run_keys, "list the mailboxes of a user that have a key")
-    listing.add_argument("user")
+    listing.add_argument("user", help="whose mailboxes")
 
 
 def _add(
@@ -70,17 +78,20 @@ def _add(
 
 def _run_test(given: argparse.Namespace) -> int:
     dovecot = LiveDovecot.find(given.file, given.timeout)
-    if given.url is None:
+    if given.url is not None:
+        verdict = judge(dovecot, asked_for(given.url), given.reader)
+        return _report(verdict, "This URL is honoured.", "This URL is not honoured.")
+    with interruptible():
         people = choose_people(dovecot, given.user, given.reader)
         return _report(run_trial(dovecot, people), "URLAUTH works.", "URLAUTH does not work as it should.")
-    return _report(judge(dovecot, _url(given), given.reader), "This URL is honoured.", "This URL is not honoured.")
 
 
-def _report(findings: Iterable[Finding], good: str, bad: str) -> int:
+def _report(findings: Generator[Finding, None, None], good: str, bad: str) -> int:
     failed = False
-    for finding in findings:
-        print(finding, flush=True)
-        failed = failed or finding.level is Level.FAIL
+    with closing(findings):  # what a trial has made goes away here, if it is not read to its end
+        for finding in findings:
+            print(finding, flush=True)
+            failed = failed or finding.level is Level.FAIL
     print(bad if failed else good)
     return int(failed)
 
@@ -88,12 +99,8 @@ def _report(findings: Iterable[Finding], good: str, bad: str) -> int:
 def _run_share(given: argparse.Namespace) -> int:
     reader = None if given.anyone else given.reader
     wish = Share(given.user, given.mailbox, given.uid, given.part, reader, given.expire)
-    try:
-        dovecot = LiveDovecot.find(given.file)
-        print(share(dovecot, wish))
-    except ValueError as error:
-        print(f"dovecot-urlauth: {error}", file=sys.stderr)
-        return 2
+    dovecot = LiveDovecot.find(given.file)
+    print(share(dovecot, wish))
     if reader is not None:
         _remark_on_reader(dovecot, reader)
     return 0
@@ -107,14 +114,9 @@ def _remark_on_reader(dovecot: LiveDovecot, reader: str) -> None:
         print(f"dovecot-urlauth: note: the userdb knows no {reader}, whom this URL is for", file=sys.stderr)
 
 
-def _url(given: argparse.Namespace) -> str:
-    """The URL, which ``-`` keeps out of the list of processes."""
-    return sys.stdin.readline().strip() if given.url == "-" else str(given.url)
-
-
 def _run_fetch(given: argparse.Namespace) -> int:
     dovecot = LiveDovecot.find(given.file)
-    url = _url(given)
+    url = asked_for(given.url)
     fetch(dovecot, url, given.reader or reader_of(url), sys.stdout.buffer, decoded=given.decode)
     sys.stdout.buffer.flush()
     return 0

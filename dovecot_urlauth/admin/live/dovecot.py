@@ -13,6 +13,7 @@ from dovecot_urlauth.admin.live.failure import LiveFailure
 from dovecot_urlauth.admin.live.fetch import PATIENCE, UrlauthSession
 from dovecot_urlauth.admin.live.ownimap import OwnImap
 from dovecot_urlauth.admin.live.token import read_secret
+from dovecot_urlauth.admin.master import Master
 
 if TYPE_CHECKING:
     from dovecot_urlauth.admin.doveconf import Configuration
@@ -30,10 +31,12 @@ class LiveDovecot:
 
     @classmethod
     def find(cls, file: str | None, patience: float = PATIENCE) -> LiveDovecot:
-        """The Dovecot of this configuration file. Raises LiveFailure, DoveconfError."""
+        """The Dovecot of this configuration file, which runs. Raises LiveFailure, DoveconfError, NoMaster."""
         if os.geteuid() != 0:
-            raise LiveFailure("dovecot-urlauth", "this asks in other users' names", "run it as root")
-        return cls(read_configuration(file), patience)
+            raise LiveFailure("not root", "this asks in other users' names", "run it as root")
+        configuration = read_configuration(file)
+        Master(configuration.base_dir).pid()
+        return cls(configuration, patience)
 
     @property
     def file(self) -> str:

@@ -28,6 +28,18 @@ LISTED = re.compile(rb'\* LIST \(([^)]*)\) (?:"[^"]*"|NIL) (.+)\r\n\Z', re.DOTAL
 
 MUTF7 = re.compile(r"&[^-]*-")
 
+KEYLESS = (b"NONEXISTENT", b"NOPERM")
+"""Why a mailbox has no key to show: it is not there, or another's."""
+
+SEE_CHECK = "see: dovecot-urlauth check"
+REMEDIES = {b"GENURLAUTH": SEE_CHECK, b"RESETKEY": SEE_CHECK}
+"""What helps where URLAUTH's own commands are refused: imap names no setting."""
+
+PART = re.compile(r"[1-9]\d*(?:\.[1-9]\d*)*\Z")
+NUMBERS = re.compile(r"[\d.]*\Z")
+NOTHING = re.compile(rb'BODY\[[^]]*\](?:<\d+>)? (?:NIL|""|\{0\})')
+"""How Dovecot answers for what is not there."""
+
 KEY_ENTRY = b"/private/vendor/vendor.dovecot/imap-urlauth"
 """The mailbox attribute that holds the key (lib-imap-urlauth/imap-urlauth-backend.c)."""
 
@@ -60,6 +72,7 @@ class OwnImap:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env={"PATH": "/usr/bin:/bin"},
+                process_group=0,  # what is typed at the terminal to interrupt is for us
             )
         except OSError as error:
             raise LiveFailure("imap", f"{program} cannot be started: {error.strerror}") from error
@@ -89,7 +102,11 @@ class OwnImap:
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe:
                 pipe.close()
-        self._process.wait()
+        try:
+            self._process.wait(self._patience)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def command(self, *words: bytes, literal: bytes | None = None) -> Reply:
         """One command and its reply. Raises LiveFailure when imap is gone, or takes too long."""
@@ -116,7 +133,8 @@ class OwnImap:
         """A command that must succeed. Raises LiveFailure with imap's words."""
         reply = self.command(*words, literal=literal)
         if not reply.ok:
-            raise LiveFailure("imap", f"{self._user} cannot {what}: {reply.tagged.decode(errors='replace')}")
+            said = reply.tagged.decode(errors="replace")
+            raise LiveFailure("imap", f"{self._user} cannot {what}: {said}", REMEDIES.get(words[0], ""))
         return reply
 
     def personal_prefix(self) -> str:
@@ -127,9 +145,9 @@ class OwnImap:
                 return found[1].strip(b'"').decode(errors="replace")
         return ""
 
-    def mailboxes(self) -> list[bytes]:
+    def mailboxes(self, pattern: bytes = b"*") -> list[bytes]:
         """The mailboxes that can be selected, quoted as they go into a command."""
-        listed = [LISTED.match(line) for line in self.expect("list mailboxes", b"LIST", b'""', b"*").untagged]
+        listed = [LISTED.match(line) for line in self.expect("list mailboxes", b"LIST", b'""', pattern).untagged]
         return [found[2] for found in listed if found and b"\\Noselect" not in found[1]]
 
     def append(self, mailbox: bytes, message: bytes) -> tuple[int, int]:
@@ -163,8 +181,13 @@ class OwnImap:
         return None
 
     def key(self, mailbox: bytes) -> bytes | None:
-        """A mailbox's key; None when it has none, or is not there."""
+        """A mailbox's key; None when it has none, or is not there. Raises LiveFailure where nobody can tell."""
         reply = self.command(b"GETMETADATA", mailbox, KEY_ENTRY)
+        refused = None if reply.ok else REFUSED.search(reply.tagged)
+        if not reply.ok and not (refused and refused[1] in KEYLESS) and self.uidvalidity(mailbox) is not None:
+            said = reply.tagged.decode(errors="replace")
+            place = mailbox_name(mailbox)
+            raise LiveFailure("imap", f"{self._user} cannot read the key of {place}: {said}", SEE_CHECK)
         for line in reply.untagged:
             found = strings(line.partition(KEY_ENTRY)[2])
             if found:
@@ -181,9 +204,18 @@ class OwnImap:
         return any(b"FETCH" in line for line in self.command(b"UID FETCH %d (UID)" % uid).untagged)
 
     def has_part(self, uid: int, part: str) -> bool:
-        """Whether a message of the mailbox that was looked at last has this part."""
-        reply = self.command(b"UID FETCH %d (BODY.PEEK[%s]<0.1>)" % (uid, os.fsencode(part)))
-        return reply.ok and any(b"FETCH" in line and b" NIL" not in line for line in reply.untagged)
+        """Whether a message of the mailbox that was looked at last has this part.
+
+        An empty part is there all the same, so that its header is asked for, which ends with an empty line.
+        """
+        if NUMBERS.match(part):
+            wanted = f"{part}.MIME" if PART.match(part) else ""
+        else:
+            wanted = part
+        if not wanted:
+            return False
+        reply = self.command(b"UID FETCH %d (BODY.PEEK[%s]<0.2>)" % (uid, os.fsencode(wanted)))
+        return reply.ok and any(b"FETCH" in line and not NOTHING.search(line) for line in reply.untagged)
 
     @contextmanager
     def _deadline(self) -> Iterator[None]:

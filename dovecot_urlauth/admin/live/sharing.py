@@ -10,10 +10,9 @@ from typing import IO, TYPE_CHECKING
 
 from dovecot_urlauth.admin.live.failure import LiveFailure
 from dovecot_urlauth.admin.live.fetch import Refused
+from dovecot_urlauth.admin.live.giventext import lacks, read_url, without_tokens
 from dovecot_urlauth.admin.live.ownimap import mailbox_name, mailbox_word
 from dovecot_urlauth.admin.live.urls import access, expiry, rump, section
-from dovecot_urlauth.url.imapurl import parse
-from dovecot_urlauth.url.rules import RULES_2_4
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +35,7 @@ class Share:
 
 
 def share(dovecot: LiveDovecot, wish: Share) -> str:
-    """The signed URL. Raises LiveFailure, ValueError for what is no duration."""
+    """The signed URL. Raises LiveFailure, WrongUsage for what is no duration."""
     end = expiry(wish.duration, time.time())
     mailbox = mailbox_word(wish.mailbox)
     with dovecot.imap(wish.owner) as imap:
@@ -53,7 +52,7 @@ def share(dovecot: LiveDovecot, wish: Share) -> str:
 
 def reader_of(url: str) -> str:
     """Whom a URL is for. Raises LiveFailure where that is nobody in particular, InvalidURL."""
-    reader = parse(os.fsencode(url), RULES_2_4).access_user
+    reader = read_url(url).access_user
     if not reader:
         raise LiveFailure("url", "is for nobody in particular", "say with --as in whose name it is fetched")
     return os.fsdecode(reader)
@@ -64,15 +63,20 @@ def fetch(dovecot: LiveDovecot, url: str, reader: str, output: IO[bytes], *, dec
 
     Raises LiveFailure, InvalidURL.
     """
-    owner = parse(os.fsencode(url), RULES_2_4).user
+    parsed = read_url(url)
+    owner = parsed.user
     if not owner:
         raise LiveFailure("url", "names no user, so nobody's mail")
+    if lack := lacks(parsed):
+        raise LiveFailure("url", lack)
     with dovecot.urlauth(reader) as session:
         session.select(owner.decode(errors="surrogateescape"))
         answer = session.fetch(url, decoded=decoded)
         if isinstance(answer, Refused):
             raise LiveFailure(
-                "imap-urlauth-worker", answer.text or "refused without a reason", "see: dovecot-urlauth test URL"
+                "imap-urlauth-worker",
+                without_tokens(answer.text) or "refused without a reason",
+                "see: dovecot-urlauth test URL",
             )
         progress = Progress(answer.size)
         for piece in answer.pieces:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,13 @@ from dovecot_urlauth.admin.findings import Finding, fail, note, ok
 from dovecot_urlauth.admin.live.account import all_users, find_account
 from dovecot_urlauth.admin.live.failure import LiveFailure
 from dovecot_urlauth.admin.live.fetch import Fetched, Refused
+from dovecot_urlauth.admin.live.giventext import without_tokens
 from dovecot_urlauth.admin.live.ownimap import mailbox_word
+from dovecot_urlauth.admin.live.testbox import own_mailbox, remove_old
 from dovecot_urlauth.admin.live.urls import access, rump, section
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from dovecot_urlauth.admin.live.dovecot import LiveDovecot
     from dovecot_urlauth.admin.live.ownimap import OwnImap
@@ -67,15 +68,18 @@ def choose_people(dovecot: LiveDovecot, owner: str | None, reader: str | None) -
     return People(owner, reader, next(rest, None))
 
 
-def run_trial(dovecot: LiveDovecot, people: People) -> Iterator[Finding]:
-    """Make a message, sign URLs of it, fetch them, and remove it; what is found, as it is found."""
+def run_trial(dovecot: LiveDovecot, people: People) -> Generator[Finding, None, None]:
+    """Make a message, sign URLs of it, fetch them, and remove it; what is found, as it is found.
+
+    Whoever takes it up closes it: only then is the mailbox gone.
+    """
     try:
         server = dovecot.server
         with dovecot.imap(people.owner) as imap:
-            name = f"{imap.personal_prefix()}dovecot-urlauth-test-{os.getpid()}"
-            mailbox = mailbox_word(name)
-            imap.expect("make a mailbox", b"CREATE", mailbox)
-            try:
+            for old in remove_old(imap, people.owner):
+                yield note(f"removed {old} of {people.owner}, which a test that was killed had left")
+            with own_mailbox(dovecot, imap, people.owner) as name:
+                mailbox = mailbox_word(name)
                 uidvalidity, uid = imap.append(mailbox, MESSAGE)
                 yield ok(f"{people.owner} stored a message of {len(MESSAGE)} bytes")
                 whole = rump(people.owner, server, name, uidvalidity, uid)
@@ -83,10 +87,9 @@ def run_trial(dovecot: LiveDovecot, people: People) -> Iterator[Finding]:
                 url = imap.sign(f"{whole}{access(people.reader)}")
                 imap.expect("reset a key", b"RESETKEY", mailbox)
                 yield _refused(dovecot, people.owner, people.reader, url, "a URL whose key was reset")
-            finally:
-                imap.command(b"DELETE", mailbox)
     except LiveFailure as failure:
-        yield fail(str(failure))
+        for text in (str(failure), *getattr(failure, "__notes__", ())):
+            yield fail(text)
 
 
 def _fetch_all(dovecot: LiveDovecot, people: People, imap: OwnImap, whole: str) -> Iterator[Finding]:
@@ -119,7 +122,7 @@ def _compare(
         session.select(people.owner)
         answer = session.fetch(url, decoded=decoded)
         if isinstance(answer, Refused):
-            return fail(f"imap-urlauth-worker refuses {what}: {answer.text or 'no reason given'}")
+            return fail(f"imap-urlauth-worker refuses {what}: {without_tokens(answer.text) or 'no reason given'}")
         data = b"".join(answer.pieces)
     if data != expected:
         return fail(f"{what} came with other bytes than were stored ({len(data)} for {len(expected)})")

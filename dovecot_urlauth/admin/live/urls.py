@@ -6,6 +6,8 @@ import re
 import time
 from urllib.parse import quote
 
+from dovecot_urlauth.admin.usage import WrongUsage
+
 UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 DURATION = re.compile(r"(\d{1,6})([mhdw])\Z")
 
@@ -33,11 +35,11 @@ def access(reader: str | None, application: str = "user") -> str:
 
 
 def expiry(duration: str | None, now: float) -> str:
-    """``;EXPIRE=`` so long after ``now`` (Unix time): ``90m``, ``12h``, ``7d``, ``2w``. Raises ValueError."""
+    """``;EXPIRE=`` so long after ``now`` (Unix time): ``90m``, ``12h``, ``7d``, ``2w``. Raises WrongUsage."""
     if duration is None:
         return ""
     found = DURATION.match(duration)
-    if found is None:
-        raise ValueError(f"not a duration: {duration} (90m, 12h, 7d, 2w)")
+    if found is None or not int(found[1]):
+        raise WrongUsage(f"--expire={duration}: not a duration (90m, 12h, 7d, 2w)")
     end = time.gmtime(now + int(found[1]) * UNITS[found[2]])
     return f";EXPIRE={time.strftime('%Y-%m-%dT%H:%M:%SZ', end)}"

@@ -10,13 +10,12 @@ from dovecot_urlauth.admin.findings import Finding, fail, note, ok
 from dovecot_urlauth.admin.live.account import find_account
 from dovecot_urlauth.admin.live.failure import LiveFailure
 from dovecot_urlauth.admin.live.fetch import Refused
+from dovecot_urlauth.admin.live.giventext import lacks, read_url, without_tokens
 from dovecot_urlauth.admin.live.ownimap import mailbox_word
-from dovecot_urlauth.url.imapurl import parse
-from dovecot_urlauth.url.rules import RULES_2_4
 from dovecot_urlauth.url.token import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from dovecot_urlauth.admin.live.dovecot import LiveDovecot
     from dovecot_urlauth.url.imapurl import ImapURL
@@ -26,9 +25,9 @@ class _RefusedBy(Exception):
     """The rule by which the URL is refused."""
 
 
-def judge(dovecot: LiveDovecot, text: str, reader: str | None) -> Iterator[Finding]:
+def judge(dovecot: LiveDovecot, text: str, reader: str | None) -> Generator[Finding, None, None]:
     """The rules in the order of the worker, then a fetch. Raises InvalidURL for what is no URL."""
-    url = parse(os.fsencode(text), RULES_2_4)
+    url = read_url(text)
     try:
         _check_words(dovecot, url)
         yield ok("it is signed, of this server, and has not expired")
@@ -44,7 +43,8 @@ def judge(dovecot: LiveDovecot, text: str, reader: str | None) -> Iterator[Findi
             session.select(owner)
             answer = session.fetch(text)
             if isinstance(answer, Refused):
-                raise _RefusedBy(f"the worker says no to {who}: {answer.text or 'without a reason'}")
+                why = without_tokens(answer.text) or "without a reason"
+                raise _RefusedBy(f"the worker says no to {who}: {why}")
             for _ in answer.pieces:
                 continue
         yield ok(f"{who} was given {answer.size} bytes")
@@ -55,8 +55,8 @@ def judge(dovecot: LiveDovecot, text: str, reader: str | None) -> Iterator[Findi
 
 
 def _check_words(dovecot: LiveDovecot, url: ImapURL) -> None:
-    if url.access_application is None or url.token is None:
-        raise _RefusedBy("it is not signed")
+    if lack := lacks(url):
+        raise _RefusedBy(lack)
     if url.expire is not None and time.time() > url.expire:
         raise _RefusedBy("it has expired")
     host, _, port = dovecot.server.partition(":")

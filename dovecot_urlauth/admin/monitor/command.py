@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import signal
 import site
-import sys
-from contextlib import nullcontext
+from threading import Thread
 from typing import TYPE_CHECKING
 
+from dovecot_urlauth.admin.monitor.background import in_background
+from dovecot_urlauth.admin.monitor.failure import MonitorFailure
 from dovecot_urlauth.admin.monitor.view import picture, watch
 from dovecot_urlauth.admin.monitor.watched import Watched
+from dovecot_urlauth.admin.usage import WrongUsage, seconds
 
 if TYPE_CHECKING:
     import argparse
-    from contextlib import AbstractContextManager
+    from wsgiref.simple_server import WSGIServer
 
 LOOPBACK = "127.0.0.1"
 INTERVAL = 2.0
-LOCK_PATIENCE = 1.0
-"""Seconds to wait for a pid file that another one holds."""
 ENDING = (signal.SIGTERM, signal.SIGINT)
-LIBRARIES = "python3-prometheus-client and python3-daemon (or: pip install prometheus-client python-daemon)"
+PACKAGES = {
+    "prometheus_client": "python3-prometheus-client",
+    "decorator": "python3-decorator",
+    "daemon": "python3-daemon",
+    "lockfile": "python3-lockfile",
+}
+"""Which of Debian's packages has a module that is missing."""
 
-
-class MonitorFailure(Exception):
-    """Why there is no monitor."""
+NAMES = {
+    "--listen": "listen",
+    "--once": "once",
+    "--interval": "interval",
+    "--daemon": "daemon",
+    "--pid-file": "pid_file",
+    "--user": "user",
+}
+NEEDS = {"--daemon": "--listen", "--pid-file": "--daemon", "--user": "--daemon"}
+EXCLUDES = (("--listen", "--once"), ("--listen", "--interval"), ("--once", "--interval"))
 
 
 def add_monitor_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -36,7 +47,7 @@ def add_monitor_command(commands: argparse._SubParsersAction[argparse.ArgumentPa
     monitor.add_argument("-c", dest="file", metavar="FILE", help="compare with this configuration, and its limits")
     monitor.add_argument("--base-dir", metavar="DIR", help="only the Dovecot with this base_dir")
     monitor.add_argument("--once", action="store_true", help="show it once")
-    monitor.add_argument("--interval", type=float, default=INTERVAL, metavar="SECONDS", help="between two looks")
+    monitor.add_argument("--interval", type=seconds, metavar="SECONDS", help=f"between two looks; {INTERVAL:g}")
     monitor.add_argument("--listen", metavar="[ADDRESS:]PORT", help="answer Prometheus; on loopback unless told")
     monitor.add_argument("--daemon", action="store_true", help="with --listen: go to the background")
     monitor.add_argument("--pid-file", metavar="FILE", help="with --daemon: locked while it runs")
@@ -45,15 +56,14 @@ def add_monitor_command(commands: argparse._SubParsersAction[argparse.ArgumentPa
 
 
 def run_monitor(given: argparse.Namespace) -> int:
-    """Return the exit status. Raises NoMaster, MonitorFailure."""
+    """Return the exit status. Raises NoMaster, MonitorFailure, WrongUsage."""
+    _check_words(given)
     if given.listen:
         return _serve(given)
     if given.once:
         print(picture(Watched.find(given.base_dir, given.file)))
         return 0
-    if not given.interval > 0:
-        raise MonitorFailure(f"--interval={given.interval:g}: not a time to wait")
-    return watch(Watched.find(given.base_dir, given.file), given.interval)
+    return watch(Watched.find(given.base_dir, given.file), given.interval or INTERVAL)
 
 
 def parse_listen(text: str) -> tuple[str, int]:
@@ -64,63 +74,46 @@ def parse_listen(text: str) -> tuple[str, int]:
     return address.strip("[]") or LOOPBACK, int(port)
 
 
+def _check_words(given: argparse.Namespace) -> None:
+    """Raises WrongUsage for a word that would be without effect."""
+    words = {option: getattr(given, name) for option, name in NAMES.items()}
+    for option, needed in NEEDS.items():
+        if words[option] and not words[needed]:
+            raise WrongUsage(f"monitor: {option} is of use only with {needed}")
+    for one, other in EXCLUDES:
+        if words[one] and words[other]:
+            raise WrongUsage(f"monitor: {one} and {other} do not go together")
+
+
 def _serve(given: argparse.Namespace) -> int:
     address, port = parse_listen(given.listen)
     watched = Watched.find(given.base_dir, given.file)
+    watched.prepare()
     for folder in site.getsitepackages():
         site.addsitedir(folder)  # an installation holds what the services need; this needs the distribution's
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
-        from dovecot_urlauth.admin.monitor.metrics import serve  # as root: others may not read our folders
+        from dovecot_urlauth.admin.monitor.metrics import listen  # as root: others may not read our folders
 
-        with _background(given) if given.daemon else nullcontext():
-            server, thread = serve(address, port, watched)
-            if not given.daemon:
-                print(f"http://{address}:{server.server_port}/metrics", flush=True)
-            signal.sigwait(ENDING)
-            server.shutdown()
-            thread.join()
+        with listen(address, port, watched) as server:
+            if given.daemon:
+                in_background(lambda: _answer(server), [server.fileno()], given.pid_file, given.user)
+            else:
+                shown = f"[{address}]" if ":" in address else address
+                print(f"http://{shown}:{server.server_port}/metrics", flush=True)
+                _answer(server)
     except ImportError as error:
-        raise MonitorFailure(f"{error}: install {LIBRARIES}") from error
+        package = PACKAGES.get(error.name or "", "")
+        raise MonitorFailure(f"{error}: install {package or ' and '.join(PACKAGES.values())}") from error
     except OSError as error:
         raise MonitorFailure(f"cannot listen on {address} port {port}: {error.strerror}") from error
     return 0
 
 
-def _background(given: argparse.Namespace) -> AbstractContextManager[object]:
-    """python-daemon's: detached, its pid file locked, as an unprivileged user."""
-    import daemon  # type: ignore[import-untyped]
-    from daemon.pidfile import TimeoutPIDLockFile  # type: ignore[import-untyped]
-
-    pid_file = TimeoutPIDLockFile(given.pid_file, LOCK_PATIENCE) if given.pid_file else None
-    if pid_file is not None and (holder := pid_file.read_pid()) is not None:
-        if _runs(holder):
-            raise MonitorFailure(f"{given.pid_file} is locked: process {holder} runs already")
-        pid_file.break_lock()
-    who = _account(given.user) if given.user else None
-    context: AbstractContextManager[object] = daemon.DaemonContext(
-        pidfile=pid_file,
-        uid=who.pw_uid if who else None,
-        gid=who.pw_gid if who else None,
-        signal_map={},
-        stderr=sys.stderr,
-    )
-    return context
-
-
-def _runs(pid: int) -> bool:
-    """Whether there is such a process; that it may not be signalled says that there is."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _account(name: str) -> pwd.struct_passwd:
-    try:
-        return pwd.getpwnam(name)
-    except KeyError as error:
-        raise MonitorFailure(f"--user={name}: no such user") from error
+def _answer(server: WSGIServer) -> None:
+    """Until a signal ends it."""
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    signal.sigwait(ENDING)
+    server.shutdown()
+    thread.join()

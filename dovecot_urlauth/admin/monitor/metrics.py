@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import GaugeMetricFamily
 
 from dovecot_urlauth.admin.check_services import SERVICES
+from dovecot_urlauth.admin.master import MasterUnknown, NoMaster
 from dovecot_urlauth.admin.monitor.sample import State
-from dovecot_urlauth.admin.processes import NoMaster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from threading import Thread
-    from wsgiref.simple_server import WSGIServer
 
     from prometheus_client.metrics_core import Metric
 
@@ -32,26 +33,51 @@ class ProcessCollector:
         self._watched = watched
 
     def collect(self) -> Iterator[Metric]:
-        """Every number of one sample; of a Dovecot that does not run only that it does not."""
+        """Every number of one sample; of a Dovecot that does not run only that it does not.
+
+        Of one that only root may know about, nothing: what is not known is neither up nor down.
+        """
         try:
             sample = self._watched.sample()
+        except MasterUnknown:
+            return
         except NoMaster:
             yield GaugeMetricFamily(f"{PREFIX}_up", "Whether this Dovecot runs", value=0)
             return
         yield GaugeMetricFamily(f"{PREFIX}_up", "Whether this Dovecot runs", value=1)
         yield _processes(sample)
         yield from _by_service(sample)
-        yield GaugeMetricFamily(f"{PREFIX}_targets", "Users whose mail is being read", value=len(sample.targets()))
+        if (targets := sample.targets()) is not None:
+            yield GaugeMetricFamily(f"{PREFIX}_targets", "Users whose mail is being read", value=len(targets))
         text = "Services with processes that are not those of the configuration"
         yield GaugeMetricFamily(f"{PREFIX}_warnings", text, value=len(self._watched.warnings(sample)))
         yield from _limits(self._watched.limits())
 
 
-def serve(address: str, port: int, watched: Watched) -> tuple[WSGIServer, Thread]:
-    """Answer scrapes from now on, in a thread of its own. Raises OSError."""
+class _Server(ThreadingMixIn, WSGIServer):
+    """One thread for each scrape: a slow client keeps nobody waiting."""
+
+    daemon_threads = True
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """No line for each scrape."""
+
+
+def listen(address: str, port: int, watched: Watched) -> WSGIServer:
+    """What answers scrapes once it serves. Raises OSError.
+
+    prometheus_client's own start_http_server gives its server back only since 0.19.
+    """
     registry = CollectorRegistry()
     registry.register(ProcessCollector(watched))
-    return start_http_server(port, address, registry)
+    server = _Server6 if ":" in address else _Server
+    return make_server(address, port, make_wsgi_app(registry), server, handler_class=_Silent)
 
 
 def _processes(sample: Sample) -> GaugeMetricFamily:

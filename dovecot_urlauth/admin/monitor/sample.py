@@ -14,7 +14,8 @@ from enum import Enum
 from pathlib import Path
 
 from dovecot_urlauth.admin.check_services import SERVICES
-from dovecot_urlauth.admin.processes import PROC, NoMaster, Process, find_processes
+from dovecot_urlauth.admin.master import Master, NoMaster
+from dovecot_urlauth.admin.processes import PROC, Process, find_processes
 
 LOGIN, BROKER, WORKER = SERVICES
 TITLE = re.compile(r"\[(?P<text>[^\]]*)\]\s*\Z")
@@ -67,8 +68,11 @@ class Sample:
         """How many processes are doing what."""
         return Counter(one.state for one in self.of(service))
 
-    def targets(self) -> set[str]:
-        """The users whose mail is being read."""
+    def targets(self) -> set[str] | None:
+        """The users whose mail is being read; None when no title tells."""
+        states = self.states(WORKER)
+        if states and set(states) == {State.UNKNOWN}:
+            return None
         return {one.target for one in self.of(WORKER) if one.target and one.state is State.BUSY}
 
     def memory(self, service: str) -> int | None:
@@ -88,14 +92,14 @@ class Sample:
         return any(other.process.parent == one.process.pid for other in self.of(WORKER))
 
 
-def take_sample(base_dir: str | None) -> Sample:
-    """Look at /proc. Raises NoMaster."""
+def take_sample(dovecot: str | Master | None) -> Sample:
+    """Look at /proc: the processes of one Dovecot, by its base_dir or its master, or of all. Raises NoMaster."""
     now = time.time()
     try:
         up = float((PROC / "uptime").read_text().split()[0])
     except OSError as error:
         raise NoMaster(f"{error.filename}: {error.strerror}: is /proc mounted?") from error
-    looked = (_look(process, up) for process in find_processes(base_dir))
+    looked = (_look(process, up) for process in find_processes(dovecot))
     return Sample(now, tuple(one for one in looked if one is not None))
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CLEAR = "\x1b[H\x1b[J"
 MEGABYTE = 1024 * 1024
+UNTOLD = "unknown (verbose_proctitle = no)"
 SPANS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -29,8 +30,8 @@ def render(sample: Sample, warnings: Iterable[str]) -> Iterator[str]:
             f"{service:20} {len(sample.of(service)):9} {_number(sample.sessions(service)):>8} "
             f"{_size(sample.memory(service)):>9}  {states or 'not running'}"
         )
-    targets = sorted(sample.targets())
-    yield f"mail being read: {', '.join(targets) or 'none'}"
+    targets = sample.targets()
+    yield f"mail being read: {UNTOLD if targets is None else ', '.join(sorted(targets)) or 'none'}"
     yield ""
     yield f"{'PID':>8} {'USER':12} {'AGE':>5} {'RSS':>9} {'PSS':>9}  TITLE"
     for one in sample.running:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dovecot_urlauth.admin.check_running import compare
 from dovecot_urlauth.admin.check_services import SERVICES, Limits, limits_of
 from dovecot_urlauth.admin.doveconf import read_configuration
+from dovecot_urlauth.admin.master import Master, MasterUnknown, NoMaster
 from dovecot_urlauth.admin.monitor.sample import take_sample
 
 if TYPE_CHECKING:
@@ -21,18 +22,31 @@ class Watched:
 
     base_dir: str | None = None
     configuration: Configuration | None = None
+    master: Master | None = None
+    """Remembers what root has read of it, where root is given up later."""
 
     @classmethod
     def find(cls, base_dir: str | None, file: str | None) -> Watched:
         """By the configuration, where a ``file`` is named. Raises DoveconfError."""
         if file is None:
-            return cls(base_dir)
+            return cls(base_dir, None, Master(base_dir) if base_dir else None)
         configuration = read_configuration(file)
-        return cls(base_dir or configuration.base_dir, configuration)
+        place = base_dir or configuration.base_dir
+        return cls(place, configuration, Master(place))
+
+    def prepare(self) -> None:
+        """Look for its master while that may be known. Raises MasterUnknown."""
+        try:
+            if self.master is not None:
+                self.master.pid()
+        except MasterUnknown:
+            raise
+        except NoMaster:
+            pass  # it may start later
 
     def sample(self) -> Sample:
         """Look at its processes now. Raises NoMaster."""
-        return take_sample(self.base_dir)
+        return take_sample(self.master or self.base_dir)
 
     def warnings(self, sample: Sample) -> list[str]:
         """Which processes are not those of the configuration; without one, which are Dovecot's own."""

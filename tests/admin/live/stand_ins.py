@@ -8,6 +8,7 @@ import socket
 import stat
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,9 @@ say(replies["greeting"])
 if not replies["greeting"].startswith("* PREAUTH"):
     sys.stderr.write("imap: Fatal: Unknown user\\n")
     sys.exit(89)
+log = open({table!r} + ".log", "a", buffering=1)
 for line in read:
+    log.write(line.decode())
     literal = re.search(rb"\\{{(\\d+)\\+\\}}\\r\\n$", line)
     if literal:
         read.read(int(literal[1])); read.readline()
@@ -77,7 +80,7 @@ COMMANDS: list[tuple[str, str | None]] = [
     (r'GENURLAUTH "(.*)" INTERNAL', r'* GENURLAUTH "\1:internal:01' + "ab" * 20 + '"\r\nTAG OK done\r\n'),
     (r'STATUS "nowhere"', "TAG NO [NONEXISTENT] there is none\r\n"),
     (r"STATUS (\S+)", rf"* STATUS \1 (UIDVALIDITY {UIDVALIDITY})" + "\r\nTAG OK done\r\n"),
-    (r"UID FETCH 5 .*\[9\]", "* 1 FETCH (UID 5 BODY[9]<0> NIL)\r\nTAG OK done\r\n"),
+    (r"UID FETCH 5 .*\[9.MIME\]", "* 1 FETCH (UID 5 BODY[9.MIME]<0> {0}\r\n)\r\nTAG OK done\r\n"),
     (r"UID FETCH 5 ", "* 1 FETCH (UID 5)\r\nTAG OK done\r\n"),
     (
         r"LIST",
@@ -107,10 +110,12 @@ class StandIn:
             folder / "doveadm", DOVEADM.format(python=sys.executable, table=str(folder / "users.json"))
         )
         (folder / SECRET_NAME).write_bytes(SECRET)
+        (folder / "master.pid").write_text(f"{os.getpid()}\n")
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(folder / "imap-urlauth"))
         self._listener.listen()
         self.answer: Answer = lambda *words: None
+        self.refusal = "not for you"
         self.first_line = self.select_line = b"OK\n"
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -125,6 +130,11 @@ class StandIn:
     ) -> None:
         table = {"greeting": greeting, "commands": commands}
         (self.folder / "imap.json").write_text(json.dumps(table))
+
+    def commands(self) -> list[str]:
+        """What imap was told, each without its tag."""
+        lines = (self.folder / "imap.json.log").read_text().splitlines()
+        return [line.partition(" ")[2] for line in lines]
 
     def configure_users(self, users: dict[str, dict[str, str]]) -> None:
         (self.folder / "users.json").write_text(json.dumps(users))
@@ -143,7 +153,7 @@ class StandIn:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            with connection, connection.makefile("rwb") as file:
+            with suppress(OSError), connection, connection.makefile("rwb") as file:  # who asked may have gone
                 self._serve(file)
 
     def _serve(self, file: BufferedRWPair) -> None:
@@ -164,7 +174,7 @@ class StandIn:
             _, url, form = line.decode().rstrip("\n").split("\t")
             data = self.answer(reader, service, owner, url, form == "binary")
             if data is None:
-                file.write(b"NO\terror=not for you\n" if "user+" in url else b"NO\n")
+                file.write(f"NO\terror={self.refusal}\n".encode() if "user+" in url else b"NO\n")
             elif data == b"garbage":
                 file.write(b"HELLO\n")
             elif data == b"cut":

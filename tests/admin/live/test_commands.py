@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from dovecot_urlauth.admin.interruption import ENDING
 from dovecot_urlauth.admin.live import dovecot as live
 from dovecot_urlauth.admin.live import sharing
 from dovecot_urlauth.admin.live.dovecot import LiveDovecot
 from dovecot_urlauth.admin.live.failure import LiveFailure
 from dovecot_urlauth.admin.live.urls import expiry
 from dovecot_urlauth.admin.main import main
+from dovecot_urlauth.admin.usage import WrongUsage
 from dovecot_urlauth.url.token import mint
 from tests.admin.live.stand_ins import COMMANDS, UIDVALIDITY, StandIn
 
@@ -79,9 +83,9 @@ def test_how_long(duration: str, end: str) -> None:
     assert expiry(duration, 0) == f";EXPIRE={end}"
 
 
-@pytest.mark.parametrize("duration", ["", "7", "d", "-1d", "1.5h", "7 d", "1y"])
+@pytest.mark.parametrize("duration", ["", "7", "d", "-1d", "1.5h", "7 d", "1y", "0d", "00m"])
 def test_what_is_no_duration(duration: str) -> None:
-    with pytest.raises(ValueError, match="not a duration"):
+    with pytest.raises(WrongUsage, match="not a duration"):
         expiry(duration, 0)
 
 
@@ -95,8 +99,123 @@ def test_fetch(run: Run, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> 
     assert "for nobody in particular" in run("fetch", RUMP.replace("user+bob", "authuser"))[2]
     stand_in.answer = lambda *words: None
     assert "not for you" in run("fetch", signed(), "--as", "bob")[2]
-    assert "refused without a reason" in run("fetch", RUMP.replace("user+bob", "authuser"), "--as", "bob")[2]
+    anyones = signed(RUMP.replace("user+bob", "authuser"))
+    assert "refused without a reason" in run("fetch", anyones, "--as", "bob")[2]
     assert "names no user" in run("fetch", "imap://host/INBOX", "--as", "bob")[2]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("", "url: is empty; cut off?"),
+        ("hello", "not an IMAP URL: Relative URL not allowed (cut off?"),
+        (RUMP.partition(";")[0], "url: it is not signed (cut off?"),
+        (RUMP.partition(";URLAUTH")[0], "url: it is not signed (cut off?"),
+        (RUMP.partition("VALIDITY")[0], "not an IMAP URL: Encountered stray ';' in mailbox reference (cut off?"),
+        (signed()[:-2], "url: its token has 40 digits, not 42 (cut off?"),
+    ],
+)
+def test_a_url_that_the_shell_has_cut(run: Run, url: str, said: str) -> None:
+    status, printed, complaints = run("fetch", url, "--as", "bob")
+    assert (status, printed) == (1, "")
+    assert said in complaints
+    assert "quote the URL, or use - and standard input" in complaints
+    _, printed, complaints = run("test", url)
+    assert "quote the URL, or use - and standard input" in printed + complaints
+
+
+def test_a_url_as_it_stands_in_a_mail(run: Run, stand_in: StandIn) -> None:
+    stand_in.answer = lambda reader, service, owner, url, decoded: b"mail" if url == signed() else None
+    assert run("fetch", f" <{signed()}> ") == (0, "mail", "")
+    assert run("test", f"<{signed()}>")[0] == 0
+
+
+def test_no_token_is_shown(run: Run, stand_in: StandIn) -> None:
+    stand_in.refusal = f'Failed to fetch URLAUTH "{signed()}": no'
+    shortened = f'Failed to fetch URLAUTH "{RUMP}:internal:...": no'
+    complaints = run("fetch", signed(), "--as", "carol")[2]
+    assert shortened in complaints
+    printed = run("test", signed(), "--as", "carol")[1]
+    assert shortened in printed
+    assert signed().rpartition(":")[2] not in complaints + printed
+
+
+def test_urlauths_own_commands_that_are_refused_point_to_check(run: Run, stand_in: StandIn) -> None:
+    refused = "TAG BAD Error in IMAP command GENURLAUTH: URLAUTH disabled\r\n"
+    stand_in.configure_imap([(r"GENURLAUTH|RESETKEY", refused), *COMMANDS])
+    for words in (("share", "alice", "Sent", "5", "--anyone"), ("revoke", "alice", "Sent")):
+        status, _, complaints = run(*words)
+        assert status == 1
+        assert complaints.endswith("URLAUTH disabled; see: dovecot-urlauth check\n")
+
+
+def test_a_dovecot_that_does_not_run(run: Run, stand_in: StandIn) -> None:
+    (stand_in.folder / "master.pid").unlink()
+    for words in (
+        ("test",),
+        ("test", signed()),
+        ("share", "alice", "Sent", "5", "--anyone"),
+        ("fetch", signed()),
+        ("revoke", "alice", "Sent"),
+        ("keys", "alice"),
+    ):
+        status, printed, complaints = run(*words)
+        assert (status, printed) == (1, "")
+        assert complaints.startswith(f"dovecot-urlauth: no Dovecot runs with base_dir {stand_in.folder} (")
+        assert "start it" in complaints
+        assert "Errno" not in complaints
+
+
+@pytest.mark.parametrize("timeout", ["-5", "0", "nan", "inf", "x"])
+def test_no_time_to_wait(run: Run, timeout: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("test", f"--timeout={timeout}")
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("reply", ["NO [SERVERBUG] Internal error", "NO Internal error", "BAD METADATA disabled"])
+def test_a_key_that_cannot_be_looked_for(run: Run, stand_in: StandIn, reply: str) -> None:
+    """'No key' would be taken for 'nothing to revoke'."""
+    stand_in.configure_imap([(r"GETMETADATA", f"TAG {reply}\r\n"), *COMMANDS])
+    assert run("keys", "alice") == (
+        1,
+        "",
+        f"dovecot-urlauth: imap: alice cannot read the key of INBOX: {reply}; see: dovecot-urlauth check\n",
+    )
+
+
+def test_a_mailbox_that_is_not_to_be_read_has_no_key(run: Run, stand_in: StandIn) -> None:
+    stand_in.configure_imap([(r"GETMETADATA", "TAG NO [NOPERM] Permission denied\r\n"), *COMMANDS])
+    assert run("keys", "alice")[0] == 0
+    gone = [(r"GETMETADATA", "TAG NO none\r\n"), (r"STATUS", "TAG NO none\r\n")]
+    stand_in.configure_imap([*gone, *COMMANDS])
+    assert run("keys", "alice")[0] == 0
+
+
+@pytest.mark.parametrize(("number", "ended"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
+def test_a_test_that_is_told_to_end(run: Run, stand_in: StandIn, number: signal.Signals, ended: int) -> None:
+    """Its mailbox goes first."""
+    stand_in.answer = lambda *words: os.kill(os.getpid(), number)
+    before = [signal.getsignal(number) for number in ENDING]
+    status, printed, complaints = run("test")
+    assert (status, complaints) == (ended, "dovecot-urlauth: interrupted\n")
+    assert "does not work" not in printed
+    assert stand_in.commands()[-1] == f'DELETE "INBOX.dovecot-urlauth-test-{os.getpid()}"'
+    assert [signal.getsignal(number) for number in ENDING] == before
+
+
+def test_a_mailbox_that_cannot_be_removed_is_named(run: Run, stand_in: StandIn) -> None:
+    stand_in.configure_imap([(r"DELETE", "TAG NO Internal error\r\n"), *COMMANDS])
+    named = (
+        f"the mailbox INBOX.dovecot-urlauth-test-{os.getpid()} could not be removed (NO Internal error); "
+        f"when that is mended: doveadm mailbox delete -u alice INBOX.dovecot-urlauth-test-{os.getpid()}"
+    )
+    status, printed, _ = run("test")
+    assert status == 1
+    assert f"FAIL  imap: {named}" in printed
+    stand_in.answer = lambda *words: os.kill(os.getpid(), signal.SIGINT)
+    status, _, complaints = run("test")
+    assert (status, complaints) == (130, f"dovecot-urlauth: interrupted\ndovecot-urlauth: {named}\n")
 
 
 def test_an_empty_answer(run: Run, stand_in: StandIn) -> None:

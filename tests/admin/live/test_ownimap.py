@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
 from dovecot_urlauth.admin.live.failure import LiveFailure
@@ -50,6 +53,35 @@ def test_an_imap_that_has_gone(stand_in: StandIn) -> None:
         for _ in range(2):
             with pytest.raises(LiveFailure, match="ended without a word"):
                 imap.command(b"NOOP")
+
+
+@pytest.mark.parametrize(
+    ("part", "reply", "there"),
+    [
+        ("2", "BODY[2.MIME]<0> {2}\r\n\r\n", True),
+        ("2", "BODY[2.MIME]<0> {0}\r\n", False),
+        ("1.2", "BODY[1.2.MIME]<0> NIL", False),
+        ("TEXT", 'BODY[TEXT]<0> "ab"', True),
+        ("TEXT", 'BODY[TEXT]<0> ""', False),
+        ("0", "BODY[0]<0> {2}\r\nab", False),
+    ],
+)
+def test_parts(stand_in: StandIn, part: str, reply: str, there: bool) -> None:
+    """As Dovecot answers: a part that is not there is an empty one, and an empty one has a header."""
+    stand_in.configure_imap([(r"UID FETCH", f"* 1 FETCH (UID 5 {reply})\r\nTAG OK done\r\n")])
+    with open_imap(stand_in) as imap:
+        assert imap.has_part(5, part) is there
+
+
+def test_it_does_not_hear_what_is_typed_at_the_terminal(stand_in: StandIn) -> None:
+    with open_imap(stand_in) as imap:
+        assert os.getpgid(imap._process.pid) != os.getpgrp()
+
+
+def test_one_that_does_not_end_is_ended(stand_in: StandIn) -> None:
+    with open_imap(stand_in, patience=0.5) as imap:
+        os.kill(imap._process.pid, signal.SIGSTOP)
+    assert imap._process.returncode == -signal.SIGKILL
 
 
 def test_what_may_not_be_looked_at_is_not_called_missing(stand_in: StandIn) -> None:

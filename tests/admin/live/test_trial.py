@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import replace
 
 import pytest
@@ -56,6 +58,35 @@ def test_without_a_third_user_it_says_what_was_not_tried(stand_in: StandIn) -> N
     findings = list(run_trial(stand_in.dovecot(), People("alice", "bob", None)))
     assert Level.NOTE in [finding.level for finding in findings]
     assert Level.FAIL not in [finding.level for finding in findings]
+
+
+def test_whoever_stops_reading_leaves_no_mailbox(stand_in: StandIn) -> None:
+    findings = run_trial(stand_in.dovecot(), PEOPLE)
+    assert "stored a message" in next(findings).text
+    findings.close()
+    assert stand_in.commands()[-1].startswith('DELETE "INBOX.dovecot-urlauth-test-')
+
+
+def test_what_a_test_that_was_killed_has_left(stand_in: StandIn) -> None:
+    """A young one may be of a test that runs elsewhere on the same mail."""
+    names = [f"INBOX.dovecot-urlauth-test-{name}" for name in ("1", "2", "mine")]
+    listed = "".join(f'* LIST () "." "{name}"\r\n' for name in names) + "TAG OK done\r\n"
+    young = rf"* STATUS {names[1]} (UIDVALIDITY {int(time.time())})" + "\r\nTAG OK done\r\n"
+    commands: list[tuple[str, str | None]] = [(r"LIST", listed), (rf'STATUS "{names[1]}"', young), *COMMANDS]
+    stand_in.configure_imap(commands)
+    stand_in.answer = Once()
+    findings = list(run_trial(stand_in.dovecot(), PEOPLE))
+    assert findings[0].text == f"removed {names[0]} of alice, which a test that was killed had left"
+    deleted = [line for line in stand_in.commands() if line.startswith("DELETE")]
+    assert deleted == [f'DELETE "{names[0]}"', f'DELETE "INBOX.dovecot-urlauth-test-{os.getpid()}"']
+    stand_in.configure_imap([(rf'DELETE "{names[0]}"', "TAG NO no\r\n"), *commands])
+    assert any(f"{names[0]} could not be removed (NO no)" in text for text in failures(stand_in))
+
+
+def test_an_imap_that_dies_on_the_way_leaves_no_mailbox(stand_in: StandIn) -> None:
+    stand_in.configure_imap([(r"GENURLAUTH", None), *COMMANDS])
+    assert failures(stand_in) == ["imap: for alice: ended without a word"]
+    assert stand_in.commands()[-1].startswith('DELETE "INBOX.dovecot-urlauth-test-')
 
 
 def test_a_refused_fetch(stand_in: StandIn) -> None:

@@ -17,7 +17,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from dovecot_urlauth.admin.main import main
-from dovecot_urlauth.admin.monitor.command import MonitorFailure, parse_listen, run_monitor
+from dovecot_urlauth.admin.master import Master, MasterUnknown
+from dovecot_urlauth.admin.monitor import metrics
+from dovecot_urlauth.admin.monitor.command import ENDING, PACKAGES, parse_listen, run_monitor
+from dovecot_urlauth.admin.monitor.failure import MonitorFailure
 from testing.processes import wait_for
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -52,7 +55,26 @@ def test_once(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_no_dovecot_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dovecot-urlauth", "monitor", "--once", "--base-dir", str(tmp_path)]) == 1
-    assert str(tmp_path) in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith(f"dovecot-urlauth: no Dovecot runs with base_dir {tmp_path} (")
+    assert "Errno" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--daemon",), "--daemon is of use only with --listen"),
+        (("--listen", "9166", "--pid-file", "/x"), "--pid-file is of use only with --daemon"),
+        (("--listen", "9166", "--user", "nobody"), "--user is of use only with --daemon"),
+        (("--once", "--user", "nobody"), "--user is of use only with --daemon"),
+        (("--listen", "9166", "--once"), "--listen and --once do not go together"),
+        (("--listen", "9166", "--interval", "5"), "--listen and --interval do not go together"),
+        (("--once", "--interval", "5"), "--once and --interval do not go together"),
+    ],
+)
+def test_words_without_effect(words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dovecot-urlauth", "monitor", *words]) == 2
+    assert capsys.readouterr().err == f"dovecot-urlauth: monitor: {said}\n"
 
 
 def test_it_is_scraped_and_ends_at_sigterm() -> None:
@@ -111,13 +133,18 @@ def test_a_daemon_becomes_its_user_and_takes_over_what_one_left_that_was_killed(
         with subprocess.Popen(["true"]) as gone:
             gone.wait()
         pid_file.write_text(f"{gone.pid}\n")
+        (Path(folder) / "master.pid").write_text(f"{os.getpid()}\n")
+        (Path(folder) / "master.pid").chmod(0o600)
         words = ("--listen", str(port), "--daemon", "--pid-file", str(pid_file), "--user", "nobody")
-        with start(*words) as process:
+        with start(*words, "--base-dir", folder) as process:
             assert process.wait(20) == 0
         assert wait_for(lambda: pid_file.exists() and pid_file.read_text() != f"{gone.pid}\n", 20)
         pid = int(pid_file.read_text())
         try:
             assert wait_for(lambda: _answers(port), 20)
+            assert scrape(port)["dovecot_urlauth_up[]"] == 1, (
+                "as root has seen it, who alone may read the pid file"
+            )
             assert os.stat(f"/proc/{pid}").st_uid == 65534
             assert os.stat(f"/proc/{pid}").st_gid == 65534
         finally:
@@ -138,7 +165,9 @@ def test_it_listens_on_loopback_alone() -> None:
 
 @pytest.mark.parametrize("interval", ["0", "-1", "nan"])
 def test_no_time_to_wait(interval: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["dovecot-urlauth", "monitor", f"--interval={interval}"]) == 1
+    with pytest.raises(SystemExit) as ended:
+        main(["dovecot-urlauth", "monitor", f"--interval={interval}"])
+    assert ended.value.code == 2
     assert "not a time to wait" in capsys.readouterr().err
 
 
@@ -149,6 +178,57 @@ def test_a_taken_port_is_said(capsys: pytest.CaptureFixture[str]) -> None:
             assert process.wait(20) == 1
             assert process.stderr
             assert process.stderr.read().startswith(f"dovecot-urlauth: cannot listen on 127.0.0.1 port {port}: ")
+
+
+@pytest.mark.parametrize("words", [(), ("--pid-file", "/nonexistent/monitor.pid")], ids=["port", "pid file"])
+def test_a_daemon_that_cannot_be_is_said_by_whoever_starts_it(words: tuple[str, ...]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = free_port() if words else listener.getsockname()[1]
+        with start("--listen", str(port), "--daemon", *words) as process:
+            assert process.wait(20) == 1
+            assert process.stderr
+            said = process.stderr.read()
+    expected = "/nonexistent/monitor.pid" if words else f"cannot listen on 127.0.0.1 port {port}"
+    assert expected in said
+    assert said.count("\n") == 1
+    assert "please report" not in said
+
+
+def test_what_only_root_may_know_is_not_guessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(master: Master) -> int:
+        raise MasterUnknown("only root knows")
+
+    monkeypatch.setattr(Master, "pid", unknown)
+    for words in (["--once"], ["--listen", str(free_port())]):
+        assert main(["dovecot-urlauth", "monitor", *words, "--base-dir", str(tmp_path)]) == 1
+
+
+@pytest.mark.parametrize("module", PACKAGES)
+def test_which_package_is_missing(
+    module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def listen(*_: object) -> None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr(metrics, "listen", listen)
+    assert main(["dovecot-urlauth", "monitor", "--listen", str(free_port())]) == 1
+    assert capsys.readouterr().err == f"dovecot-urlauth: No module named {module!r}: install {PACKAGES[module]}\n"
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+
+
+def test_an_address_of_ip_6(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+            port = listener.getsockname()[1]
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with start("--listen", f"[::1]:{port}") as process:
+        assert process.stdout
+        assert process.stdout.readline() == f"http://[::1]:{port}/metrics\n"
+        with urllib.request.urlopen(f"http://[::1]:{port}/metrics", timeout=10) as answer:
+            assert b"dovecot_urlauth_up 1.0" in answer.read()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
 
 
 @pytest.mark.parametrize("text", ["", "x", "127.0.0.1:", "0", "65536", "-1"])
@@ -165,7 +245,14 @@ def test_listening_elsewhere_must_be_said() -> None:
 
 def test_an_unknown_user() -> None:
     given = argparse.Namespace(
-        listen="9166", daemon=True, user="nobody-of-this-name", pid_file=None, base_dir=None, file=None, once=False
+        listen=str(free_port()),
+        daemon=True,
+        user="nobody-of-this-name",
+        pid_file=None,
+        base_dir=None,
+        file=None,
+        once=False,
+        interval=None,
     )
     with pytest.raises(MonitorFailure, match="no such user"):
         run_monitor(given)

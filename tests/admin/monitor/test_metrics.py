@@ -9,11 +9,11 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from dovecot_urlauth.admin.doveconf import Configuration, parse
+from dovecot_urlauth.admin.master import MasterUnknown, NoMaster
 from dovecot_urlauth.admin.monitor import view, watched
 from dovecot_urlauth.admin.monitor.metrics import ProcessCollector
 from dovecot_urlauth.admin.monitor.sample import Sample
 from dovecot_urlauth.admin.monitor.watched import Watched
-from dovecot_urlauth.admin.processes import NoMaster
 from tests.admin.monitor.test_sample import SAMPLE, one
 
 if TYPE_CHECKING:
@@ -80,6 +80,9 @@ def test_what_is_not_known_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
         if line.startswith(("dovecot_urlauth_sessions", "dovecot_urlauth_pss"))
         and 'service="imap-urlauth"' in line
     ]
+    untold = Sample(0.0, (one("imap-urlauth-worker", "", 20),))
+    lines = page(monkeypatch, lambda base_dir: untold)
+    assert not [line for line in lines if line.startswith("dovecot_urlauth_targets")]
 
 
 def test_no_dovecot(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,6 +90,13 @@ def test_no_dovecot(monkeypatch: pytest.MonkeyPatch) -> None:
         raise NoMaster("none")
 
     assert page(monkeypatch, look) == ["dovecot_urlauth_up 0.0"]
+
+
+def test_a_dovecot_that_only_root_may_know_about_is_neither_up_nor_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(base_dir: str | None) -> Sample:
+        raise MasterUnknown("nobody knows")
+
+    assert page(monkeypatch, look) == []
 
 
 def test_the_view_goes_on_until_it_is_interrupted(

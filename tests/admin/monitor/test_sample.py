@@ -80,6 +80,13 @@ def test_the_view() -> None:
     assert lines[-1] == "warning: imap-urlauth: 1 of 1 processes are Dovecot's own"
 
 
+def test_whose_mail_is_read_is_not_known_where_no_title_tells() -> None:
+    untold = Sample(0.0, (one(WORKER, "", 30), one(WORKER, "", 31, 30)))
+    assert untold.targets() is None
+    assert list(render(untold, ()))[5] == "mail being read: unknown (verbose_proctitle = no)"
+    assert Sample(0.0, (*untold.running, one(WORKER, "[spare]", 34, 30))).targets() == set()
+
+
 def test_nothing_runs() -> None:
     lines = list(render(Sample(0.0, ()), ()))
     assert [line.split()[-2:] for line in lines[2:5]] == [["not", "running"]] * 3

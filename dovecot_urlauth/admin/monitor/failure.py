@@ -1,0 +1,7 @@
+"""Why there is no monitor."""
+
+from __future__ import annotations
+
+
+class MonitorFailure(Exception):
+    """The text is for the administrator."""
