@@ -5,6 +5,9 @@ responses, ``METADATA`` (RFC 5464), and RFC 5524's ``URLFETCH`` as Dovecot 2.3 w
 ``(BODYPARTSTRUCTURE (...) BINARY ~{n}``, and as 2.4 does, ``(BODYPARTSTRUCTURE (...)) (BINARY {n}``.
 Every other response is skipped.  A URL's content is handed out in the pieces it arrives in, so that no mail
 is ever held; everything else is collected up to a limit.
+
+How long a structure is, and what stands in it, was decided by whoever sent the mail: it is read in time linear in
+its bytes, and a long one in steps, between which others may have their turn.
 """
 
 from __future__ import annotations
@@ -12,8 +15,19 @@ from __future__ import annotations
 from dovecot_urlauth.start.frozen import Enum, frozen
 from dovecot_urlauth.wire.lines import ProtocolError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
+    Steps = Generator[None, None, Result]
+
 RESPONSE_LIMIT = 16 * 1024 * 1024
 """Bytes of one response apart from streamed content: the structure of 10 000 parts takes 2 MiB."""
+
+STEP = 10_000
+"""Strings, parentheses, or escaped quotes in a string, that are passed at once: about 10 ms."""
 
 _CONDITIONS = frozenset((b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"))
 _CONTENT_ITEMS = frozenset((b"BODY", b"BINARY"))
@@ -72,6 +86,8 @@ class State(Enum):
     LITERAL = 2
     CONTENT = 3
     TAIL = 4
+    STRUCTURE = 5
+    """Nothing yet: a response that is here is taken apart, and :meth:`ImapDialogue.next_event` goes on with it."""
 
 
 class ImapDialogue:
@@ -86,6 +102,7 @@ class ImapDialogue:
         self._line_start = 0
         self._left = 0
         self._ready: Piece | None = None
+        self._steps: Steps[UrlFetch] | None = None
 
     def receive_data(self, data: bytes) -> None:
         """Adds output of the engine."""
@@ -93,11 +110,16 @@ class ImapDialogue:
         self._position = 0
 
     def next_event(self) -> Event | None:
-        """The next event, or None when more input is needed; raises :class:`ProtocolError`."""
+        """The next event, or None; raises :class:`ProtocolError`.
+
+        None means that more input is needed, but in the state STRUCTURE: then another step has been done.
+        """
+        if self._steps is not None:
+            return self._step(self._steps)
         if self._ready is not None:
             ready, self._ready = self._ready, None
             return ready
-        while self._position < len(self._input):
+        while self._steps is None and self._position < len(self._input):
             if self.state is State.CONTENT:
                 return Piece(self._take(self._left))
             if self.state is State.LITERAL:
@@ -143,12 +165,10 @@ class ImapDialogue:
             return status
         literal = _literal(line)
         if literal is None:
-            response = bytes(self._response)
-            self._restart()
-            return self._parse(response)
+            return self._parse(bytes(self._response))
         size, start = literal
         if _introduces_content(self._response, line[:start]):
-            return self._start_of_content(bytes(self._response), size)
+            return self._begin(_Scanner(bytes(self._response), streaming=size))
         if len(self._response) + size > self._limit:
             raise ProtocolError("IMAP response too long")
         self._left = size
@@ -156,13 +176,31 @@ class ImapDialogue:
         self.state = State.LITERAL if size else State.LINE
         return None
 
-    def _start_of_content(self, response: bytes, size: int) -> UrlFetch:
-        event = _Scanner(response, streaming=True).urlfetch()
-        if event.size != size:
-            raise ProtocolError("Content literal in an unexpected place")
+    def _begin(self, scanner: _Scanner) -> UrlFetch | None:
+        """Take the response apart as far as one step goes."""
+        self.state = State.STRUCTURE
+        self._steps = self._urlfetch(scanner)
+        return self._step(self._steps)
+
+    def _step(self, steps: Steps[UrlFetch]) -> UrlFetch | None:
+        try:
+            next(steps)
+        except StopIteration as done:
+            self._steps = None
+            event: UrlFetch = done.value
+            return event
+        return None
+
+    def _urlfetch(self, scanner: _Scanner) -> Steps[UrlFetch]:
+        event = yield from scanner.urlfetch()
         self._restart()
-        self._left = size
-        self.state = State.CONTENT if size else State.TAIL
+        if scanner.streaming is None:
+            self._ready = Piece(scanner.content) if scanner.content else None
+            return event
+        if event.size != scanner.streaming:
+            raise ProtocolError("Content literal in an unexpected place")
+        self._left = event.size
+        self.state = State.CONTENT if self._left else State.TAIL
         return event
 
     def _end_of_content(self) -> None:
@@ -176,13 +214,11 @@ class ImapDialogue:
         self._line_start = 0
 
     def _parse(self, response: bytes) -> Event | None:
+        if response.startswith(b"* URLFETCH "):
+            return self._begin(_Scanner(response))
+        self._restart()
         if response.startswith(b"* METADATA "):
             return _Scanner(response).metadata()
-        if response.startswith(b"* URLFETCH "):
-            scanner = _Scanner(response)
-            event = scanner.urlfetch()
-            self._ready = Piece(scanner.content) if scanner.content else None
-            return event
         if response.startswith(b"* "):
             return None
         raise ProtocolError("Unexpected IMAP response")
@@ -219,13 +255,14 @@ def _introduces_content(response: bytearray, line: bytes) -> bool:
 
 
 class _Scanner:
-    """Takes one whole response apart, literals in place."""
+    """Takes one whole response apart, literals in place; ``streaming`` bytes of content are to follow it."""
 
-    def __init__(self, text: bytes, *, streaming: bool = False) -> None:
+    def __init__(self, text: bytes, *, streaming: int | None = None) -> None:
         self._text = text
         self._at = text.index(b" ", 2) + 1
-        self._streaming = streaming
+        self.streaming = streaming
         self.content = b""
+        self._passed = 0
 
     def metadata(self) -> Metadata:
         mailbox = self._astring()
@@ -235,7 +272,7 @@ class _Scanner:
         value = self._nstring()
         return Metadata(mailbox, entry, value)
 
-    def urlfetch(self) -> UrlFetch:
+    def urlfetch(self) -> Steps[UrlFetch]:
         url = self._astring()
         self._expect(b" ")
         if self._peek() != b"(" and self._nstring() is None:
@@ -243,13 +280,16 @@ class _Scanner:
         structure: bytes | None = None
         size, literal8 = None, False
         while self._at < len(self._text) and self._peek() not in b"\r\n":
+            self._passed += 1
+            if self._passed % STEP == 0:
+                yield
             if self._peek() in b" ()":
                 self._at += 1
                 continue
             item = self._atom().upper()
             self._expect(b" ")
             if item == b"BODYPARTSTRUCTURE":
-                structure = self._parenthesised()
+                structure = yield from self._parenthesised()
             elif item in _CONTENT_ITEMS:
                 size, literal8 = self._content()
             else:
@@ -259,7 +299,7 @@ class _Scanner:
     def _content(self) -> tuple[int | None, bool]:
         """Size of the content here and whether it is a literal8; fills ``content`` if not streamed."""
         literal8 = self._peek() == b"~"
-        if self._streaming and self._peek() in b"~{":
+        if self.streaming is not None and self._peek() in b"~{":
             end = self._text.find(b"\n", self._at)
             literal = _literal(self._text[self._at : end].removesuffix(b"\r"))
             if literal is None or literal[1] != 0 or end + 1 != len(self._text):
@@ -311,37 +351,67 @@ class _Scanner:
     def _skip_string(self) -> None:
         """Moves behind the quoted string or literal that starts here."""
         if self._peek() != b'"':
-            end = self._text.find(b"\n", self._at)
-            literal = _literal(self._text[self._at : max(end, 0)].removesuffix(b"\r"))
-            if literal is None or literal[1] != 0 or end + 1 + literal[0] > len(self._text):
-                raise ProtocolError("Malformed literal in an IMAP response")
-            self._at = end + 1 + literal[0]
+            self._skip_literal()
             return
-        at = self._at + 1
-        while True:
-            end, escape = self._text.find(b'"', at), self._text.find(b"\\", at)
-            if end < 0:
-                raise ProtocolError("Missing '\"' in an IMAP response")
-            if not 0 <= escape < end:
-                self._at = end + 1
-                return
-            at = escape + 2
+        self._at += 1
+        while not self._skip_to_quote():
+            continue
 
-    def _parenthesised(self) -> bytes | None:
+    def _skip_to_quote(self) -> bool:
+        """Moves behind the next quote of a string; whether it ends there, since no backslash is before it."""
+        end = self._text.find(b'"', self._at)
+        if end < 0:
+            raise ProtocolError("Missing '\"' in an IMAP response")
+        stretch = self._text[self._at : end]
+        self._at = end + 1
+        return (len(stretch) - len(stretch.rstrip(b"\\"))) % 2 == 0
+
+    def _skip_literal(self) -> None:
+        end = self._text.find(b"\n", self._at)
+        literal = _literal(self._text[self._at : max(end, 0)].removesuffix(b"\r"))
+        if literal is None or literal[1] != 0 or end + 1 + literal[0] > len(self._text):
+            raise ProtocolError("Malformed literal in an IMAP response")
+        self._at = end + 1 + literal[0]
+
+    def _parenthesised(self) -> Steps[bytes | None]:
         """The raw text between the parentheses that open here, or None for NIL."""
         if self._peek() != b"(":
             return self._nstring()
-        start, depth = self._at + 1, 0
-        while self._at < len(self._text):
-            byte = self._peek()
-            if byte in b'"{~':
-                self._skip_string()
+        text, start, depth = self._text, self._at + 1, 0
+        quote = brace = -1
+        is_quoted = False
+        while True:
+            self._passed += 1
+            if self._passed % STEP == 0:
+                yield
+            if is_quoted:
+                is_quoted = not self._skip_to_quote()
                 continue
-            depth += (byte == b"(") - (byte == b")")
-            self._at += 1
-            if depth == 0:
-                return self._text[start : self._at - 1]
-        raise ProtocolError("Missing ')' in an IMAP response")
+            # each is looked for once: there may be many of one, and none of the other
+            quote = self._next(b'"') if quote < self._at else quote
+            brace = self._next(b"{") if brace < self._at else brace
+            string = min(quote, brace)
+            closing = text.find(b")", self._at, string)
+            if closing >= 0:
+                depth += text.count(b"(", self._at, closing) - 1
+                self._at = closing + 1
+                if depth == 0:
+                    return text[start:closing]
+                continue
+            depth += text.count(b"(", self._at, string)
+            self._at = string
+            if string == len(text):
+                raise ProtocolError("Missing ')' in an IMAP response")
+            is_quoted = string == quote
+            if is_quoted:
+                self._at += 1
+            else:
+                self._skip_literal()
+
+    def _next(self, byte: bytes) -> int:
+        """Where it comes next, or the end."""
+        found = self._text.find(byte, self._at)
+        return found if found >= 0 else len(self._text)
 
 
 def _unescape(quoted: bytes) -> bytes:

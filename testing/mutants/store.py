@@ -239,4 +239,18 @@ ROWS: Rows = [
         "pass",
         "tests/store/native/test_opened_dbox.py",
     ),
+    (
+        19,
+        "a stranger's structure that everybody waits for",
+        "wire/imapdialogue.py",
+        "if self._passed % STEP == 0:\n                yield\n            if is_quoted",
+        "if False:\n                yield\n            if is_quoted",
+    ),
+    (
+        19,
+        "a step that gives nobody else a turn",
+        "store/engine/dialogue.py",
+        "await self._loop.turn()",
+        "pass",
+    ),
 ]

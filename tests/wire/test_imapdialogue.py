@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dovecot_urlauth.wire.imapdialogue import ImapDialogue, Metadata, Piece, Status, UrlFetch
+from dovecot_urlauth.wire import imapdialogue
+from dovecot_urlauth.wire.imapdialogue import STEP, ImapDialogue, Metadata, Piece, State, Status, UrlFetch
 from dovecot_urlauth.wire.lines import ProtocolError
 from tests.wire.feeding import bytewise, outcome
 
@@ -91,6 +93,7 @@ STRUCTURES = [
     b'("text" "html" NIL)("a" ")" NIL) "mixed" ("boundary" "(\\"")',
     b'"application" "x" ("name" {7}\r\n\xc3\xa4)\r\n")) NIL {4}\r\n(((\x80 "7bit" 3',
     b'"a" {0}\r\n NIL',
+    b'"a\\\\" "\\"" "\\\\\\"(" ~{3}\r\n")( a~b',
     b"",
 ]
 
@@ -182,7 +185,8 @@ def test_content_comes_in_the_pieces_it_was_fed_in() -> None:
         b"* URLFETCH u (SIZE 3)\r\n",
         b"* URLFETCH u (BODYPARTSTRUCTURE ((1 2)\r\n",
         b'* URLFETCH u (BODYPARTSTRUCTURE ("a)\r\n',
-        b"* URLFETCH u (BODYPARTSTRUCTURE (a ~b))\r\n",
+        b"* URLFETCH u (BODYPARTSTRUCTURE (a {b))\r\n",
+        b"* URLFETCH u (BODYPARTSTRUCTURE (a ~{b}\r\n))\r\n",
         b"* URLFETCH u (BODY {3}\r\nabcd)\r\n",
         b"* URLFETCH u (BODY {3}\r\nabc) BODYPARTSTRUCTURE (x)\r\n",
         b"* URLFETCH ( BODY {3}\r\nabc)\r\n",
@@ -230,6 +234,82 @@ def test_a_literal_announces_nothing(first: bytes) -> None:
     structure = b'"text" {%d}\r\n%s {3}\r\nabc NIL' % (len(first), first)
     line = b"* URLFETCH x (BODYPARTSTRUCTURE (%s) BINARY {2}\r\nde)\r\n" % structure
     assert read(line) == [UrlFetch(b"x", True, structure, 2, False), Piece(b"de")]
+
+
+LONG = 500_000
+"""Bytes of a structure that takes many steps."""
+VERY_LONG = 4_000_000
+"""In quadratic time half a minute and more, in linear time four seconds at most."""
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [b'"a" "1" ', b'"(" ', b"(a) ", b"{1}\r\na ", b'"\\"" ', b'"a" {1}\r\n" '],
+    ids=[
+        "parameters",
+        "parentheses in strings",
+        "parentheses",
+        "literals",
+        "escaped quotes",
+        "both kinds of string",
+    ],
+)
+def test_a_long_structure_is_read_in_steps(unit: bytes) -> None:
+    """Each step ends by itself, without more input, and as many are made as there is to do."""
+    structure = unit * (LONG // len(unit))
+    assert steps_of(structure) >= len(structure) // len(unit) // STEP
+
+
+@pytest.mark.parametrize(
+    ("content", "steps"),
+    [(b"\\\\" * (LONG // 2), 0), (b'\\"' * (LONG // 2), LONG // 2 // STEP), (b"(" * LONG, 0)],
+    ids=["backslashes", "escaped quotes", "parentheses"],
+)
+def test_one_long_string_is_read_in_steps(content: bytes, steps: int) -> None:
+    assert steps_of(b'"%s"' % content) >= steps
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_steps_change_nothing(structure: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = b"* URLFETCH u (BODYPARTSTRUCTURE (%s)) (BINARY NIL)\r\nu1 OK\r\n" % structure
+    in_one = read(data)
+    monkeypatch.setattr(imapdialogue, "STEP", 1)
+    dialogue = ImapDialogue()
+    events: list[Any] = []
+    for byte in bytewise(data):
+        dialogue.receive_data(byte)
+        while (event := dialogue.next_event()) is not None or dialogue.state is State.STRUCTURE:
+            events += [event] if event else []
+    assert events == in_one
+
+
+@pytest.mark.parametrize("unit", [b'"a" "1" ', b"{1}\r\na "], ids=["quoted strings", "literals"])
+def test_a_very_long_structure_takes_linear_time(unit: bytes) -> None:
+    began = time.process_time()
+    assert steps_of(unit * (VERY_LONG // len(unit)))
+    assert time.process_time() - began < 25
+
+
+def test_what_stands_between_items_is_read_in_steps() -> None:
+    dialogue = ImapDialogue()
+    dialogue.receive_data(b"* URLFETCH u %s(BODY NIL)\r\n" % (b"(" * 3 * STEP))
+    seen = [dialogue.next_event() for _ in range(4)]
+    assert seen == [None, None, None, UrlFetch(b"u", True, None, None, False)]
+
+
+def steps_of(structure: bytes) -> int:
+    """How often others may have a turn while the structure is read, and content comes right behind it."""
+    dialogue = ImapDialogue()
+    dialogue.receive_data(b"* URLFETCH u (BODYPARTSTRUCTURE (%s) BINARY ~{2}\r\n" % structure)
+    dialogue.receive_data(b"ab)\r\nu1 OK Done.\r\n")
+    steps = 0
+    while (event := dialogue.next_event()) is None:
+        assert dialogue.state is State.STRUCTURE
+        steps += 1
+    assert event == UrlFetch(b"u", True, structure, 2, True)
+    assert dialogue.next_event() == Piece(b"ab")
+    assert dialogue.next_event() == Status(b"u1", b"OK", b"", b"Done.")
+    return steps
 
 
 def test_a_literal_that_ends_as_one_begins() -> None:

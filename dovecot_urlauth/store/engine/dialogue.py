@@ -13,7 +13,7 @@ from __future__ import annotations
 from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.engine.imap_process import EngineGone, SessionLost
 from dovecot_urlauth.store.errors import StoreFailure
-from dovecot_urlauth.wire.imapdialogue import RESPONSE_LIMIT, Event, ImapDialogue, Piece, Status
+from dovecot_urlauth.wire.imapdialogue import RESPONSE_LIMIT, Event, ImapDialogue, Piece, State, Status
 from dovecot_urlauth.wire.lines import ProtocolError
 
 TYPE_CHECKING = False
@@ -242,7 +242,10 @@ class EngineSession:
     async def _receive(self) -> Event:
         try:
             while (event := self._dialogue.next_event()) is None:
-                await self._wait_for_more()
+                if self._dialogue.state is State.STRUCTURE:
+                    await self._loop.turn()
+                else:
+                    await self._wait_for_more()
         except ProtocolError as error:
             raise StoreFailure(f"imap: {error.text}") from None
         except EngineGone as gone:

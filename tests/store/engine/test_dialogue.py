@@ -13,13 +13,14 @@ import pytest
 
 from dovecot_urlauth.message.errors import InvalidSection, PartMissing, Undecodable
 from dovecot_urlauth.message.request import Request
+from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.store.engine import dialogue, engine
 from dovecot_urlauth.store.engine.dialogue import EngineSession
 from dovecot_urlauth.store.engine.engine import EngineStore
 from dovecot_urlauth.store.engine.imap_process import Command, EngineGone, EngineProcess
 from dovecot_urlauth.store.errors import MailboxMissing, MailboxRefused, ReadFailed, StoreFailure
 from dovecot_urlauth.store.store import Ahead
-from dovecot_urlauth.wire.imapdialogue import Status, UrlFetch
+from dovecot_urlauth.wire.imapdialogue import STEP, Status, UrlFetch
 from tests.store.waiting import LOOP, gather, open_mailbox, wait, whole
 
 STUB = """#!{python} -IS
@@ -187,6 +188,58 @@ def test_remarks_have_an_end(stage: Stage, monkeypatch: pytest.MonkeyPatch, limi
     )
     with pytest.raises(StoreFailure, match="too long"):
         wait(session.call(b"CHECK"))
+
+
+class Said:
+    """An engine that has said everything before anybody asks."""
+
+    host = b"localhost"
+    is_remote = False
+    last_complaint = ""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+    def start(self, log: Callable[[str], None], loop: Loop) -> Said:
+        return self
+
+    def send(self, line: bytes) -> None:
+        """Nothing that it has not expected."""
+
+    async def read(self, seconds: float) -> bytes:
+        return self.text
+
+    def has_spoken(self) -> bool:
+        return False
+
+    def has_refused(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    kill = close
+
+
+def test_a_long_structure_leaves_others_their_turn() -> None:
+    structure = b'"a" "1" ' * 5 * STEP
+    said = b"* PREAUTH Hi\r\n* URLFETCH u (BODYPARTSTRUCTURE (%s))\r\nu1 OK\r\n" % structure
+    session = EngineSession(Said(said), print, LOOP)
+    session.send(b"URLFETCH")
+    turns = 0
+
+    async def fetch() -> UrlFetch:
+        nonlocal turns
+        task = LOOP.spawn(session.next_event())
+        while not task.ended:
+            turns += 1
+            await LOOP.turn()
+        event = await task.join(0)
+        assert isinstance(event, UrlFetch)
+        return event
+
+    assert wait(fetch()).structure == structure
+    assert turns >= 10
 
 
 def test_slow_is_not_silent(stage: Stage) -> None:

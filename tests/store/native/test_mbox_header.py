@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +54,14 @@ def test_2_3_13() -> None:
 )  # fmt: skip
 def test_uid(field: bytes, uid: int) -> None:
     assert parse_header(field + b"\nA: b\n\n").uid == uid
+
+
+def test_a_uid_of_very_many_lines() -> None:
+    """In quadratic time, half a minute."""
+    began = time.process_time()
+    header = parse_header(b"X-UID: 4\n" + b" \n" * 500_000 + b"\n")
+    assert header.is_complete
+    assert time.process_time() - began < 5
 
 
 def test_cut_anywhere() -> None:

@@ -69,11 +69,12 @@ def _split(line: bytes, colonless_line_is_name: bool) -> tuple[bytes, bytes]:
 
 def _unfolded(value: bytes, data: bytes, at: int) -> bytes:
     """``value`` with the continuation lines that stand at ``at``."""
+    lines = [value]
     while data[at : at + 1] in (b" ", b"\t"):
         behind = data.find(b"\n", at) + 1 or len(data)
-        value += b"\n" + data[at:behind]
+        lines.append(data[at:behind])
         at = behind
-    return value
+    return b"\n".join(lines)
 
 
 def _leading_number(value: bytes) -> int:
