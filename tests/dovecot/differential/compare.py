@@ -234,6 +234,15 @@ def _without_numbers(answer: Answer) -> list[bytes]:
     return [NUMBER.sub(b" #", word) if word.startswith(b"bpstruct=") else word for word in _without_nuls(answer)]
 
 
+def _is_too_large(exchange: Exchange) -> bool:
+    """Ours refuses the structure of a message that has a header of more than 16 KiB."""
+    message = exchange.message
+    stock, ours = exchange.both
+    if message is None or len(message) < 2 * AT_HAND:
+        return False
+    return stock.ok and not ours.ok and _behind_url(ours).endswith("too large")
+
+
 def _compares_case(exchange: Exchange) -> bool:
     """The URL's host is ours in other letters, and stock refuses it for that alone."""
     stock, _ = exchange.both
@@ -332,5 +341,10 @@ RULES = (
         "stock 2.4 divides no line of a mail that imap has stored, whose structure it keeps; where it reads the "
         "mail itself it does, and so does ours",
         _stock_had_more_of_a_line,
+    ),
+    Rule(
+        "too large",
+        "one address of more than 16 KiB, or one field of more than 64: nobody waits while that is read",
+        _is_too_large,
     ),
 )
