@@ -171,6 +171,6 @@ def _preload(config: WorkerConfig, log: Log) -> None:
     try:
         immortalize()
     except CountUnknown as unknown:
-        log.debug(f"children copy of their parent's memory what they use: counting references is {unknown}")
+        log.debug(f"Children share less of their parent's memory: immortal objects: {unknown}")
         gc.collect()
         gc.freeze()
