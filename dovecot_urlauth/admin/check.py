@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dovecot_urlauth.admin.check_mail import check_mail
 from dovecot_urlauth.admin.check_running import check_running
 from dovecot_urlauth.admin.check_sandbox import check_sandbox
-from dovecot_urlauth.admin.check_services import check_services
+from dovecot_urlauth.admin.check_services import LIBEXEC_DIR, SERVICES, check_services
 from dovecot_urlauth.admin.check_settings import check_settings
 from dovecot_urlauth.admin.check_sockets import check_sockets
 from dovecot_urlauth.admin.doveconf import DoveconfError, read_configuration
-from dovecot_urlauth.admin.findings import Level
+from dovecot_urlauth.admin.executables import Maker, find_executable
+from dovecot_urlauth.admin.findings import Level, fail
+from dovecot_urlauth.admin.master import running_master
 from dovecot_urlauth.admin.nagios import Health, one_line, state_of
 
 if TYPE_CHECKING:
@@ -57,6 +61,8 @@ def _run_check(given: argparse.Namespace) -> int:
         failed += finding.level is Level.FAIL
     if failed:
         print(f"URLAUTH across users will not work as it should: see the {failed} marked {Level.FAIL.value}.")
+        if remedy := _remedy(configuration):
+            print(f"To begin with, run: {remedy}")
         return 1
     print("URLAUTH across users will work.")
     return 0
@@ -77,9 +83,27 @@ def _print_json(given: argparse.Namespace) -> int:
     return int(not works)
 
 
+def _remedy(configuration: Configuration) -> str:
+    """The command that mends most, where it was never given; "" where it was."""
+    libexec_dir = configuration.everything.get("libexec_dir", LIBEXEC_DIR)
+    host = configuration.as_imap.get("imap_urlauth_host")
+    makers = set()
+    for name in SERVICES:
+        with suppress(OSError):
+            setting = configuration.service(name).get("executable", name)
+            makers.add(find_executable(setting, libexec_dir).maker)
+    return "" if makers == {Maker.OURS} and host else f"dovecot-urlauth enable --host {host or 'imap.example.com'}"
+
+
 def _monitor(given: argparse.Namespace, began: float) -> int:
+    if os.geteuid() != 0:
+        print(one_line(Health.UNKNOWN, "run it as root: others do not see whether URLAUTH works", {}))
+        return Health.UNKNOWN.status
     try:
-        findings = list(all_findings(read_configuration(given.file), given.user))
+        configuration = read_configuration(given.file)
+        findings = list(all_findings(configuration, given.user))
+        if running_master(configuration.base_dir) is None:
+            findings.insert(0, fail(f"no Dovecot runs with base_dir {configuration.base_dir}"))
     except DoveconfError as error:
         print(one_line(Health.UNKNOWN, str(error), {}))
         return Health.UNKNOWN.status

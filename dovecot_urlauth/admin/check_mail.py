@@ -20,6 +20,7 @@ from dovecot_urlauth.admin.live.account import all_users, userdb_fields
 from dovecot_urlauth.admin.live.backend import OPTION, asks_backends, backend_of
 from dovecot_urlauth.admin.live.failure import LiveFailure
 from dovecot_urlauth.admin.live.identity import lent
+from dovecot_urlauth.admin.master import running_master
 from dovecot_urlauth.config.account import Account, AccountRefused, resolve_account
 from dovecot_urlauth.config.errors import UnsupportedSetting
 from dovecot_urlauth.config.imapc_settings import ImapcSettings, imapc_settings
@@ -33,7 +34,6 @@ from dovecot_urlauth.dialect.choose import choose_dialect
 from dovecot_urlauth.dialect.dialect import Dialect
 from dovecot_urlauth.service.environment import read_environment
 
-MASTER_PID = "master.pid"
 DICT_SOCKET = "dict"
 
 #: how the settings name a home
@@ -60,7 +60,7 @@ def check_mail(configuration: Configuration, user: str | None) -> Iterator[Findi
     if os.geteuid() != 0:
         yield note("not run as root: what users meet was not looked at")
         return
-    if not _runs(configuration.base_dir):
+    if running_master(configuration.base_dir) is None:
         yield note(f"no Dovecot runs in {configuration.base_dir}: what its userdb says of users was not looked at")
         return
     try:
@@ -73,15 +73,6 @@ def check_mail(configuration: Configuration, user: str | None) -> Iterator[Findi
         yield fail(str(failure))
     except (AccountRefused, SettingsError) as error:
         yield fail(f"the mail of {name} cannot be opened: {error.text}")
-
-
-def _runs(base_dir: str) -> bool:
-    try:
-        with open(os.path.join(base_dir, MASTER_PID), encoding="ascii") as file:
-            os.kill(int(file.read()), 0)
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _first_user(configuration: Configuration) -> str | None:
@@ -100,8 +91,10 @@ def _find(configuration: Configuration, name: str) -> _Resident:
 
 def _check_user(resident: _Resident) -> Iterator[Finding]:
     yield from _check_way_in(resident)
-    yield from _check_keys(resident)
-    yield from _check_store(resident)
+    elsewhere = list(_check_backend(resident))
+    if not elsewhere:  # keys are where the mail is
+        yield from _check_keys(resident)
+    yield from _check_store(resident, elsewhere)
 
 
 def _check_way_in(resident: _Resident) -> Iterator[Finding]:
@@ -141,6 +134,8 @@ def _check_keys(resident: _Resident) -> Iterator[Finding]:
     folder = _nearest_folder(path)
     if not resident.may(folder, os.W_OK | os.X_OK):
         yield fail(f"{resident.name} may not write to {folder}, so that no key can be kept in {path}")
+    elif os.path.exists(path) and not resident.may(path, os.R_OK):  # it is written anew, beside it
+        yield fail(f"{resident.name} may not read {path}, where the keys of its mailboxes are")
 
 
 def _nearest_folder(path: str) -> str:
@@ -164,8 +159,8 @@ def _in_group_of(resident: _Resident, path: str) -> bool:
         return False
 
 
-def _check_store(resident: _Resident) -> Iterator[Finding]:
-    """Which of the two stores of our worker reads this user's mail, and why."""
+def _check_store(resident: _Resident, elsewhere: list[Finding]) -> Iterator[Finding]:
+    """Which of the two stores of our worker reads this user's mail, and why; or where else it is read."""
     words = resident.configuration.service(WORKER).get("executable", WORKER)
     try:
         executable = find_executable(words, resident.configuration.everything.get("libexec_dir", LIBEXEC_DIR))
@@ -173,7 +168,6 @@ def _check_store(resident: _Resident) -> Iterator[Finding]:
         return
     if executable.maker is not Maker.OURS:
         return
-    elsewhere = list(_check_backend(resident))
     if elsewhere:
         yield from elsewhere
         return

@@ -20,6 +20,7 @@ from dovecot_urlauth.admin.executables import (
     start_complaint,
 )
 from dovecot_urlauth.admin.findings import Finding, Level, fail, note, ok
+from dovecot_urlauth.admin.master import running_master
 
 LOGIN, BROKER, WORKER = "imap-urlauth-login", "imap-urlauth", "imap-urlauth-worker"
 SERVICES = (LOGIN, BROKER, WORKER)
@@ -109,7 +110,10 @@ def _check_chroot(configuration: Configuration, name: str, service: Block) -> It
     if name != LOGIN:
         yield fail(f"{name}: in its chroot {folder} it finds no socket to connect to; set it to nothing")
     elif os.path.isdir(configuration.base_dir) and not os.path.isdir(folder):
-        yield fail(f"{name}: its chroot {folder} is not there")
+        if os.path.normpath(chroot) == LOGIN_CHROOT and running_master(configuration.base_dir) is None:
+            yield note(f"{name}: its chroot {folder} is not there: Dovecot makes it when it starts")
+        else:
+            yield fail(f"{name}: its chroot {folder} is not there")
     elif os.path.normpath(chroot) != LOGIN_CHROOT:
         yield fail(f"{name}: its chroot is {folder}, and the sockets that it connects to are in {LOGIN_CHROOT}")
 

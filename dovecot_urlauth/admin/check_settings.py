@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dovecot_urlauth.admin.check_dictionary import check_dictionary
 from dovecot_urlauth.admin.doveconf import Configuration
 from dovecot_urlauth.admin.findings import Finding, fail, note, ok, warn
+from dovecot_urlauth.admin.host import host_fault
 from dovecot_urlauth.admin.live.backend import asks_backends, is_imapc
 
 IMAP_PORT = "143"
+ANY_HOST = "*"
 CAPABILITIES = ("URLAUTH", "URLAUTH=BINARY")
 
 
@@ -37,9 +39,9 @@ def _check_host(configuration: Configuration) -> Iterator[Finding]:
         yield fail(f"imap_urlauth_host = {signed} holds for imap only, and the worker refuses every URL")
     elif not signed:
         yield fail(f"imap_urlauth_host = {served} holds for the worker only, and imap makes no URLs")
-    elif "/" in signed or ":" in signed:
-        yield fail(f"imap_urlauth_host = {signed} is no host: no scheme, port or path may stand in it")
-    elif served not in (signed, "*"):
+    elif signed != ANY_HOST and (fault := host_fault(signed)):
+        yield fail(f"imap_urlauth_host = {signed} is no host: {fault}")
+    elif served not in (signed, ANY_HOST):
         yield fail(f"imap_urlauth_host is {signed} for imap and {served} for the worker: no URL fits both")
     else:
         yield ok(f"imap_urlauth_host = {served}")

@@ -40,4 +40,6 @@ def state_of(findings: Sequence[Finding]) -> tuple[Health, str]:
         if texts:
             more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
             return health, texts[0] + more
-    return Health.OK, f"{len(findings)} checks, all is well"
+    good, notes = (sum(finding.level is level for finding in findings) for level in (Level.OK, Level.NOTE))
+    more = f"; notes: {notes}, see 'dovecot-urlauth check'" if notes else ""
+    return Health.OK, f"{good} checks, all is well{more}"

@@ -110,6 +110,10 @@ def keys_of_root(site: Site) -> None:
     site.dictionary = f"file:{site.folder}/etc/keys/%u"
 
 
+def keys_that_root_wrote(site: Site) -> None:
+    (site.home / "keys").touch(0o600)
+
+
 def closed_dict(site: Site) -> None:
     site.dictionary = "proxy::keys"
     (site.stand_in.folder / "dict").write_text("")
@@ -138,6 +142,7 @@ def too_low(site: Site) -> None:
             keys_of_root,
             "FAIL  bob may not write to {folder}/etc, so that no key can be kept in {folder}/etc/keys/bob",
         ),
+        (keys_that_root_wrote, "FAIL  bob may not read {folder}/home/keys, where the keys of its mailboxes are"),
         (closed_dict, "FAIL  socket dict is closed to bob, so that no key can be kept or read"),
         (only_native, "FAIL  mail of bob cannot be read natively, and --store=native allows nothing else: "),
         (too_low, "FAIL  the mail of bob cannot be opened: "),
@@ -236,6 +241,23 @@ def test_mail_on_another_backend(site: Site, executable: str, fields: dict[str, 
     [line] = site.report()
     assert line.startswith(said)
     assert "secret" not in line
+
+
+def test_keys_that_may_be_read_are_written_anew(site: Site) -> None:
+    (site.home / "keys").touch(0o644)
+    assert site.report() == [NATIVE]
+
+
+@pytest.mark.parametrize("executable", [ASKS, "ours", "imap"])
+def test_keys_of_mail_elsewhere_need_no_place_here(site: Site, executable: str) -> None:
+    (site.stand_in.folder / "libexec/imap").write_bytes(b"\x7fELF")
+    site.executable = executable
+    site.home.chmod(0o700)
+    os.chown(site.home, 0, 0)
+    site.users(home=str(site.home), **AWAY)
+    assert not [line for line in site.report() if line.startswith("FAIL")]
+    site.users(home=str(site.home))
+    assert [line for line in site.report() if line.startswith("FAIL  bob may not write")]
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,14 @@ def test_what_the_report_says(report: Report, tmp_path: Path, change: tuple[str,
     assert any(each.startswith(line) for each in report(change)), report(change)
 
 
+def test_a_chroot_that_dovecot_makes_when_it_starts(report: Report, tmp_path: Path) -> None:
+    change = ("user = $default_login_user\n", "user = $default_login_user\n  chroot = token-login\n")
+    said = f"imap-urlauth-login: its chroot {tmp_path}/token-login is not there"
+    assert f"note  {said}: Dovecot makes it when it starts" in report(change)
+    (tmp_path / "master.pid").write_text(f"{os.getpid()}\n")
+    assert f"FAIL  {said}" in report(change)
+
+
 def test_dovecots_own_worker_with_limits_that_suit_it(report: Report) -> None:
     own = ("executable = ours --store=auto", "executable = imap-urlauth-worker")
     limits = ("client_limit = 200", "client_limit = 1\n  service_count = 1")

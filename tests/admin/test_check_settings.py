@@ -82,6 +82,11 @@ OTHER_PORT = ("_port = 143", "_port = 993")
             {"both": ("_host = h", "_host = imap://h")},
             "FAIL  imap_urlauth_host = imap://h is no host: no scheme, port or path may stand in it",
         ),
+        (
+            {"both": ("_host = h", "_host = a b")},
+            "FAIL  imap_urlauth_host = a b is no host: it is made of letters, digits, dots and hyphens",
+        ),
+        ({"both": ("_host = h", "_host = *")}, "ok    imap_urlauth_host = *"),
         ({"worker": NO_HOST}, "FAIL  imap_urlauth_host = h holds for imap only, and the worker refuses every URL"),
         ({"imap": NO_HOST}, "FAIL  imap_urlauth_host = h holds for the worker only, and imap makes no URLs"),
         ({"worker": OTHER_HOST}, "FAIL  imap_urlauth_host is h for imap and i for the worker: no URL fits both"),

@@ -13,6 +13,7 @@ from tests.dovecot.verdicts.place import (
     closed_base_dir,
     damaged,
     for_another_python,
+    keys_of_root,
     mode,
     moved,
     rewritten,
@@ -186,6 +187,8 @@ SETTINGS = [
     Case("limits-of-2.4", X, "this file is for 2.4", (service(WORKER, "restart_request_count = unlimited"), None)),
     Case("settings-of-2.3", X, "this file is for 2.3", (None, KEYS_BESIDE[0])),
     Case("limits-of-2.3", X, "this file is for 2.3", (None, service(WORKER, "service_count = 0"))),
+    # -- what root has written into a home
+    Case("keys-of-root", D, "may not read", harm=keys_of_root),
 ]
 
 SOCKETS = [
