@@ -41,7 +41,9 @@ class Mbox:
         self.folder.mkdir(parents=True)
         self.write(mails)
 
-    def write(self, mails: dict[int, bytes], *, dirty: bool = False, guid: bytes = GUID) -> None:
+    def write(
+        self, mails: dict[int, bytes], *, dirty: bool = False, guid: bytes = GUID, uid_validity: int = 1000
+    ) -> None:
         """File and index, one like the other."""
         self.offsets: dict[int, int] = {}
         data = b""
@@ -49,14 +51,18 @@ class Mbox:
             self.offsets[uid] = max(len(data) - 1, 0)
             data += FROM + mail + b"\n"
         self.path.write_bytes(data)
-        self.sync(dirty=dirty, guid=guid)
+        self.sync(dirty=dirty, guid=guid, uid_validity=uid_validity)
 
-    def sync(self, *, dirty: bool = False, guid: bytes = GUID) -> None:
+    def sync(self, *, dirty: bool = False, guid: bytes = GUID, uid_validity: int = 1000) -> None:
         """An index that knows the file as it is."""
         status = self.path.stat()
         header = struct.pack("<QIB3x16s", status.st_size, int(status.st_mtime), dirty, guid)
         records = {uid: struct.pack("<Q", offset) for uid, offset in self.offsets.items()}
-        data = ondisk.index([(uid, 0) for uid in self.offsets], extensions=[(EXTENSION, 0, header, records)])
+        data = ondisk.index(
+            [(uid, 0) for uid in self.offsets],
+            uid_validity=uid_validity,
+            extensions=[(EXTENSION, 0, header, records)],
+        )
         new = self.folder / "new"
         new.write_bytes(data)
         new.rename(self.folder / "dovecot.index")

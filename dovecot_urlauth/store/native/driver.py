@@ -75,6 +75,10 @@ class Driver(Protocol):
     def refresh(self) -> int:
         """Look at the mailbox as it is now; its UIDVALIDITY.  Raises MailboxMissing, StoreFailure, Unsupported."""
 
+    @property
+    def uid_validity(self) -> int:
+        """The UIDVALIDITY that was seen last, by :meth:`refresh` or while a message was looked for."""
+
     def guid(self) -> bytes:
         """The mailbox GUID in hexadecimal digits.  Raises StoreFailure or Unsupported."""
 

@@ -173,6 +173,11 @@ class NamedMailbox:
         """See Driver.refresh."""
         return self._driver.refresh()
 
+    @property
+    def uid_validity(self) -> int:
+        """See Driver.uid_validity."""
+        return self._driver.uid_validity
+
     def guid(self) -> bytes:
         """See Driver.guid."""
         return self._driver.guid()

@@ -20,7 +20,7 @@ from dovecot_urlauth.store.store import Delivery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from typing import TypeVar
 
     from dovecot_urlauth.config.native_settings import NativeSettings
@@ -79,7 +79,16 @@ class NativeStore:
             return self._fresh_driver(mailbox, uidvalidity)
 
         rules = self._settings.message_rules
-        return NativeMailbox(rules, self._loop, self._attributes, self._decoding, driver, still_open, mailbox)
+        return NativeMailbox(
+            rules,
+            self._loop,
+            self._attributes,
+            self._decoding,
+            driver,
+            still_open,
+            self._check_rights,
+            mailbox,
+        )
 
     def close(self) -> None:
         """End all sessions."""
@@ -150,27 +159,34 @@ class NativeMailbox:
         decoding: Decoding,
         driver: Driver,
         still_open: Callable[[Driver], Driver],
+        check_rights: Callable[[bytes], None],
         name: bytes,
     ) -> None:
-        """``still_open`` gives the driver back, or another one of the mailbox if somebody had it closed."""
+        """``still_open`` gives the driver back, or another one of the mailbox if somebody had it closed.
+
+        ``check_rights`` raises MailboxMissing where the mailbox ``name`` may not be read now.
+        """
         self._rules = rules
         self._loop = loop
         self._pace = Pace(loop.turn, loop.now)
         self._attributes = attributes
         self._decoding = decoding
         self._driver = driver
+        self._uid_validity = driver.uid_validity
         self._still_open = still_open
+        self._check_rights = check_rights
         self._name = name
         self._is_fresh = True
         """The driver has looked for this very request: at the first, when the mailbox was opened."""
         self._guid: bytes | None = None
         """The GUID of the mailbox whose key was given; no other one's mail may be."""
+        self._key_text: bytes | None = None
         self._mail: Located | None = None
 
     async def key(self) -> bytes | None:
         """The mailbox's 64-byte key.  Raises MailboxMissing, StoreFailure or Unsupported."""
         self._guid = self._driver.guid()
-        text = await self._attributes.lookup(KEY_PATH % self._guid)
+        text = self._key_text = await self._attributes.lookup(KEY_PATH % self._guid)
         self._open_again()
         if text is None:
             return None
@@ -188,7 +204,7 @@ class NativeMailbox:
         if not self._is_fresh:
             self._driver.refresh()
         self._is_fresh = False
-        mail = self._mail = await self._when_not_busy(lambda: self._locate(uid))
+        mail = self._mail = await self._when_not_busy(lambda: self._locate(uid), self._ask_again)
         try:
             source = mail.source
             if mail.is_encoded and not self._decoding.is_plain:
@@ -206,8 +222,15 @@ class NativeMailbox:
         return Delivery(content.size, content.has_nuls, content.structure, chunks, content.whole)
 
     def _locate(self, uid: int) -> Located:
+        """The message; whoever looks for it, or gets its lock, looks at the mailbox anew and may see another."""
         self._open_again()
-        return self._driver.locate(uid)
+        mail = self._driver.locate(uid)
+        try:
+            self._check_same(self._driver)
+        except BaseException:
+            mail.file.close()
+            raise
+        return mail
 
     def _open_again(self) -> None:
         """Have the mailbox open, whatever happened while somebody was waited for.
@@ -215,9 +238,26 @@ class NativeMailbox:
         Raises MailboxMissing if another one has the name now, and what opening a mailbox raises.
         """
         driver = self._still_open(self._driver)
-        if driver is not self._driver and self._guid not in (None, driver.guid()):
-            raise MailboxMissing("another mailbox has the name now")
+        self._check_same(driver)
         self._driver = driver
+
+    def _check_same(self, driver: Driver) -> None:
+        """Raises MailboxMissing unless this is the mailbox that was opened, and whose key was given.
+
+        Other sessions use the driver, too: each lets it see what is there now.
+        """
+        is_same = driver.uid_validity == self._uid_validity
+        if not is_same or (self._guid is not None and self._guid != driver.guid()):
+            raise MailboxMissing("another mailbox has the name now")
+
+    async def _ask_again(self) -> None:
+        """Whether what was allowed still is, after somebody was waited for.
+
+        Raises MailboxMissing if the key is another one, or none, or the mailbox may not be read any more.
+        """
+        self._check_rights(self._name)
+        if self._guid is not None and await self._attributes.lookup(KEY_PATH % self._guid) != self._key_text:
+            raise MailboxMissing("the key was reset")
 
     async def _under_lock(self, chunks: AsyncIterator[bytes], lock: Lock) -> AsyncIterator[bytes]:
         """The chunks, some at once under the lock, and handed on without it: who takes them may take his time."""
@@ -237,8 +277,13 @@ class NativeMailbox:
             for chunk in held:
                 yield chunk
 
-    async def _when_not_busy(self, act: Callable[[], Result]) -> Result:
-        """What ``act`` returns, once no writer is in the way.  Raises Busy when it takes too long."""
+    async def _when_not_busy(
+        self, act: Callable[[], Result], ask_again: Callable[[], Awaitable[None]] | None = None
+    ) -> Result:
+        """What ``act`` returns, once no writer is in the way; ``ask_again`` comes before each further attempt.
+
+        Raises Busy when it takes too long.
+        """
         began: float | None = None
         pause = SHORTEST_PAUSE
         while True:
@@ -251,6 +296,8 @@ class NativeMailbox:
                     raise
             await self._loop.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+            if ask_again is not None:
+                await ask_again()
 
     def close(self) -> None:
         """Close the mail; the store keeps the mailbox itself for the next URL."""

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
 from dovecot_urlauth.message.errors import PartMissing
 from dovecot_urlauth.message.fetch import Request
-from dovecot_urlauth.store.errors import StoreFailure
+from dovecot_urlauth.store.errors import MailboxMissing, StoreFailure
 from dovecot_urlauth.store.fallback import open_store
+from tests.store import mboxes
 from tests.store.mboxes import LONG, MAILS, Mbox, is_free, lock_of_another
-from tests.store.user import user
+from tests.store.user import KEY, user
 from tests.store.waiting import LOOP, open_mailbox, wait, whole
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from dovecot_urlauth.store.store import Mailbox
@@ -118,6 +120,77 @@ def test_a_message_that_goes_away(tmp_path: Path) -> None:
 
     wait(fetch())
     assert is_free(mbox.path)
+
+
+OTHER = [{"uid_validity": 2000}, {"guid": bytes(range(50, 66))}]
+"""What makes another mailbox of what has the same name."""
+
+
+@pytest.mark.parametrize("other", OTHER, ids=["UIDVALIDITY", "GUID"])
+@pytest.mark.parametrize("mail", [MAILS[4], LONG], ids=["short", "long"])
+def test_another_mailbox_has_the_file_after_the_wait(tmp_path: Path, other: dict[str, Any], mail: bytes) -> None:
+    mbox, opened = mailbox(tmp_path, {4: mail})
+    put_key(tmp_path, KEY)
+    assert wait(opened.key()) == KEY
+
+    def replace() -> None:
+        mbox.write({4: b"A: secret\nX-UID: 4\n\n" + mail}, **other)
+
+    with pytest.raises(MailboxMissing, match="another mailbox"):
+        wait(fetched_after(mbox, opened, replace))
+    assert is_free(mbox.path)
+
+
+@pytest.mark.parametrize("key", [None, bytes(64)], ids=["none", "another"])
+def test_a_key_that_is_reset_during_the_wait(tmp_path: Path, key: bytes | None) -> None:
+    mbox, opened = mailbox(tmp_path, {4: LONG})
+    put_key(tmp_path, KEY)
+    assert wait(opened.key()) == KEY
+    with pytest.raises(MailboxMissing, match="key was reset"):
+        wait(fetched_after(mbox, opened, lambda: put_key(tmp_path, key)))
+    assert is_free(mbox.path)
+
+
+def test_a_key_that_stays_during_the_wait(tmp_path: Path) -> None:
+    mbox, opened = mailbox(tmp_path, {4: LONG})
+    put_key(tmp_path, KEY)
+    assert wait(opened.key()) == KEY
+    assert wait(fetched_after(mbox, opened, lambda: None)) == SHOWN
+
+
+@pytest.mark.parametrize("other", OTHER, ids=["UIDVALIDITY", "GUID"])
+def test_another_mailbox_in_the_middle_of_a_mail(tmp_path: Path, other: dict[str, Any]) -> None:
+    """Its message has the same UID, the same header and the same size."""
+    mbox, opened = mailbox(tmp_path, {4: LONG})
+
+    async def fetch() -> None:
+        delivery = await opened.fetch(4, WHOLE)
+        await anext(delivery.chunks)
+        mbox.write({4: LONG.replace(b"line", b"LINE")}, **other)
+        with pytest.raises(StoreFailure, match="expunged"):
+            async for _ in delivery.chunks:
+                pass
+
+    wait(fetch())
+    assert is_free(mbox.path)
+
+
+async def fetched_after(mbox: Mbox, opened: Mailbox, happens: Callable[[], None]) -> bytes:
+    """Message 4, for whose lock somebody waits while something happens."""
+    with lock_of_another(mbox.path) as process:
+        task = LOOP.spawn(opened.fetch(4, WHOLE))
+        await LOOP.sleep(0.1)
+        assert not task.ended
+        happens()
+        end(process)
+    return await whole(await task.join(60))
+
+
+def put_key(home: Path, key: bytes | None) -> None:
+    """The mailbox's key in the dictionary, or none."""
+    entry = f"priv/{mboxes.GUID.hex()}/vendor/vendor.dovecot/imap-urlauth\n{key.hex()}\n" if key else ""
+    (home / "new").write_text(entry)
+    (home / "new").rename(home / "attributes")
 
 
 def test_a_part_that_is_missing(tmp_path: Path) -> None:

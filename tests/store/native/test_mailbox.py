@@ -18,6 +18,7 @@ from dovecot_urlauth.store.native.driver import OPENERS, Busy, Located
 from dovecot_urlauth.store.native.mailbox import QUICKLY_COUNTED, NativeStore, believable_size
 from dovecot_urlauth.store.native.maildir.opened_maildir import OpenedMaildir
 from tests.store import ondisk
+from tests.store.dboxes import replace
 from tests.store.native.compressing import COMPRESS
 from tests.store.user import GUID, KEY, make_maildir, user, write_key
 from tests.store.waiting import LOOP, gather, open_mailbox, wait, whole
@@ -47,12 +48,15 @@ def store(tmp_path: Path) -> Iterator[NativeStore]:
     opened.close()
 
 
-def put(maildir: Path, mail: bytes, sizes: str = "", noted: str = "", guid: str = GUID) -> None:
+def put(
+    maildir: Path, mail: bytes, sizes: str = "", noted: str = "", guid: str = GUID, uid_validity: int = 1000
+) -> None:
     """The mailbox's only mail, with ``sizes`` in its file's name and keys before that in the uidlist."""
     name = f"mail{sizes}"
     (maildir / "cur" / f"{name}:2,S").write_bytes(mail)
-    (maildir / "dovecot-uidlist").write_bytes(ondisk.uidlist([(1, f"{noted}:{name}")], guid=guid))
-    (maildir / "dovecot.index").write_bytes(ondisk.index([(1, 0x08)]))
+    uidlist = ondisk.uidlist([(1, f"{noted}:{name}")], guid=guid, uid_validity=uid_validity)
+    replace(maildir / "dovecot-uidlist", uidlist)
+    replace(maildir / "dovecot.index", ondisk.index([(1, 0x08)], uid_validity=uid_validity))
 
 
 @pytest.mark.parametrize(
@@ -228,6 +232,50 @@ def test_another_mailbox_while_a_writer_is_waited_for(
     with pytest.raises(MailboxMissing, match="another mailbox"):
         wait(mailbox.fetch(1, WHOLE))
     assert attempts == [1]
+
+
+@pytest.mark.parametrize("other", [{"uid_validity": 2000}, {"guid": "f" * 32}], ids=["UIDVALIDITY", "GUID"])
+def test_another_mailbox_in_the_same_directory(
+    maildir: Path, store: NativeStore, monkeypatch: pytest.MonkeyPatch, other: dict[str, Any]
+) -> None:
+    """While one waits for dict, another session has the shared driver look at what is there now."""
+    put(maildir, b"mail\n")
+    attributes = SlowAttributes()
+    monkeypatch.setattr(store, "_attributes", attributes)
+
+    async def work() -> bytes:
+        mailbox = await store.open(b"INBOX", 1000)
+        task = LOOP.spawn(mailbox.key(), "key")
+        await attributes.asked.wait(10)
+        put(maildir, b"other\n", ",new", **other)
+        await store.open(b"INBOX", 0)
+        attributes.answer.set(None)
+        await task.join(10)
+        return await whole(await mailbox.fetch(1, WHOLE))
+
+    with pytest.raises(MailboxMissing, match="another mailbox"):
+        wait(work())
+
+
+def test_rights_that_are_taken_while_a_writer_is_waited_for(
+    tmp_path: Path, maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(maildir, b"mail\n")
+    settings = native_settings(user(tmp_path, {"mail_plugins": "acl", "plugin/acl": "vfile"}), DOVECOT_2_3_19)
+    store = NativeStore(settings, LOOP)
+    mailbox = open_mailbox(store, b"INBOX")
+    attempts = []
+
+    def busy(driver: OpenedMaildir, uid: int) -> Located:
+        attempts.append(uid)
+        (maildir / "dovecot-acl").write_text("owner l\n")
+        raise Busy("locked", 10)
+
+    monkeypatch.setattr(OpenedMaildir, "locate", busy)
+    with pytest.raises(MailboxMissing, match="right"):
+        wait(mailbox.fetch(1, WHOLE))
+    assert attempts == [1]
+    store.close()
 
 
 class Forgetful(dict[bytes, Any]):

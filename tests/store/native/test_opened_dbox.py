@@ -194,6 +194,25 @@ def test_a_message_that_is_expunged_meanwhile(tmp_path: Path, monkeypatch: pytes
         read(store(tmp_path))
 
 
+def test_another_mailbox_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks at the index again may see the one of a mailbox with another key."""
+    make_inbox(tmp_path, "sdbox")
+    write_key(tmp_path)
+    mailbox = open_mailbox(store(tmp_path), b"INBOX")
+    assert wait(mailbox.key()) == KEY
+    (tmp_path / BOX / "u.3").rename(tmp_path / "moving")
+
+    def replaced() -> None:
+        write_index(tmp_path / BOX, [3], guid="f" * 32)
+        (tmp_path / "moving").rename(tmp_path / BOX / "u.3")
+
+    meanwhile(monkeypatch, replaced)
+    before = descriptors()
+    with pytest.raises(MailboxMissing, match="another mailbox"):
+        wait(mailbox.fetch(3, WHOLE))
+    assert descriptors() <= before
+
+
 def move_to_another_file(storage: Path) -> None:
     """What a purge does."""
     content = HEADER + message(b"three\n")

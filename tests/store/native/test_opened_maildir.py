@@ -54,8 +54,8 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def test_nothing_is_opened_twice_but_the_mail(
-    inbox: Path, store: NativeStore, monkeypatch: pytest.MonkeyPatch
+def test_nothing_is_opened_twice_but_the_mail_and_the_dictionary(
+    tmp_path: Path, inbox: Path, store: NativeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (read(store), key(store)) == (b"first\r\n", KEY)
     opened = []
@@ -67,7 +67,7 @@ def test_nothing_is_opened_twice_but_the_mail(
 
     monkeypatch.setattr(os, "open", noting)
     assert (read(store), key(store)) == (b"first\r\n", KEY)
-    assert opened == [b"mail1:2,S"]
+    assert opened == [b"mail1:2,S", os.fsencode(tmp_path / "attributes")]
 
 
 def test_a_new_mail_is_seen(inbox: Path, store: NativeStore) -> None:

@@ -60,6 +60,11 @@ class OpenedDbox:
             raise Unsupported("mailbox was never opened")
         return self.index.uid_validity
 
+    @property
+    def uid_validity(self) -> int:
+        """See Driver.uid_validity."""
+        return self.index.uid_validity
+
     def guid(self) -> bytes:
         """See Driver.guid."""
         guid = self.index.extension_header(self._header)[GUID_OFFSET : GUID_OFFSET + GUID_SIZE]

@@ -68,6 +68,11 @@ class OpenedMaildir:
             raise Unsupported("mailbox was never opened")
         return self._index.uid_validity
 
+    @property
+    def uid_validity(self) -> int:
+        """See Driver.uid_validity."""
+        return self._index.uid_validity
+
     def guid(self) -> bytes:
         """See Driver.guid."""
         guid = self._current_uidlist().header.guid

@@ -95,6 +95,11 @@ class OpenedMbox:
             raise Unsupported("mailbox was never opened")
         return self._index.uid_validity
 
+    @property
+    def uid_validity(self) -> int:
+        """See Driver.uid_validity."""
+        return self._index.uid_validity
+
     def guid(self) -> bytes:
         """See Driver.guid."""
         return self._synced().guid.hex().encode()
@@ -111,7 +116,8 @@ class OpenedMbox:
         try:
             lock.take()
             found = self._find(file, uid)
-            mail = MboxMail(file, lock, found, lambda: self._find_again(file, uid, found))
+            identity = self._identity()
+            mail = MboxMail(file, lock, found, lambda: self._find_again(file, uid, found, identity))
             if mail.size > IN_MEMORY:
                 return Located(mail, file, is_encoded=False, lock=mail)
             content = mail.read(0, mail.size)
@@ -156,13 +162,20 @@ class OpenedMbox:
                 self._found[uid] = found
         return found
 
-    def _find_again(self, file: FileSource, uid: int, before: Found) -> Found | None:
-        """The same for a message that was at ``before``, after a change; None when it is not there any more."""
+    def _identity(self) -> tuple[int, bytes]:
+        """What a mailbox keeps as long as its UIDs mean the same."""
+        return self._index.uid_validity, self._synced().guid
+
+    def _find_again(self, file: FileSource, uid: int, before: Found, identity: tuple[int, bytes]) -> Found | None:
+        """The same for a message that was at ``before``, after a change; None when it is not there any more.
+
+        Whatever has its UID in a mailbox of another ``identity`` is another message.
+        """
         where = None
         if not self._is_closed:
             self._index.refresh()
             if self._is_named(file):
-                if not self._index.has(uid):
+                if not self._index.has(uid) or self._identity() != identity:
                     return None
                 where = self._where(file, uid)
         if where is not None:
