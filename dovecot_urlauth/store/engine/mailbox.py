@@ -12,7 +12,8 @@ brings proves the key: the engine holds our own URL, signed with the same key, a
 now.  Only if it brings nothing, whatever the reason, is the key asked for.
 
 Dovecot 2.3's imap panics where a stock worker would give up: a part that cannot be decoded, an error of its own.
-The next engine then tells the reason, and is asked for the key first: of a dictionary that is down only one dies.
+The next engine then tells the reason, and is asked for the key first: of a dictionary that is down, or a part that
+cannot be decoded, only one dies.
 """
 
 from __future__ import annotations
@@ -94,6 +95,8 @@ class EngineMailbox:
         self._uidvalidity = uidvalidity
         self._key: bytes | None = None
         self._proof: _Proof | None = None
+        self._deadly: tuple[_Asked, EngineGone] | None = None
+        """The fetch ahead that an engine died of, and how."""
         #: Whether the engine was not asked to look, because it had just done so.
         self._has_just_looked = False
 
@@ -107,9 +110,10 @@ class EngineMailbox:
         try:
             await self._open_with(session, asked)
         except EngineGone as gone:
-            # perhaps of a part that it cannot decode: then it is told apart by the next one, in fetch()
-            if not isinstance(gone, SessionLost) and (asked is None or session.is_late):
-                raise
+            if not isinstance(gone, SessionLost):
+                if asked is None or session.is_late:
+                    raise
+                self._deadly = asked, gone
             self._store.log(f"{gone.text}: asking again")
             self._store.forget_key(self._quoted)
             await self._open_with(self._store.session(), None)
@@ -179,6 +183,7 @@ class EngineMailbox:
         """
         if not _asks(request):
             return Delivery(0, False, None, nothing())
+        await self._check_decodable(uid, request)
         try:
             return await self._fetch_range(uid, request)
         except EngineGone as death:
@@ -191,6 +196,17 @@ class EngineMailbox:
             # a row of URLs, and a mail that came just now
             await self._store.call(b"EXAMINE " + self._quoted)
         return await self._fetch_range(uid, request)
+
+    async def _check_decodable(self, uid: int, request: Request) -> None:
+        """Raises Undecodable if that was what killed the engine when it was asked for the same ahead."""
+        deadly, self._deadly = self._deadly, None
+        if deadly is None or not request.binary:
+            return
+        asked, death = deadly
+        if asked.uid == uid and asked.request is request:
+            why = await self._why_died(death, uid, request)
+            if isinstance(why, Undecodable):
+                raise why
 
     def close(self) -> None:
         """Nothing is held between commands."""

@@ -637,6 +637,33 @@ def test_an_engine_that_dies_of_what_is_fetched_ahead(stage: Stage) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("can_be_decoded", [False, True])
+def test_only_one_engine_dies_of_a_part_that_it_cannot_decode(stage: Stage, can_be_decoded: bool) -> None:
+    """The next one is asked for its size; what can be decoded, the other died of something else, is fetched."""
+    lives = stage.folder / "lives"
+    sized = b"OK" if can_be_decoded else b"NO [UNKNOWN-CTE]"
+    store = stage.store(
+        TOGETHER
+        + f"open({str(lives)!r}, 'a').write('x'); life = len(open({str(lives)!r}).read())\n"
+        + "if life == 1: answer_together(); answer_together(); hear_together(); sys.exit(1)\n"
+        + f"answer_together()\nfor _ in range(2):\n [(tag, _)] = hear_together(); say(tag + b' ' + {sized!r})\n"
+        + " say(b' Done.\\r\\n')\n"
+        + "answer_together(); hear()"
+    )
+    assert fetch_ahead(store, ahead()) == b"hi"
+    wished = ahead(request=Request(b"1", binary=True))
+    if can_be_decoded:
+        assert fetch_ahead(store, wished) == b"hi"
+    else:
+        with pytest.raises(Undecodable, match="Unknown Content-Transfer-Encoding"):
+            fetch_ahead(store, wished)
+    assert stage.logged[2:] == [
+        "EXAMINE+URLFETCH", "imap died: EXAMINE+URLFETCH: asking again",
+        "GETMETADATA", "EXAMINE", "UID", *["URLFETCH"] * can_be_decoded,
+    ]  # fmt: skip
+    assert lives.read_text() == "xx"
+
+
 def test_only_one_engine_dies_of_a_dictionary_that_is_down(stage: Stage) -> None:
     """2.3's panics of a URLFETCH that fails within, and says what is the matter if it is asked for the key."""
     lives = stage.folder / "lives"
