@@ -6,7 +6,7 @@ switch of the target user, an unknown user and a wrong token.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -221,8 +221,18 @@ def test_control_client(version: Version) -> None:
         finished += events[1:] == [Finished()]
         ours = [(sent.data, () if sent.fd is None else (sent.fd,)) for sent in opening]
         ours.append((client.data_to_send(), ()))
-        assert ours == [(message.data, message.fds) for message in talk.messages if message.said]
+        assert _in_one(ours) == _in_one([(message.data, message.fds) for message in talk.messages if message.said])
     assert finished == 1
+
+
+def _in_one(pieces: Sequence[tuple[bytes, tuple[int, ...]]]) -> tuple[bytes, list[tuple[int, tuple[int, ...]]]]:
+    """All bytes, and at which of them descriptors came: 2.3's is sent in fewer pieces by us."""
+    said, descriptors = b"", []
+    for data, fds in pieces:
+        if fds:
+            descriptors.append((len(said), fds))
+        said += data
+    return said, descriptors
 
 
 def test_fetch(version: Version) -> None:
