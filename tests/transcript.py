@@ -133,6 +133,12 @@ class FakeConnection:
         self._raise_if_broken()
         return b"", []
 
+    def waiting(self, size: int = 4096) -> bytes | None:
+        self._raise_if_broken()
+        if self._input:
+            return self._input[0][0][:size]
+        return b"" if self.ended else None
+
     async def read_line(self, seconds: float | None = None) -> bytes:
         data = await self.read(seconds=seconds)
         end = data.find(b"\n") + 1 or len(data)

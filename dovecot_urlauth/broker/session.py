@@ -11,6 +11,7 @@ from dovecot_urlauth.broker.auth import LookupFailed
 from dovecot_urlauth.broker.control import SessionOver, Worker, call
 from dovecot_urlauth.broker.identity import IdentityRefused, check_identity
 from dovecot_urlauth.broker.login import LoginConnection, LoginLost
+from dovecot_urlauth.service.connection import ConnectionLost
 from dovecot_urlauth.service.process import ProcessOver
 from dovecot_urlauth.service.stats import ConnectionEvents
 from dovecot_urlauth.service.watch import unless
@@ -171,8 +172,7 @@ class Session:
         """One worker, until the client says END. Raises SessionOver."""
         stage = self._stage
         worker = Worker(self._loop, self._log, stage.dialect, stage.worker_path, access)
-        called, self._called = self._called, None
-        connection = called or stage.take_preconnected() or await worker.connect()
+        connection = self._take_called() or stage.take_preconnected() or await worker.connect()
         events = ConnectionEvents(stage.stats, connection, CATEGORIES, path=stage.worker_path)
         try:
             await worker.give(connection, client, client)
@@ -183,6 +183,20 @@ class Session:
         finally:
             events.ended()
             connection.close()
+
+    def _take_called(self) -> Connection | None:
+        """The worker that was called ahead, unless it has gone meanwhile."""
+        called, self._called = self._called, None
+        if called is None:
+            return None
+        try:
+            is_there = called.waiting(1) != b""
+        except ConnectionLost:
+            is_there = False
+        if is_there:
+            return called
+        called.close()
+        return None
 
     def _show(self, title: str) -> None:
         self.title = title

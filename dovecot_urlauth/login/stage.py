@@ -146,7 +146,8 @@ class LoginStage:
     async def _preconnect(self) -> None:
         if self._preconnected is None:
             self._preconnected = preconnect(self.handoff_path(None))
-        await self._give_up_preconnected()
+        if self._preconnected is not None:
+            await self._give_up_preconnected()
 
     async def _give_up_preconnected(self) -> None:
         preconnected = self._preconnected

@@ -205,6 +205,14 @@ def test_a_worker_is_called_while_auth_looks_up(play: Callable[..., Any]) -> Non
     )
 
 
+@pytest.mark.parametrize("goes", ["worker !close", "worker !lost ECONNRESET"])
+def test_one_that_has_gone_meanwhile_is_connected_to_anew(play: Callable[..., Any], goes: str) -> None:
+    play(
+        HELLO + HANDED + ASKED + f"worker !connect\n{goes}" + USER + ACCEPTED + "worker !closed" + WORKER,
+        calls_ahead=True,
+    )
+
+
 @pytest.mark.parametrize("fails", ["worker !refuse ENOENT", "worker !full"])
 def test_one_that_cannot_be_called_yet_is_connected_to_later(play: Callable[..., Any], fails: str) -> None:
     play(HELLO + fails + HANDED + ASKED + USER + ACCEPTED + WORKER, calls_ahead=True)

@@ -137,6 +137,20 @@ def test_never_more_than_one_waits_and_not_for_long(calls: list[Pair]) -> None:
     assert login.take_preconnected(login.handoff_path(None)) is None
 
 
+def test_who_cannot_be_called_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage_module, "preconnect", lambda path: None)
+    loop = SteppingLoop()
+    login = stage(None, loop=loop, calls_ahead=True)
+
+    async def clients() -> int:
+        login.call_ahead()
+        await loop.turn()
+        await loop.turn()
+        return len(loop._tasks)
+
+    assert loop.run(clients()) == 1
+
+
 def test_a_stage_for_one_client_calls_nobody(calls: list[Pair]) -> None:
     loop = SteppingLoop()
     login = stage(None, loop=loop)
