@@ -7,6 +7,7 @@ import os
 from dovecot_urlauth.service.environment import DEAD_PIPE_FD, STATUS_FD
 from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.service.privileges import PrivilegesKept
+from dovecot_urlauth.service.process import ProcessOver
 from dovecot_urlauth.service.run import EXIT_FATAL, EXIT_OK, describe
 from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.service.watchdog import Watchdog
@@ -92,13 +93,15 @@ class Child:
         from dovecot_urlauth.worker.rehearsal import rehearse, usual_format
         from dovecot_urlauth.worker.warmup import warm_up
 
-        await warm_up(self._loop, self._config)
-        kept_as = likely_format or usual_format(self._config)
-        if kept_as:
-            try:
+        try:
+            await warm_up(self._loop, self._config)
+            kept_as = likely_format or usual_format(self._config)
+            if kept_as:
                 await rehearse(self._loop, self._config, kept_as)
-            except OSError as error:
-                self._log.debug(f"Could not make ready for {kept_as}: {error.strerror}")
+        except ProcessOver:
+            raise
+        except Exception as error:  # who is not ready is slower, and serves all the same
+            self._log.debug(f"Could not make ready for the first client: {describe(error)}")
 
     async def _serve_next(self, link: ParentLink) -> bool:
         """Wait for a connection and see to it; whether the process can be a spare again."""

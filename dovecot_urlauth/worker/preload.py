@@ -6,6 +6,7 @@ import sys
 
 from dovecot_urlauth.config.plugins import words
 from dovecot_urlauth.service.loop import Loop
+from dovecot_urlauth.service.process import ProcessOver
 from dovecot_urlauth.start.digest import blake2b
 from dovecot_urlauth.start.frozen import complete_classes
 from dovecot_urlauth.worker.parent.protocol import FORMATS
@@ -118,5 +119,7 @@ def _rehearse(loop: Loop, config: WorkerConfig) -> None:
     for kept_as in FORMATS:
         try:
             loop.run(rehearse(loop, config, kept_as))
-        except OSError:
+        except ProcessOver:
+            raise
+        except Exception:
             return  # no memory or descriptors: the first client will see to it that somebody hears of it

@@ -77,7 +77,11 @@ async def rehearse(loop: Loop, config: WorkerConfig, kept_as: str) -> bytes:
     target = OpenedTarget(NAME, settings, ChosenStore(made_up, _no_other), NAME)
     userdb = _MadeUpUserdb(loop, dialect, os.fsencode(NOWHERE))
     log = Log("", _Mute(to_master=False))
-    connection, (control, client) = _give_client(loop, dialect)
+    try:
+        connection, (control, client) = _give_client(loop, dialect)
+    except BaseException:
+        made_up.close()
+        raise
     try:
         selection = await select(loop, connection, PeerCredentials(0, 0, 0), config, userdb, log)
         if selection is None:
@@ -95,17 +99,24 @@ async def rehearse(loop: Loop, config: WorkerConfig, kept_as: str) -> bytes:
 def _give_client(loop: Loop, dialect: Dialect) -> tuple[Connection, tuple[socket, socket]]:
     """A connection over which a client comes that has said all it has to say; its other end, and the client's."""
     ours, control = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)
-    given, client = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)
-    client.send(SAID)
-    client.setblocking(False)
-    access = Access(NAME, b"imap")
-    opening = ControlClient(dialect.control_order, access, "").opening(given.fileno(), given.fileno())
-    for transmission in opening:
-        send_message(control, transmission.data, [] if transmission.fd is None else [transmission.fd])
-    given.close()
-    if access_line(access) not in opening[-1].data:
-        control.send(access_line(access))
-    return Connection(loop, ours), (control, client)
+    ends = [ours, control]
+    try:
+        given, client = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)
+        ends += [given, client]
+        client.send(SAID)
+        client.setblocking(False)
+        access = Access(NAME, b"imap")
+        opening = ControlClient(dialect.control_order, access, "").opening(given.fileno(), given.fileno())
+        for transmission in opening:
+            send_message(control, transmission.data, [] if transmission.fd is None else [transmission.fd])
+        given.close()
+        if access_line(access) not in opening[-1].data:
+            control.send(access_line(access))
+        return Connection(loop, ours), (control, client)
+    except BaseException:
+        for end in ends:
+            end.close()
+        raise
 
 
 def _no_other(reason: str) -> NoReturn:

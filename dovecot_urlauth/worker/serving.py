@@ -144,7 +144,10 @@ class TargetUserProcess:
             from dovecot_urlauth.worker.rehearsal import format_of
 
             account = self._account
-            self._kept_as = "" if account is None else format_of(account, self._config.dialect)
+            try:
+                self._kept_as = "" if account is None else format_of(account, self._config.dialect)
+            except Exception:  # it is only made ready by: the parent has to hear that the client has gone
+                self._kept_as = ""
         return self._kept_as
 
     def _end_if_unused(self) -> None:

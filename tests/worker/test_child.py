@@ -92,7 +92,7 @@ class Life:
 
     async def rehearse(self, loop: object, config: object, kept_as: str) -> None:
         if kept_as == "mbox":
-            raise OSError(24, "Too many open files")
+            raise MemoryError
         self.told.append(f"ready for {kept_as}")
 
     async def given(self) -> Any:
@@ -171,12 +171,17 @@ def test_the_parents_end_is_a_spares(life: Life) -> None:
         ("sdbox", "", ["ready for sdbox"]),
         ("sdbox", "mdbox", ["ready for mdbox"]),
         ("", "", []),
-        ("", "mbox", ["Could not make ready for mbox: Too many open files"]),
     ],
 )
 def test_it_is_made_ready_for_what_is_likely_to_come(life: Life, usual: str, likely: str, done: list[str]) -> None:
     life.usual_format = usual
     assert life.live(likely) == ["warm", *done, "[spare]"]
+
+
+def test_one_that_cannot_be_made_ready_serves_all_the_same(life: Life) -> None:
+    warm, why, spare = life.live("mbox")
+    assert (warm, spare) == ("warm", "[spare]")
+    assert why.startswith("Could not make ready for the first client: MemoryError")
 
 
 def test_who_waits_already_is_not_kept_waiting(life: Life) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -94,9 +95,33 @@ def test_how_one_users_mail_is_kept() -> None:
     assert format_of(resolve_account(NAME, fields, Settings({}), dialect), dialect) == "sdbox"
 
 
-def test_a_parent_without_descriptors_has_rehearsed_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), MemoryError()])
+def test_a_parent_without_descriptors_has_rehearsed_nothing(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     def full(name: str) -> int:
-        raise OSError(24, "Too many open files")
+        raise error
 
     monkeypatch.setattr(os, "memfd_create", full)
     preload(config("DOVECOT_2_4_1"))
+
+
+def test_a_rehearsal_that_fails_leaves_no_descriptor() -> None:
+    """Whichever descriptor is the one too many."""
+    loop = Loop()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    before = os.listdir("/proc/self/fd")
+    first = os.open("/", os.O_RDONLY)
+    os.close(first)
+    failed = 0
+    try:
+        for room in range(20):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (first + room, hard))
+            try:
+                loop.run(rehearse(loop, config("DOVECOT_2_4_1"), "mdbox"))
+            except OSError:
+                failed += 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert failed > 5
+    assert os.listdir("/proc/self/fd") == before

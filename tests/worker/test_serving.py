@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dovecot_urlauth.config.settings import Settings
+from dovecot_urlauth.dialect.versions import DOVECOT_2_4_1
 from dovecot_urlauth.url.rules import RULES_2_4
 from dovecot_urlauth.worker import client as client_module
 from dovecot_urlauth.worker import serving
@@ -18,6 +19,7 @@ from dovecot_urlauth.worker.parentlink import ClientUnusable
 from dovecot_urlauth.worker.selecting import Selection
 from dovecot_urlauth.worker.serving import ACCEPTED, CLIENT_GONE, NOT_SHARED, TargetUserProcess
 from dovecot_urlauth.worker.target import OpenedTarget, TargetUser
+from tests.clock import SteppingLoop
 from tests.transcript import Recorder, Transcript
 from tests.worker import fakes
 
@@ -257,3 +259,16 @@ def test_without_a_store_nobody_else_comes(play: Callable[..., None]) -> None:
 
 def test_the_only_client_of_a_process(play: Callable[..., None]) -> None:
     play(BEGIN + CLIENT_LEAVES + "title: [idling->alice]", has_link=False)
+
+
+def test_what_is_only_made_ready_by_keeps_nothing_from_the_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> str:
+        raise MemoryError
+
+    monkeypatch.setattr("dovecot_urlauth.worker.rehearsal.format_of", broken)
+    config: Any = SimpleNamespace(dialect=DOVECOT_2_4_1, userdb_path=b"")
+    unused: Any = None
+    somebody: Any = object()
+    process = TargetUserProcess(SteppingLoop(), config, unused, unused, None)
+    process._account = somebody
+    assert process._format() == ""

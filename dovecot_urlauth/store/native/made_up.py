@@ -62,11 +62,19 @@ class MadeUpStore(NativeStore):
         self._make = MAKERS[driver]
         self._fds: list[int] = []
         key = KEY_PATH % GUID.hex().encode()
-        self._attributes = _MadeUpDict(self._folder({"dict": b"%s\n%s\n" % (key, KEY.hex().encode())}).open())
+        try:
+            folder = self._folder({"dict": b"%s\n%s\n" % (key, KEY.hex().encode())})
+            self._attributes = _MadeUpDict(folder.open())
+        except BaseException:
+            self._close_files()
+            raise
 
     def close(self) -> None:
         """End all sessions."""
         super().close()
+        self._close_files()
+
+    def _close_files(self) -> None:
         while self._fds:
             os.close(self._fds.pop())
 
