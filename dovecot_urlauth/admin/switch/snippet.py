@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dovecot_urlauth.admin.live.account import all_users, doveadm
+from dovecot_urlauth.admin.master import running_master
 
 if TYPE_CHECKING:
     from dovecot_urlauth.admin.doveconf import Configuration
@@ -141,7 +142,9 @@ def _check_homes(configuration: Configuration) -> None:
         raise SwitchFailure(
             f"{user} has no home in the userdb: set the attribute dictionary to another place first"
         )
+    runs = running_master(configuration.base_dir) is not None
+    why, remedy = ("the userdb lists no user", "set") if runs else ("Dovecot does not run", "start it, or set")
     raise SwitchFailure(
-        "the userdb lists no user (does Dovecot run?), so whether they have a home is not known: "
-        f"set the attribute dictionary first, for example\n{DICTIONARY[configuration.is_2_3]}"
+        f"{why}, so whether users have a home is not known: "
+        f"{remedy} the attribute dictionary first, for example\n{DICTIONARY[configuration.is_2_3]}"
     )

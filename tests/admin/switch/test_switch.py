@@ -146,14 +146,20 @@ def test_settings_that_are_there_stay(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("users", "complaint"),
-    [('{"alice": {"uid": "1", "gid": "1"}}', "alice has no home"), ("{}", "lists no user")],
+    ("users", "runs", "complaint"),
+    [
+        ('{"alice": {"uid": "1", "gid": "1"}}', True, "alice has no home"),
+        ("{}", True, "the userdb lists no user, so whether users have a home is not known: set the attribute "),
+        ("{}", False, "Dovecot does not run, so whether users have a home is not known: start it, or set the "),
+    ],
 )
 def test_no_dictionary_below_a_home_that_may_not_be_there(
-    scene: Scene, capsys: pytest.CaptureFixture[str], users: str, complaint: str
+    scene: Scene, capsys: pytest.CaptureFixture[str], users: str, runs: bool, complaint: str
 ) -> None:
     scene.as_imap = Block()
     scene.users.write_text(users)
+    if runs:
+        scene.start()
     assert run("enable", "--host", "mail.example.test") == 1
     assert complaint in capsys.readouterr().err
     assert not scene.file.exists()
