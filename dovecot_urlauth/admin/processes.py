@@ -57,8 +57,8 @@ def _read_process(folder: Path) -> Process | None:
         parent = int((folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
         user, boxed = _user(folder.stat().st_uid), _is_boxed((folder / "status").read_text(errors="replace"))
         return Process(int(folder.name), parent, user, _pss(folder), service, title, boxed)
-    except (FileNotFoundError, ProcessLookupError):
-        return None
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None  # it has gone, or /proc is mounted with hidepid and it is not ours to see
 
 
 def service_of(title: str) -> str | None:

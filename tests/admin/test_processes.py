@@ -55,6 +55,19 @@ def test_a_process_is_found(sleeper: subprocess.Popen[bytes]) -> None:
     assert not found.is_boxed
 
 
+def test_others_processes_may_be_hidden(sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """/proc with hidepid=1 lists them, and refuses everything else."""
+    real = Path.read_bytes
+
+    def refused(path: Path) -> bytes:
+        if path.parent.name == "1":
+            raise PermissionError(1, "Operation not permitted")
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    assert sleeper.pid in [process.pid for process in find_processes(None)]
+
+
 def test_who_is_in_a_sandbox() -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
