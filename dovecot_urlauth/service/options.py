@@ -62,7 +62,9 @@ def parse_options(
             if name not in known_long:
                 raise Fatal(f"Unknown argument: {argument}", EXIT_USAGE)
             if not equals:
-                raise Fatal(f"Missing value for argument: {argument}", EXIT_USAGE)
+                raise Fatal(
+                    f"Missing value for argument: {argument} (write {argument}={known_long[name][0]})", EXIT_USAGE
+                )
             if value not in known_long[name]:
                 raise Fatal(f"Unknown argument: {argument} ({', '.join(known_long[name])})", EXIT_USAGE)
             options.add(name, value)

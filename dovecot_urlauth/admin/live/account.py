@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dovecot_urlauth.admin.live.failure import LiveFailure
 
 DOVEADM = "/usr/bin/doveadm"
+HEADING = "field\tvalue\n"
 PATIENCE = 30.0
 """Seconds for one run of doveadm."""
 
@@ -45,7 +46,10 @@ def _user(file: str, *words: str) -> list[str]:
     """The lines of ``doveadm user``. Raises LiveFailure when there is no such user, or auth does not answer."""
     done = doveadm(file, "user", *words)
     if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines() or [f"no such user: {words[-1]}"]
+        printed = done.stdout.removeprefix(HEADING).strip()  # 2.3 says there that a user does not exist
+        said = (
+            done.stderr.strip() or printed or f"gives nothing for {words[-1]}: has the user a home?"
+        ).splitlines()
         raise LiveFailure("userdb", said[-1].rpartition("Error: ")[2].removeprefix("userdb lookup: "))
     return done.stdout.splitlines()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import sys
 from typing import TYPE_CHECKING
 
 from dovecot_urlauth.admin.monitor.failure import MonitorFailure
@@ -45,14 +44,12 @@ def _live(run: Callable[[], None], context: AbstractContextManager[object], writ
     try:
         with context:
             os.write(writing, READY.encode())
-            os.close(writing)
+            os.close(writing)  # and nothing else of the caller's is open
             begun = True
             run()
     except Exception as error:
         text = f"cannot go to the background: {' '.join(str(error).split()) or type(error).__name__}"
-        if begun:
-            print(f"dovecot-urlauth: {text}", file=sys.stderr)
-        else:
+        if not begun:
             os.write(writing, text.encode(errors="replace"))
         return 1
     return 0
@@ -66,7 +63,6 @@ def _context(lock: object, who: pwd.struct_passwd | None, keep: list[int]) -> Ab
         uid=who.pw_uid if who else None,
         gid=who.pw_gid if who else None,
         signal_map={},
-        stderr=sys.stderr,
         files_preserve=keep,
     )
     return context

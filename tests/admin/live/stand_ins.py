@@ -70,6 +70,9 @@ elif words[-1] in users:
     for name, value in users[words[-1]].items():
         print(f"  {{name:10}}: {{value}}" if alone else f"{{name}}\\t{{value}}")
 else:
+    if words[-1] == "nohome":
+        print("field\\tvalue\\n")
+        sys.exit(67)
     print(f"Error: user {{words[-1]}} doesn't exist", file=sys.stderr)
     sys.exit(67)
 """

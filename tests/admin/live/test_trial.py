@@ -189,6 +189,8 @@ def test_people_are_those_who_are_named_and_then_the_next(stand_in: StandIn) -> 
     assert choose_people(stand_in.dovecot(), "alice", "carol") == People("alice", "carol", "bob")
     with pytest.raises(LiveFailure, match="doesn't exist"):
         choose_people(stand_in.dovecot(), "alice", "nobody")
+    with pytest.raises(LiveFailure, match="gives nothing for nohome: has the user a home"):
+        choose_people(stand_in.dovecot(), "alice", "nohome")
     stand_in.configure_users({})
     with pytest.raises(LiveFailure, match="name two"):
         choose_people(stand_in.dovecot(), None, None)

@@ -103,7 +103,8 @@ def test_a_dovecot_that_does_not_run_is_down(tmp_path: Path) -> None:
 def test_as_a_daemon_it_holds_its_pid_file(tmp_path: Path) -> None:
     port, pid_file = free_port(), tmp_path / "monitor.pid"
     with start("--listen", str(port), "--daemon", "--pid-file", str(pid_file)) as process:
-        assert process.wait(20) == 0
+        assert process.communicate(timeout=20) == ("", ""), "it holds no pipe of whoever starts it"
+        assert process.returncode == 0
     assert wait_for(pid_file.exists)
     pid = int(pid_file.read_text())
     try:
