@@ -63,7 +63,8 @@ def parse_options(
                 raise Fatal(f"Unknown argument: {argument}", EXIT_USAGE)
             if not equals:
                 raise Fatal(
-                    f"Missing value for argument: {argument} (write {argument}={known_long[name][0]})", EXIT_USAGE
+                    f"Missing value for argument: {argument} (write {argument}={'|'.join(known_long[name])})",
+                    EXIT_USAGE,
                 )
             if value not in known_long[name]:
                 raise Fatal(f"Unknown argument: {argument} ({', '.join(known_long[name])})", EXIT_USAGE)
