@@ -301,4 +301,20 @@ ROWS: Rows = [
         "",
         "tests/store/native/test_mailbox.py",
     ),
+    (
+        19,
+        "an engine that does not end, and everybody waits",
+        "store/engine/imap_process.py",
+        "return os.waitpid(self.pid, os.WNOHANG)[0] != 0",
+        "return os.waitpid(self.pid, 0)[0] != 0",
+        "tests/store/engine/test_dialogue.py",
+    ),
+    (
+        18,
+        "an engine that nobody buries",
+        "store/engine/imap_process.py",
+        '                    self._loop.spawn(self._bury_later(), "burial")\n',
+        "                    pass\n",
+        "tests/store/engine/test_dialogue.py",
+    ),
 ]

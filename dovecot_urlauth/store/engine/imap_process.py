@@ -31,7 +31,11 @@ SIGPIPE = 13
 PIPE_SIZE = 64 * 1024
 """All that a pipe holds; a larger buffer would be mapped and unmapped for each read."""
 FAREWELL_SECONDS = 0.05
-"""How long an engine may take to end by itself once its stdin is closed; others wait meanwhile."""
+"""How long an engine may take to end by itself once its stdin is closed, or killed; others wait meanwhile."""
+LONGEST_BURIAL = 5.0
+"""Seconds that a killed engine is waited for when no task runs, and nobody waits meanwhile."""
+BURIAL_PAUSE = 0.5
+"""Seconds until a task looks again whether one has ended."""
 COMPLAINT_BYTES = 1000
 COMPLAINTS = 20
 """How much one engine may write to our log; a panic is three lines, one of them long."""
@@ -146,8 +150,7 @@ class EngineProcess:
         """Lets the engine end by itself, which it does at the end of its input, or kills it."""
         if not self._running:
             return
-        os.close(self._stdin)
-        self._stdin = -1
+        self._end_input()
         deadline = monotonic() + FAREWELL_SECONDS
         while (left := deadline - monotonic()) > 0 and self._take(left) != b"":
             continue
@@ -161,12 +164,39 @@ class EngineProcess:
             return
         try:
             os.kill(self.pid, SIGKILL)
-            os.waitpid(self.pid, 0)
-        except PermissionError:
+        except (PermissionError, ProcessLookupError):
             pass  # it was started by root and is not the user yet; it ends with its input
-        except (ProcessLookupError, ChildProcessError):
-            self.last_complaint = self.last_complaint or "somebody else has waited for it"
+        self._end_input()
+        self._bury()
         self._forget()
+
+    def _end_input(self) -> None:
+        if self._stdin >= 0:
+            os.close(self._stdin)
+            self._stdin = -1
+
+    def _bury(self) -> None:
+        """Waits for the end of what was killed, but not for long: a call to a file server may keep it."""
+        is_alone = self._loop.running is None
+        deadline = monotonic() + (LONGEST_BURIAL if is_alone else FAREWELL_SECONDS)
+        while not self._is_buried():
+            if monotonic() >= deadline:
+                if not is_alone:
+                    self._loop.spawn(self._bury_later(), "burial")
+                return
+            sleep(0.0005)
+
+    async def _bury_later(self) -> None:
+        while not self._is_buried():
+            await self._loop.sleep(BURIAL_PAUSE)
+
+    def _is_buried(self) -> bool:
+        """Whether it has ended, and its status has been taken."""
+        try:
+            return os.waitpid(self.pid, os.WNOHANG)[0] != 0
+        except ChildProcessError:
+            self.last_complaint = self.last_complaint or "somebody else has waited for it"
+            return True
 
     def _take(self, seconds: float) -> bytes | None:
         """Output that comes within so many seconds, empty at its end, None when there is none."""

@@ -14,7 +14,7 @@ import pytest
 from dovecot_urlauth.message.errors import InvalidSection, PartMissing, Undecodable
 from dovecot_urlauth.message.request import Request
 from dovecot_urlauth.service.loop import Loop
-from dovecot_urlauth.store.engine import dialogue, engine
+from dovecot_urlauth.store.engine import dialogue, engine, imap_process
 from dovecot_urlauth.store.engine.dialogue import EngineSession
 from dovecot_urlauth.store.engine.engine import EngineStore
 from dovecot_urlauth.store.engine.imap_process import Command, EngineGone, EngineProcess
@@ -253,6 +253,56 @@ def test_an_engine_that_will_not_go_is_killed(stage: Stage) -> None:
     started = time.monotonic()
     session.close()
     assert time.monotonic() - started < 5
+
+
+def test_an_engine_that_outlives_its_end_keeps_nobody_waiting(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a call to a file server that has gone even SIGKILL is not heard; here nobody sends it."""
+    monkeypatch.setattr(imap_process, "LONGEST_BURIAL", 0.0)
+    monkeypatch.setattr(os, "kill", lambda pid, number: None)
+    free = stage.folder / "free"
+    wait_for = f"for _ in range(3000): os.path.exists({str(free)!r}) and sys.exit(); time.sleep(0.01)"
+    session = stage.session(f"say(GREETING); ok()\n{wait_for}")
+    wait(session.call(b"CHECK"))
+    process = session._process
+    assert isinstance(process, EngineProcess)
+
+    async def kill() -> None:
+        session.kill()
+        assert os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        free.touch()
+        deadline = time.monotonic() + 20
+        while is_there(process.pid):
+            assert time.monotonic() < deadline
+            await LOOP.sleep(0.01)
+
+    wait(kill())
+
+
+def is_there(pid: int) -> bool:
+    """Whether a child runs, or has ended and nobody has waited for it."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def test_an_engine_that_is_killed_at_the_very_end(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No task runs any more: it is waited for, and not for ever."""
+    session = stage.session("say(GREETING); ok(); time.sleep(60)")
+    wait(session.call(b"CHECK"))
+    process = session._process
+    assert isinstance(process, EngineProcess)
+    with monkeypatch.context() as patched:
+        patched.setattr(imap_process, "LONGEST_BURIAL", 0.05)
+        patched.setattr(os, "kill", lambda pid, number: None)
+        session.kill()
+    assert is_there(process.pid)
+    os.kill(process.pid, 9)
+    process._bury()
+    assert not is_there(process.pid)
 
 
 def test_an_engine_may_take_its_leave(stage: Stage) -> None:
