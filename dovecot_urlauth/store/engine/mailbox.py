@@ -4,8 +4,7 @@ An engine keeps the indexes of a mailbox open after a command, and the next URLF
 that came meanwhile would not be there, and expunged mail still would.  So an engine that has been used is asked
 to EXAMINE the mailbox first, which makes it look.  STATUS may answer from the list of mailboxes; a NOOP is done
 behind the commands that follow it, and where the open mailbox was deleted and made again it may call the new one's
-index corrupted.  Of a row of URLs, a few milliseconds from each other, one look is enough, unless a message is not
-found.
+index corrupted.  Of a row of URLs, all within 20 ms of it, one look is enough, unless a message is not found.
 
 Where the key of last time has signed the URL that the client came with, the URLFETCH is sent at once, and what it
 brings proves the key: the engine holds our own URL, signed with the same key, against the key that the mailbox has
