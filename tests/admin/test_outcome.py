@@ -97,6 +97,9 @@ def test_a_damaged_library(tmp_path: Path) -> None:
         assert done.returncode == 1
         assert done.stderr.startswith(f"dovecot-urlauth: {tmp_path}/.venv/run is damaged (")
         assert len(done.stderr.splitlines()) == 1
+    (library / "admin/main.py").write_text("raise KeyboardInterrupt\n")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, ""), "interrupted before it began"
 
 
 def test_what_nobody_foresaw(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

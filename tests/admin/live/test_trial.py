@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 import time
 from dataclasses import replace
 
@@ -10,6 +12,7 @@ import pytest
 
 from dovecot_urlauth.admin.doveconf import Block
 from dovecot_urlauth.admin.findings import Level
+from dovecot_urlauth.admin.live.commands import _report
 from dovecot_urlauth.admin.live.failure import LiveFailure
 from dovecot_urlauth.admin.live.trial import MESSAGE, PICTURE, People, choose_people, run_trial
 from dovecot_urlauth.admin.live.verdict import judge
@@ -65,6 +68,19 @@ def test_whoever_stops_reading_leaves_no_mailbox(stand_in: StandIn) -> None:
     assert "stored a message" in next(findings).text
     findings.close()
     assert stand_in.commands()[-1].startswith('DELETE "INBOX.dovecot-urlauth-test-')
+
+
+def test_an_output_that_is_closed_ends_the_trial_at_once(
+    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Closed())
+    with pytest.raises(BrokenPipeError) as ended:  # which holds the trial, so that it is not collected by chance
+        _report(run_trial(stand_in.dovecot(), PEOPLE), "", "")
+    assert stand_in.commands()[-1].startswith('DELETE "INBOX.dovecot-urlauth-test-'), ended
 
 
 def test_what_a_test_that_was_killed_has_left(stand_in: StandIn) -> None:
