@@ -55,7 +55,7 @@ def test_it_cannot(pid_file: str | None, user: str | None, said: str) -> None:
         in_background(lambda: None, [], pid_file, user)
 
 
-@pytest.mark.parametrize("holder", [1, os.getpid()])
+@pytest.mark.parametrize("holder", [1, os.getpid()], ids=["init", "ourselves"])
 def test_another_one_runs(tmp_path: Path, holder: int) -> None:
     (tmp_path / "pid").write_text(f"{holder}\n")
     with pytest.raises(MonitorFailure, match=f"pid is locked: process {holder} runs already"):

@@ -75,6 +75,8 @@ def run(
     messages = [generator.message(seed, number) for number in range(max(count // store.per_message, 1))]
     if store.is_rewritten:
         messages = [generator.with_plain_names(message) for message in messages]
+    if store.loses_returns:
+        messages = [generator.without_spare_returns(message) for message in messages]
     with Arena(version, installation, store) as arena:
         maker = QuestionMaker(Random(seed), arena.put(messages), arena.keys, store.names)
         if store.has_writer:

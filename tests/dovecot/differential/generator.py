@@ -34,6 +34,11 @@ def message(seed: int, number: int) -> bytes:
     return _bend(random, made) if random.random() < BENT else made
 
 
+def without_spare_returns(message: bytes) -> bytes:
+    """The message with one CR at most before each LF, and none behind another."""
+    return re.sub(rb"\r\r+", b"\r", message)
+
+
 def with_plain_names(message: bytes) -> bytes:
     """The message without NULs in the names of its own header's fields.
 

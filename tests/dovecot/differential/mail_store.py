@@ -70,6 +70,8 @@ class MailStore:
     """The worker may leave a mailbox to Dovecot's own imap, which it does while that has to be looked through."""
     is_rewritten: bool = False
     """Dovecot writes the mails' own headers anew, as flags change."""
+    loses_returns: bool = False
+    """Dovecot loses CRs at the end of a part that it stores apart, and notes another size than comes out."""
     per_message: int = 8
     """Questions about one message."""
 

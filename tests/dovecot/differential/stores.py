@@ -53,7 +53,7 @@ def _attachments(driver: str) -> MailStore:
     old = f"mail_location = {driver}:~/box\nmail_attachment_dir = ~/attachments\nmail_attachment_min_size = 1\n"
     new = f"mail_driver = {driver}\nmail_path = ~/box\nmail_ext_attachment_path = ~/attachments\n"
     new += "mail_ext_attachment_min_size = 1\nmail_ext_attachment {\n  fs sis {\n  }\n  fs posix {\n  }\n}\n"
-    return MailStore(f"{driver}-attachments", old, new)
+    return MailStore(f"{driver}-attachments", old, new, loses_returns=True)
 
 
 # -- compression
