@@ -100,7 +100,7 @@ def test_a_connection_from_accept_to_its_end() -> None:
     async def scenario() -> None:
         serving = arena.process.loop.spawn(arena.stage.serve(arena.connection))
         arena.client.sendall(b"alice")
-        await arena.process.loop.sleep(0.3)
+        await arena.process.loop.readable(arena.client.fileno(), 60)
         assert int(arena.client.recv(100))
         assert arena.title.shown == ["[idling]", "[1 connections]"]
         arena.client.shutdown(socket.SHUT_RDWR)  # the children have copies of it
