@@ -40,7 +40,7 @@ def neighbours(scene: Scene) -> Iterator[tuple[WorkerSession, WorkerSession]]:
         for client in clients:
             client.access(b"bob")
             assert client.select(b"alice") == b"OK\n"
-        assert len(_serving(scene)) == 1
+        assert wait_for(lambda: len(_serving(scene)) == 1)
         yield clients[0], clients[1]
 
 

@@ -94,8 +94,8 @@ def test_an_access_user_of_any_bytes_is_shown_readable(scene: Scene) -> None:
     with WorkerSession(scene.dovecot) as worker:
         worker.access(b"b\xff\x1b\x01nob")
         assert worker.select(b"alice") == b"OK\n"
-        titles = [process.title for process in scene.dovecot.processes(PIECES[2])]
-        assert "dovecot/imap-urlauth-worker [b???ob->alice]" in titles
+        expected = "dovecot/imap-urlauth-worker [b???ob->alice]"
+        assert wait_for(lambda: expected in [process.title for process in scene.dovecot.processes(PIECES[2])])
 
 
 @pytest.mark.only("tuned")

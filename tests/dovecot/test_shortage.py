@@ -10,6 +10,7 @@ import pytest
 
 from testing.instance import USERS, DovecotInstance
 from testing.oracle import WorkerSession
+from testing.processes import wait_for
 from testing.scene import MESSAGE, Scene
 from testing.versions import ALL_OURS, PIECES
 
@@ -66,7 +67,9 @@ def test_a_serving_process_without_descriptors(scene: Scene) -> None:
     with WorkerSession(scene.dovecot) as session:
         session.access(b"scarce")
         assert session.select(b"alice") == b"OK\n"
-        [pid] = [each.pid for each in scene.dovecot.processes(PIECES[2]) if "[scarce->alice]" in each.title]
+        [pid] = wait_for(
+            lambda: [each.pid for each in scene.dovecot.processes(PIECES[2]) if "[scarce->alice]" in each.title]
+        )
         used = max(map(int, os.listdir(f"/proc/{pid}/fd"))) + 1
         outcomes = {}
         for more in range(-1, 12):

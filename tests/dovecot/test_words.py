@@ -90,7 +90,7 @@ def bring(scene: Scene) -> Iterator[Callable[[str], Process]]:
             if state == "selecting":
                 return spare
             assert session.select(b"alice") == b"OK\n"
-            [worker] = serving(scene)
+            [worker] = wait_for(partial(serving, scene))  # OK to USER is said before there is one
             return worker
 
         assert wait_for(lambda: not serving(scene))
