@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from testing import processes, trees
 from testing.imapclient import ImapClient
-from testing.instance import free_ports
+from testing.ports import free_ports
 
 if TYPE_CHECKING:
     from testing.versions import Version

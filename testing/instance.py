@@ -8,7 +8,6 @@ is left: no process, no bound socket, no mount. The log is read by `logs.py`.
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import signal
 import socket
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING
 from testing import processes
 from testing.imapclient import ConnectionLost, ImapClient
 from testing.logs import Log
+from testing.ports import free_ports
 from testing.relay import RelaySink
 from testing.versions import PIECES
 
@@ -44,9 +44,6 @@ USERS = {
     "streamsrv": 5005,
     "anonymous": 5006,
 }
-
-#: below those that Linux gives to outgoing connections; so many that two test runs hardly ever choose the same
-PORTS = range(10_000, 32_000)
 
 PASSWORD = "secret"
 CONFIGS = Path(__file__).with_name("configs")
@@ -302,18 +299,6 @@ def executable_name(title: str) -> str:
         if not name.startswith(("python", "-")):
             return name
     return title
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports of loopback that are free now, and that no outgoing connection gets before they are listened at."""
-    held: list[socket.socket] = []
-    while len(held) < number:
-        with suppress(OSError):
-            held.append(socket.create_server(("127.0.0.1", random.choice(PORTS))))
-    ports = [listener.getsockname()[1] for listener in held]
-    for listener in held:
-        listener.close()
-    return ports
 
 
 def _mounts() -> list[str]:

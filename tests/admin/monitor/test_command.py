@@ -21,15 +21,14 @@ from dovecot_urlauth.admin.master import Master, MasterUnknown
 from dovecot_urlauth.admin.monitor import metrics
 from dovecot_urlauth.admin.monitor.command import ENDING, PACKAGES, parse_listen, run_monitor
 from dovecot_urlauth.admin.monitor.failure import MonitorFailure
+from testing.ports import free_ports
 from testing.processes import wait_for
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    return free_ports(1)[0]
 
 
 def scrape(port: int) -> dict[str, float]:
