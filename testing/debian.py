@@ -209,4 +209,4 @@ class DebianServer:
             self._master.wait()
         processes.wait_for(lambda: not self.processes(), 8)
         for process in self.processes():
-            os.kill(process.pid, signal.SIGKILL)
+            process.kill()

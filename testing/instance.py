@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
@@ -132,8 +131,7 @@ class DovecotInstance:
         processes.wait_for(lambda: not self.processes(), 8)
         left = self.processes()
         for process in left:
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
+            process.kill()
         # what is removed next may not be written to any more
         processes.wait_for(lambda: not self.processes(), 8)
         return left
@@ -144,7 +142,7 @@ class DovecotInstance:
             return
         for name in set(PIECES) - set(self.combination.ours()):
             for process in self.processes(name):
-                os.kill(process.pid, signal.SIGKILL)
+                process.kill()
 
     def _is_over(self) -> bool:
         return self._master is None or self._master.poll() is not None

@@ -45,11 +45,10 @@ class _Block:
 
     def _is_ours(self, start: int) -> bool:
         """A name in the abstract namespace is bound once, and is free again when its process ends."""
-        self._name = socket.socket(socket.AF_UNIX)
-        with suppress(OSError):
-            self._name.bind(f"\0dovecot-urlauth-ports-{PORTS[start]}")
+        with socket.socket(socket.AF_UNIX) as name, suppress(OSError):
+            name.bind(f"\0dovecot-urlauth-ports-{PORTS[start]}")
+            name.detach()  # it stays open to the end
             return True
-        self._name.close()
         return False
 
 

@@ -7,7 +7,9 @@ session's number, whatever its parent, title, root or user becomes.
 from __future__ import annotations
 
 import os
+import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -37,6 +39,11 @@ class Process:
     @property
     def alive(self) -> bool:
         return read(self.pid) is not None
+
+    def kill(self) -> None:
+        """End it at once; it may have ended by itself since it was read."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
 
 
 def of_session(session: int) -> list[Process]:

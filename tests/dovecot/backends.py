@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -54,8 +52,7 @@ class Backend(DovecotInstance):
         assert self._master
         self._master.kill()
         for process in self.processes():
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
+            process.kill()
         self._master.wait()
         assert processes.wait_for(lambda: not self.processes(), 8)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -213,7 +212,7 @@ def test_a_dict_service_that_goes_down_beneath_the_engine(start: Starter) -> Non
         socket = dovecot.folder / "run" / "dict"
         socket.chmod(0o600)
         for process in dovecot.processes("dict"):
-            os.kill(process.pid, signal.SIGKILL)
+            process.kill()
         assert not any(session.fetch(url).ok for _ in range(3))
         died = [line for line in dovecot.log.lines() if "imap died" in line]
         assert len(died) <= 1, died

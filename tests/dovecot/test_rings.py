@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,6 +82,5 @@ def test_a_backend_that_stands_still_and_one_that_is_full(version: Version, inst
             assert content is None
             second.log.wait_for("Disconnected by backend before the login")
             for process in first.processes("imap"):
-                with suppress(ProcessLookupError):  # one that was about to end anyway
-                    os.kill(process.pid, signal.SIGKILL)
+                process.kill()
             assert processes.wait_for(lambda: away.user("carol").fetch_url(url) == MESSAGE, 5)

@@ -24,18 +24,20 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.only("tuned")
 
+UNREADABLE = b"imap://"
 BIG = b"Subject: big\r\n\r\n" + b"0123456789abcde\r\n" * 600_000
 
 
 @pytest.fixture
 def session(scene: Scene) -> Iterator[Callable[..., WorkerSession]]:
-    """Makes sessions with the worker, each with its user selected."""
+    """Makes sessions with the worker, each with its user selected, and served by the process that it will have."""
     with ExitStack() as stack:
 
         def make(user: bytes = b"bob", target: bytes = b"alice", *parameters: bytes) -> WorkerSession:
             made = stack.enter_context(WorkerSession(scene.dovecot))
             made.access(user, b"imap", *parameters)
             assert made.select(target) == b"OK\n"
+            assert not made.fetch(UNREADABLE).ok  # OK is said before anybody serves
             return made
 
         yield make

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -101,7 +100,7 @@ class Respondent:
             for process in self._dovecot.processes():
                 with suppress(FileNotFoundError, ProcessLookupError):
                     if os.path.basename(os.readlink(f"/proc/{process.pid}/exe")) == PIECES[2]:
-                        os.kill(process.pid, signal.SIGKILL)
+                        process.kill()
 
 
 class Prepared(DovecotInstance):
