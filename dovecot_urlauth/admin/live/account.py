@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from dataclasses import dataclass
 
 from dovecot_urlauth.admin.live.failure import LiveFailure
 
-DOVEADM = "/usr/bin/doveadm"
+DOVEADM = "doveadm"
+DEBIANS = "/usr/bin/doveadm"
 HEADING = "field\tvalue\n"
 PATIENCE = 30.0
 """Seconds for one run of doveadm."""
@@ -61,10 +63,11 @@ def all_users(file: str) -> list[str]:
 
 
 def doveadm(file: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run doveadm on this configuration. Raises LiveFailure when it cannot be run or hangs."""
+    """Run the doveadm in PATH on this configuration. Raises LiveFailure when it cannot be run or hangs."""
+    program = shutil.which(DOVEADM) or DEBIANS
     try:
         return subprocess.run(  # noqa: S603
-            [DOVEADM, "-c", file, *words],
+            [program, "-c", file, *words],
             capture_output=True,
             text=True,
             timeout=PATIENCE,

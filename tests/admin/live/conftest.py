@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     made = StandIn(tmp_path)
-    monkeypatch.setattr(account, "DOVEADM", str(made.doveadm))
+    for name in ("DOVEADM", "DEBIANS"):
+        monkeypatch.setattr(account, name, str(made.doveadm))
     yield made
     made.close()

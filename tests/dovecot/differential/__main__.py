@@ -25,6 +25,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, action="append", help="may be given more than once; 1 if it is not")
     parser.add_argument("--count", type=int, default=20_000, help="questions for each version, store and seed")
     options = parser.parse_args()
+    for word, names, known in (("version", options.versions, VERSIONS), ("store", options.stores, STORES)):
+        for name in names.split(","):
+            if name not in known:
+                parser.error(f"no {word} is called {name!r}; there are {', '.join(known)}")
     if os.geteuid() != 0:
         parser.error("Dovecot's master runs as root")
     outcomes: list[campaign.Outcome] = []
