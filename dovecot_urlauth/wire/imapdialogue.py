@@ -1,10 +1,10 @@
 """What Dovecot's own ``imap`` says to us when it serves as the mail store's engine.
 
 A reader of IMAP responses (RFC 3501 section 7) that knows the four the engine's commands bring: status
-responses, ``METADATA`` (RFC 5464), and RFC 5524's ``URLFETCH`` as Dovecot 2.3 writes it,
-``(BODYPARTSTRUCTURE (...) BINARY ~{n}``, and as 2.4 does, ``(BODYPARTSTRUCTURE (...)) (BINARY {n}``.
-Every other response is skipped.  A URL's content is handed out in the pieces it arrives in, so that no mail
-is ever held; everything else is collected up to a limit.
+responses, ``METADATA`` (RFC 5464), RFC 5524's ``URLFETCH`` as Dovecot 2.3 writes it,
+``(BODYPARTSTRUCTURE (...) BINARY ~{n}``, and as 2.4 does, ``(BODYPARTSTRUCTURE (...)) (BINARY {n}``, and the
+``FETCH`` of one part.  Every other response is skipped.  Content is handed out in the pieces it arrives in, so
+that no mail is ever held; everything else is collected up to a limit.
 
 How long a structure is, and what stands in it, was decided by whoever sent the mail: it is read in time linear in
 its bytes, and a long one in steps, between which others may have their turn.
@@ -70,13 +70,25 @@ class UrlFetch:
 
 
 @frozen
+class Fetched:
+    """``* 3 FETCH (UID 7 BODY[1] {n}``, or ``BINARY[1]``: a part of one message, and its content in bytes.
+
+    The content follows as :class:`Piece` events; ``literal8`` says that it may hold NULs.
+    """
+
+    uid: int
+    size: int
+    literal8: bool
+
+
+@frozen
 class Piece:
-    """The next bytes of the content announced by the last :class:`UrlFetch`; never empty."""
+    """The next bytes of the content announced by the last :class:`UrlFetch` or :class:`Fetched`; never empty."""
 
     data: bytes
 
 
-Event = Status | Metadata | UrlFetch | Piece
+Event = Status | Metadata | UrlFetch | Fetched | Piece
 
 
 class State(Enum):
@@ -167,6 +179,10 @@ class ImapDialogue:
         if literal is None:
             return self._parse(bytes(self._response))
         size, start = literal
+        if self._line_start == 0 and (fetched := _fetched(line, size)) is not None:
+            self._restart()
+            self._expect_content(size)
+            return fetched
         if _introduces_content(self._response, line[:start]):
             return self._begin(_Scanner(bytes(self._response), streaming=size))
         if len(self._response) + size > self._limit:
@@ -199,13 +215,16 @@ class ImapDialogue:
             return event
         if event.size != scanner.streaming:
             raise ProtocolError("Content literal in an unexpected place")
-        self._left = event.size
-        self.state = State.CONTENT if self._left else State.TAIL
+        self._expect_content(event.size)
         return event
+
+    def _expect_content(self, size: int) -> None:
+        self._left = size
+        self.state = State.CONTENT if size else State.TAIL
 
     def _end_of_content(self) -> None:
         if bytes(self._response).strip(b")\r\n"):
-            raise ProtocolError("Unexpected data after URLFETCH content")
+            raise ProtocolError("Unexpected data after content")
         self._restart()
 
     def _restart(self) -> None:
@@ -245,6 +264,17 @@ def _literal(line: bytes) -> tuple[int, int] | None:
     if start < 0 or not digits.isdigit() or len(digits) > 18:
         return None
     return int(digits), start - (line[start - 1 : start] == b"~")
+
+
+def _fetched(line: bytes, size: int) -> Fetched | None:
+    """What a line that a literal of this size stands behind says of a part, if it says nothing else."""
+    words = line.split(b" ")
+    if len(words) != 7 or words[0] != b"*" or words[2:4] != [b"FETCH", b"(UID"]:
+        return None
+    uid, part, literal = words[4:]
+    if not (uid.isdigit() and len(uid) <= 10 and part.startswith((b"BODY[", b"BINARY["))):
+        return None
+    return Fetched(int(uid), size, literal.startswith(b"~"))
 
 
 def _introduces_content(response: bytearray, line: bytes) -> bool:

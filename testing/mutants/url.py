@@ -154,4 +154,28 @@ ROWS: Rows = [
         "if reply is not None:",
         "tests/store/engine/test_dialogue.py",
     ),
+    (
+        11,
+        "mail is read from what is open after its key was reset",
+        "store/engine/mailbox.py",
+        "if found is None or found.value != hexlify(asked.key):",
+        "if found is None:",
+        "tests/store/engine/test_dialogue.py",
+    ),
+    (
+        11,
+        "mail is read from another mailbox that is open",
+        "store/engine/dialogue.py",
+        "            self._proven = None\n",
+        "            pass\n",
+        "tests/store/engine/test_dialogue.py",
+    ),
+    (
+        11,
+        "mail of another UIDVALIDITY is read from what is open",
+        "store/engine/dialogue.py",
+        "and uidvalidity in self._proven and",
+        "and",
+        "tests/store/engine/test_dialogue.py",
+    ),
 ]

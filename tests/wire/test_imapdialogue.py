@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dovecot_urlauth.wire import imapdialogue
-from dovecot_urlauth.wire.imapdialogue import STEP, ImapDialogue, Metadata, Piece, State, Status, UrlFetch
+from dovecot_urlauth.wire.imapdialogue import STEP, Fetched, ImapDialogue, Metadata, Piece, State, Status, UrlFetch
 from dovecot_urlauth.wire.lines import ProtocolError
 from tests.wire.feeding import bytewise, outcome
 
@@ -143,9 +143,57 @@ def test_quoted_content_and_url() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("part", "event"),
+    [
+        (b"BODY[] {9}", Fetched(4294967295, 9, False)),
+        (b"BODY[1.2.MIME]<0> {9}", Fetched(4294967295, 9, False)),
+        (b"BINARY[1] {9}", Fetched(4294967295, 9, False)),
+        (b"BINARY[]<3> ~{9}", Fetched(4294967295, 9, True)),
+    ],
+)
+@pytest.mark.parametrize("content", [b"123456789", b")\r\n* NO \0"])
+def test_a_part_of_one_message(part: bytes, event: Fetched, content: bytes) -> None:
+    data = b"* 12 FETCH (UID 4294967295 %s\r\n%s)\r\nu1 OK\r\n" % (part, content)
+    assert read(data) == [event, Piece(content), Status(b"u1", b"OK", b"", b"")]
+
+
+def test_an_empty_part_of_a_message() -> None:
+    data = b"* 1 FETCH (UID 1 BODY[7] {0}\r\n)\r\nu1 OK\r\n"
+    assert read(data) == [Fetched(1, 0, False), Status(b"u1", b"OK", b"", b"")]
+
+
+def test_a_part_and_something_else() -> None:
+    """Nobody has asked for more."""
+    said = refused(b"* 1 FETCH (UID 1 BODY[] {2}\r\nhi BODY[1] NIL)\r\n")
+    assert said == "Unexpected data after content"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"BODY[]",
+        b"UID 1 RFC822",
+        b"UID x BODY[]",
+        b"UID 12345678901 BODY[]",
+        b"UID 1 FLAGS () BODY[]",
+        b"UID 1 BODY[HEADER.FIELDS (x)]",
+        b"UID 1 ENVELOPE (",
+    ],
+)
+def test_other_fetches_are_skipped(start: bytes) -> None:
+    data = b"* 1 FETCH (%s {9}\r\n* NO \r\n\r\n)\r\n* 1 STORE (UID 1 BODY[] {2}\r\nxy)\r\nu1 OK\r\n" % start
+    assert read(data) == [Status(b"u1", b"OK", b"", b"")]
+
+
+def test_a_literal_within_another_response_begins_no_part() -> None:
+    data = b"* X {1}\r\nx* 1 FETCH (UID 1 BODY[] {2}\r\nxy)\r\nu1 OK\r\n"
+    assert read(data) == [Status(b"u1", b"OK", b"", b"")]
+
+
 def test_other_responses_are_skipped() -> None:
     data = (
-        b"* FLAGS (\\Answered)\r\n* 3 EXISTS\r\n* 1 FETCH (UID 1 BODY[] {9}\r\n* NO \r\n\r\n)\r\n"
+        b'* FLAGS (\\Answered)\r\n* 3 EXISTS\r\n* 1 FETCH (UID 1 BODY[] "x")\r\n'
         b"* 2 FETCH (BINARY.SIZE[] 3)\r\nu1 OK\r\n"
     )
     assert read(data) == [Status(b"u1", b"OK", b"", b"")]

@@ -2,6 +2,7 @@
 
 engine.py           the store, a session of the target user
 mailbox.py          its mailboxes, in IMAP commands
+asked.py            what is asked for, as a command
 own_url.py          the names and URLs in which the engine is asked
 partial.py          ranges that Dovecot cuts wrongly
 dialogue.py         commands and their events

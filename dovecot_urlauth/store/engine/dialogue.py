@@ -111,6 +111,8 @@ class EngineSession:
         self._tags: list[bytes] = []
         self._looked_into = b""
         self._looked_at = 0.0
+        self._proven: set[int] | None = None
+        """The UIDVALIDITYs that URLs of the open mailbox may name; None if another one may be open."""
 
     @property
     def usable(self) -> bool:
@@ -138,7 +140,16 @@ class EngineSession:
 
     def looks_into(self, mailbox: bytes) -> None:
         """What was sent last makes it look into a mailbox."""
-        self._looked_into, self._looked_at = mailbox, self._sent_at
+        self._looked_into, self._looked_at, self._proven = mailbox, self._sent_at, set()
+
+    def has_fetched_from(self, mailbox: bytes, uidvalidity: int) -> None:
+        """A URL has brought something of this mailbox, with this UIDVALIDITY, 0 if it names none."""
+        if self._proven is not None and mailbox == self._looked_into:
+            self._proven.add(uidvalidity)
+
+    def has_open(self, mailbox: bytes, uidvalidity: int) -> bool:
+        """Whether it has a mailbox open, as it was a moment ago, of which such a URL has brought something."""
+        return self._proven is not None and uidvalidity in self._proven and self.has_just_looked_into(mailbox)
 
     @property
     def last_complaint(self) -> str:
@@ -155,6 +166,8 @@ class EngineSession:
         tags = [b"u%d" % (self._commands + number) for number in range(1, len(commands) + 1)]
         self._commands += len(commands)
         self._tags += tags
+        if any(command.startswith(b"EXAMINE ") for command in commands):
+            self._proven = None
         self._sent_at = self._loop.now()
         self._process.send(b"".join([b"%s %s\r\n" % each for each in zip(tags, commands)]))
 

@@ -521,12 +521,14 @@ def hear_together():
     complain(b"+".join(line.split()[1] for line in lines) + b"\\n")
     return [(line.split()[0], line) for line in lines]
 
-def answer_together(key=b"ab" * 64, content=b"{2}\\r\\nhi"):
+def answer_together(key=b"ab" * 64, content=b"{2}\\r\\nhi", fetched=b"BODY[] {2}\\r\\nho"):
     for tag, line in hear_together():
         if b"GETMETADATA" in line:
             say(b'* METADATA INBOX (/x "' + key + b'")\\r\\n')
         if b"URLFETCH" in line:
             say(b"* URLFETCH u (BODY " + content + b")\\r\\n")
+        if b"UID FETCH" in line and fetched:
+            say(b"* 5 EXISTS\\r\\n* 1 FETCH (UID " + line.split()[3] + b" " + fetched + b")\\r\\n")
         say(tag + b" OK\\r\\n")
 
 say(GREETING)
@@ -554,14 +556,126 @@ def test_a_repeated_fetch_is_asked_for_at_once(stage: Stage, monkeypatch: pytest
 
 
 def test_a_row_of_urls_is_looked_for_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And read from what was opened then, if the key is the same still."""
     monkeypatch.setattr(dialogue, "LOOK_SECONDS", 60.0)
     store = stage.store(TOGETHER + "while True: answer_together()")
-    for _ in range(4):
-        assert fetch_ahead(store, ahead()) == b"hi"
-    assert stage.logged[2:] == ["EXAMINE+URLFETCH", *["URLFETCH"] * 2]
+    assert [fetch_ahead(store, ahead()) for _ in range(4)] == [b"hi", b"hi", b"ho", b"ho"]
+    assert stage.logged[2:] == ["EXAMINE+URLFETCH", *["GETMETADATA", "UID"] * 2]
     open_mailbox(store, b"other")
     open_mailbox(store, b"INBOX")
-    assert stage.logged[5:] == ["EXAMINE+GETMETADATA"] * 2
+    assert stage.logged[7:] == ["EXAMINE+GETMETADATA"] * 2
+
+
+def in_a_row(stage: Stage, then: str) -> EngineStore:
+    """A store whose engine has the mailbox open and goes on with ``then``; what was logged before is gone."""
+    store = stage.store(TOGETHER + "answer_together()\n" * 3 + then)
+    for _ in range(2):
+        assert fetch_ahead(store, ahead()) == b"hi"
+    stage.logged.clear()
+    return store
+
+
+@pytest.mark.parametrize(
+    ("request_", "command"),
+    [
+        (WHOLE, b"BODY.PEEK[]"),
+        (Request(b"1.2"), b"BODY.PEEK[1.2]"),
+        (Request(b"1.header"), b"BODY.PEEK[1.header]"),
+        (Request(b"1", binary=True), b"BINARY.PEEK[1]"),
+        (Request(b"1", 3, 4, body=False, binary=True), b"BINARY.PEEK[1]<3.4>"),
+        (Request(b"", 0, 4), b"BODY.PEEK[]<0.4>"),
+    ],
+    ids=repr,
+)
+def test_what_can_be_read_from_what_is_open(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, request_: Request, command: bytes
+) -> None:
+    monkeypatch.setattr(dialogue, "LOOK_SECONDS", 60.0)
+    store = in_a_row(
+        stage,
+        "answer_together()\nline = hear_line(); complain(line)\n"
+        "say(b'* 1 FETCH (UID 1 BINARY[1] ~{2}\\r\\nho)\\r\\n' + line.split()[0] + b' OK\\r\\n')\nhear()",
+    )
+    wished = ahead(request=request_)
+    found = wait(wait(store.open(b"INBOX", 0, wished)).fetch(1, wished.request))
+    assert (found.whole, found.has_nuls, found.structure) == (b"ho", True, None)
+    assert [line.partition(" ")[2] for line in stage.logged[1:]] == [f"UID FETCH 1 {command.decode()}\r"]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request(b"", structure=True),
+        Request(b"", body=False, structure=True),
+        Request(b"HEADER.FIELDS (FROM)"),
+        Request(b"1", 3, body=False, binary=True),
+    ],
+    ids=repr,
+)
+def test_what_is_always_a_urls(stage: Stage, monkeypatch: pytest.MonkeyPatch, request_: Request) -> None:
+    monkeypatch.setattr(dialogue, "LOOK_SECONDS", 60.0)
+    store = in_a_row(stage, "answer_together(); hear()")
+    assert fetch_ahead(store, ahead(request=request_)) == b"hi"
+    assert stage.logged == ["URLFETCH"]
+
+
+@pytest.mark.parametrize("key", [b"cd" * 64, b"AB" * 64, b"no key"])
+def test_nothing_is_read_if_the_key_is_another(stage: Stage, monkeypatch: pytest.MonkeyPatch, key: bytes) -> None:
+    """What is open may be another mailbox by then: it is looked for, and the URL decides."""
+    monkeypatch.setattr(dialogue, "LOOK_SECONDS", 60.0)
+    store = in_a_row(stage, f"answer_together({key!r}); answer_together(); hear()")
+    assert fetch_ahead(store, ahead()) == b"hi"
+    assert stage.logged == ["GETMETADATA", "EXAMINE+URLFETCH"]
+
+
+@pytest.mark.parametrize(
+    "fetched",
+    [b"", b"BODY[] NIL", b"BODY[] {0}\r\n", b"FLAGS (\\Seen)", b"BODY[] {2}\r\nno"],
+    ids=["nothing", "nil", "empty", "flags", "another"],
+)
+def test_what_is_open_has_nothing_to_give(stage: Stage, monkeypatch: pytest.MonkeyPatch, fetched: bytes) -> None:
+    """A mail that came just now, or is gone: the URL decides."""
+    monkeypatch.setattr(dialogue, "LOOK_SECONDS", 60.0)
+    other = "line = line.replace(b'1', b'2'); " * (b"no" in fetched)
+    scene = f"""
+answer_together()
+for tag, line in hear_together():
+    {other}
+    if {fetched!r}: say(b"* 1 FETCH (UID " + line.split()[3] + b" " + {fetched!r} + b")\\r\\n")
+    say(tag + b" NO [EXPUNGEISSUED] Some are gone.\\r\\n")
+answer_together(); hear()
+"""
+    store = in_a_row(stage, scene)
+    assert fetch_ahead(store, ahead()) == b"hi"
+    assert stage.logged == ["GETMETADATA", "UID", "EXAMINE+URLFETCH"]
+
+
+def test_a_url_of_another_uidvalidity_is_not_read_from_what_is_open(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialogue, "LOOK_SECONDS", 60.0)
+    store = in_a_row(stage, "while True: answer_together()")
+    for content in (b"hi", b"ho"):
+        mailbox = wait(store.open(b"INBOX", 7, ahead()))
+        assert wait(whole(wait(mailbox.fetch(1, WHOLE)))) == content
+    assert stage.logged == ["URLFETCH", "GETMETADATA", "UID"]
+
+
+def test_nothing_is_read_where_another_mailbox_may_be_open(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialogue, "LOOK_SECONDS", 60.0)
+    store = in_a_row(stage, "while True: answer_together()")
+    wait(store.call(b"EXAMINE other"))
+    store.session().has_fetched_from(b'"INBOX"', 0)
+    assert fetch_ahead(store, ahead()) == b"hi"
+    assert stage.logged == ["EXAMINE", "URLFETCH"]
+
+
+def test_a_fetch_that_breaks_off_is_begun_with_a_url(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine dies when it is asked for the mail: the next one is asked as if nothing were known."""
+    monkeypatch.setattr(dialogue, "LOOK_SECONDS", 60.0)
+    store = in_a_row(stage, "answer_together(); hear_together(); sys.exit(1)")
+    assert fetch_ahead(store, ahead()) == b"hi"
+    assert stage.logged == ["GETMETADATA", "UID", "imap died: UID: asking again", "GETMETADATA", "URLFETCH"]
 
 
 def test_a_mail_that_came_just_now_is_looked_for_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -573,12 +687,14 @@ for tag, line in hear_together():
     if b"URLFETCH" in line: say(b'\\": Message not found.\\r\\n')
     say(tag + b" OK\\r\\n")
 """.decode()
-    store = stage.store(TOGETHER + "answer_together()\n" * 3 + missing + "answer_together()\n" * 2 + missing * 3)
+    answer = "answer_together(fetched=b'')\n"
+    store = stage.store(TOGETHER + answer * 3 + missing + answer * 2 + missing * 5 + "hear()")
+    wished = ahead(request=Request(b"", structure=True))
     for _ in range(3):
-        assert fetch_ahead(store, ahead()) == b"hi"
+        assert fetch_ahead(store, wished) == b"hi"
     assert stage.logged[2:] == ["EXAMINE+URLFETCH", "URLFETCH", "EXAMINE+GETMETADATA", "URLFETCH"]
     with pytest.raises(ReadFailed):
-        fetch_ahead(store, ahead())
+        fetch_ahead(store, wished)
     assert stage.logged[6:] == ["URLFETCH", "EXAMINE+GETMETADATA", "URLFETCH"]
 
 
