@@ -24,6 +24,8 @@ from dovecot_urlauth.message.steps import run_through
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dovecot_urlauth.message.rules import MessageRules
     from dovecot_urlauth.message.source import Source
     from dovecot_urlauth.message.steps import Steps
@@ -40,12 +42,17 @@ def fetch(source: Source, request: Request, rules: MessageRules, virtual_size: i
 
 
 def fetching(
-    source: Source, request: Request, rules: MessageRules, virtual_size: int | None = None
+    source: Source,
+    request: Request,
+    rules: MessageRules,
+    virtual_size: int | None = None,
+    counted: Callable[[int], None] | None = None,
 ) -> Steps[Content]:
     """Answer a request, in steps (``steps.py``): its result is the content, whose chunks are steps too.
 
     ``virtual_size`` is the size of the whole message with every line end CRLF, where the store knows it; it is
-    believed, as Dovecot believes it.  A part that does not exist is empty, unless its structure is asked for.
+    believed, as Dovecot believes it.  ``counted`` is told of it where it had to be counted.  A part that does not
+    exist is empty, unless its structure is asked for.
 
     Raises InvalidSection, PartMissing, Undecodable and TooLarge.
     """
@@ -61,6 +68,8 @@ def fetching(
         return _at_once(source.read(0, source.size), request)
     if size is None:
         size = yield from whole_size(source, 0, source.size)
+        if counted is not None:
+            counted(size)
     span = Span(0, source.size, size)
     size = partial_size(span.size, request.partial_offset, request.partial_size)
     return Content(size, False, None, span.read(source, request.partial_offset, size))

@@ -39,6 +39,8 @@ class Located:
     """What has to be held, and is, while ``source`` is read."""
     complete: Callable[[Source], Source] | None = None
     """What makes the message of the decoded source, if parts of it are elsewhere.  Raises Unsupported."""
+    counted: Callable[[int], None] | None = None
+    """What is told the virtual size when it had to be counted."""
 
 
 class Closes(Protocol):

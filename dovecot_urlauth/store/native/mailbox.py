@@ -211,7 +211,7 @@ class NativeMailbox:
                 source = await self._decoding.decoded(source, self._pace, self._driver.guid)
             if mail.complete is not None:
                 source = mail.complete(source)
-            steps = fetching(source, request, self._rules, believable_size(mail, source))
+            steps = fetching(source, request, self._rules, believable_size(mail, source), mail.counted)
             content = await self._pace.run(steps)
         finally:
             if mail.lock is not None:

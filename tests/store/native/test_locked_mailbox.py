@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
+from dovecot_urlauth.message import fetch as fetch_module
 from dovecot_urlauth.message.errors import PartMissing
 from dovecot_urlauth.message.fetch import Request
 from dovecot_urlauth.store.errors import MailboxMissing, StoreFailure
 from dovecot_urlauth.store.fallback import open_store
+from dovecot_urlauth.store.native.mbox import mbox_mail
 from tests.store import mboxes
 from tests.store.mboxes import LONG, MAILS, Mbox, is_free, lock_of_another
 from tests.store.user import KEY, user
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from dovecot_urlauth.message.source import Source
+    from dovecot_urlauth.message.steps import Steps
     from dovecot_urlauth.store.store import Mailbox
 
 WHOLE = Request(section=b"", partial_offset=0, partial_size=None, body=True, binary=False, structure=False)
@@ -86,6 +90,28 @@ def test_a_client_that_takes_its_time(tmp_path: Path) -> None:
         return data
 
     assert wait(fetch()) == SHOWN
+
+
+def test_line_ends_are_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which takes as long as sending does; until the file changes."""
+    monkeypatch.setattr(mbox_mail, "TICK", 0)
+    mbox, opened = mailbox(tmp_path, {1: MAILS[1], 4: LONG})
+    counted: list[int] = []
+    count = fetch_module.whole_size
+
+    def counting(source: Source, start: int, end: int) -> Steps[int]:
+        counted.append(end)
+        return count(source, start, end)
+
+    monkeypatch.setattr(fetch_module, "whole_size", counting)
+    for partial in (WHOLE, Request(section=b"", partial_offset=7, partial_size=300_000)):
+        delivery = wait(opened.fetch(4, partial))
+        end = 7 + 300_000 if partial.partial_size else None
+        assert wait(whole(delivery)) == SHOWN[partial.partial_offset : end]
+        assert len(counted) == 1
+    mbox.write({1: MAILS[1], 4: LONG + b"one more\n"})
+    assert wait(whole(wait(opened.fetch(4, WHOLE)))) == SHOWN + b"one more\r\n"
+    assert len(counted) == 2
 
 
 def test_a_writer_in_the_middle(tmp_path: Path) -> None:

@@ -324,3 +324,36 @@ def test_what_was_found_is_remembered(mbox: Mbox, monkeypatch: pytest.MonkeyPatc
     assert content(driver.locate(1)) == b"A: anew\n\n"
     with pytest.raises(ReadFailed, match="Message not found"):
         driver.locate(4)
+
+
+def test_a_size_that_was_counted_is_remembered(mbox: Mbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a message that is not read at once, and until the file changes."""
+    mbox.write({1: LONG, 4: MAILS[4]})
+    driver = mbox.opened()
+
+    def size_known() -> int | None:
+        located = driver.locate(1)
+        assert located.lock
+        located.lock.release()
+        located.file.close()
+        if located.virtual_size is None:
+            assert located.counted
+            located.counted(500_000)
+        else:
+            assert located.stored_size == located.source.size
+        return located.virtual_size
+
+    assert [size_known(), size_known()] == [None, None]  # the file has just been written
+    monkeypatch.setattr(mbox_mail, "TICK", 0)
+    assert [size_known(), size_known()] == [None, 500_000]
+    mbox.write({1: LONG + b"more\n", 4: MAILS[4]})
+    assert size_known() is None
+    assert driver.locate(4).virtual_size is None
+    monkeypatch.setattr(opened_mbox, "COUNTED", 1)
+    mbox.write({1: LONG, 4: LONG})
+    first, second = driver.locate(1), driver.locate(4)
+    for located in (first, second):
+        assert located.counted
+        located.counted(500_000)
+        located.file.close()
+    assert [driver.locate(uid).virtual_size for uid in (1, 4)] == [500_000, None]

@@ -42,6 +42,10 @@ IN_MEMORY = 256 * 1024
 """Bytes of a message that is read at once, with the lock held for that long."""
 REMEMBERED = 8
 """Messages whose place is remembered, with their headers."""
+HEADER_REMEMBERED = 256 * 1024
+"""Bytes of From_ line and header that are remembered for one message."""
+COUNTED = 1000
+"""Messages whose virtual size is remembered."""
 
 
 @frozen
@@ -66,6 +70,8 @@ class OpenedMbox:
         self._state: object = None
         self._found: dict[int, Found] = {}
         """Messages that were found, as long as neither file nor index changes."""
+        self._counted: dict[int, int] = {}
+        """Virtual sizes of messages whose line ends were counted, for as long."""
         self._name = where.file
         try:
             self._directory = where.directory.open(is_listed=False)  # others may have their mail there too
@@ -119,13 +125,24 @@ class OpenedMbox:
             identity = self._identity()
             mail = MboxMail(file, lock, found, lambda: self._find_again(file, uid, found, identity))
             if mail.size > IN_MEMORY:
-                return Located(mail, file, is_encoded=False, lock=mail)
+                return self._located(mail, file, uid)
             content = mail.read(0, mail.size)
         except BaseException:
             file.close()
             raise
         file.close()
         return Located(BytesSource(content), file, is_encoded=False)
+
+    def _located(self, mail: MboxMail, file: FileSource, uid: int) -> Located:
+        """A message that is read from the file; once its line ends are counted, the next reader need not."""
+        counted = self._counted
+
+        def remember(size: int) -> None:
+            if len(counted) < COUNTED:
+                counted[uid] = size
+
+        noted = counted.get(uid)
+        return Located(mail, file, mail.size, noted, is_encoded=False, lock=mail, counted=remember)
 
     def close(self) -> None:
         """Close both directories; a message that is being read stays open."""
@@ -151,14 +168,14 @@ class OpenedMbox:
             raise ReadFailed("Message not found")
         state = (file_version(file), self._index.version)
         if state != self._state:
-            self._found, self._state = {}, state
+            self._found, self._counted, self._state = {}, {}, state
         found = self._found.get(uid)
         if found is None:
             where = self._where(file, uid)
             if where is None:
                 raise Unsupported("mbox file is not the one that the index knows")
             found = find(file, where, self._rules)
-            if found.size <= IN_MEMORY and len(self._found) < REMEMBERED:
+            if len(found.stored) <= HEADER_REMEMBERED and len(self._found) < REMEMBERED:
                 self._found[uid] = found
         return found
 
