@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from time import time_ns
 
 from dovecot_urlauth.store.errors import StoreFailure
+
+TICK = 100_000_000
+"""Nanoseconds; file systems note times by a clock that ticks every 4 to 10 ms."""
 
 
 def version(status: os.stat_result) -> object:
@@ -13,6 +17,17 @@ def version(status: os.stat_result) -> object:
     It is only proof while the file is held open: the number of a file that is gone may be given to the next.
     """
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def settled_version(status: os.stat_result) -> object:
+    """What changes with every write, unless two come within a tick of the clock; ctime cannot be set back.
+
+    Nothing is equal to the version of a file that has just been written.  What is equal is the same file, which
+    need not be held open.
+    """
+    if abs(time_ns() - status.st_ctime_ns) < TICK:
+        return object()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def close_quietly(fd: int) -> None:
@@ -30,12 +45,14 @@ class FileSource:
     the part that was there counts.
     """
 
-    __slots__ = ("_identity", "fd", "path", "size", "version")
+    __slots__ = ("_identity", "fd", "path", "size", "status", "version")
 
     def __init__(self, fd: int, path: bytes, status: os.stat_result) -> None:
         self.fd = fd
         self.path = path
         """For log texts only."""
+        self.status = status
+        """As it was when the file was opened."""
         self.size = status.st_size
         self.version = version(status)
         self._identity = (status.st_dev, status.st_ino)

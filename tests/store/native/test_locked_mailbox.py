@@ -13,7 +13,7 @@ from dovecot_urlauth.message.errors import PartMissing
 from dovecot_urlauth.message.fetch import Request
 from dovecot_urlauth.store.errors import MailboxMissing, StoreFailure
 from dovecot_urlauth.store.fallback import open_store
-from dovecot_urlauth.store.native.mbox import mbox_mail
+from dovecot_urlauth.store.native import file_source
 from tests.store import mboxes
 from tests.store.mboxes import LONG, MAILS, Mbox, is_free, lock_of_another
 from tests.store.user import KEY, user
@@ -94,7 +94,7 @@ def test_a_client_that_takes_its_time(tmp_path: Path) -> None:
 
 def test_line_ends_are_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which takes as long as sending does; until the file changes."""
-    monkeypatch.setattr(mbox_mail, "TICK", 0)
+    monkeypatch.setattr(file_source, "TICK", 0)
     mbox, opened = mailbox(tmp_path, {1: MAILS[1], 4: LONG})
     counted: list[int] = []
     count = fetch_module.whole_size

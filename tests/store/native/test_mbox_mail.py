@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dovecot_urlauth.store.errors import StoreFailure
+from dovecot_urlauth.store.native import file_source
 from dovecot_urlauth.store.native.driver import Busy
 from dovecot_urlauth.store.native.mbox import mbox_mail, opened_mbox
 from dovecot_urlauth.store.native.mbox.opened_mbox import IN_MEMORY
@@ -173,7 +174,7 @@ def test_an_old_file_is_not_looked_at_again(tmp_path: Path, monkeypatch: pytest.
     release(located)
     take(located)
     assert len(looks) == 1
-    monkeypatch.setattr(mbox_mail, "TICK", 0)
+    monkeypatch.setattr(file_source, "TICK", 0)
     for _ in range(3):
         release(located)
         take(located)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from dovecot_urlauth.config.mail_location import FS, MBOX, Location
 from dovecot_urlauth.config.mbox_rules import MboxRules
 from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, StoreError, StoreFailure, Unsupported
+from dovecot_urlauth.store.native import file_source
 from dovecot_urlauth.store.native.driver import Busy
 from dovecot_urlauth.store.native.layout import Place
 from dovecot_urlauth.store.native.mbox import mbox_mail, opened_mbox, read_lock
@@ -315,7 +316,7 @@ def test_what_was_found_is_remembered(mbox: Mbox, monkeypatch: pytest.MonkeyPatc
     for _ in range(2):
         assert content(driver.locate(1)) == SHOWN[1]
     assert looks == [1, 1]
-    monkeypatch.setattr(mbox_mail, "TICK", 0)
+    monkeypatch.setattr(file_source, "TICK", 0)
     for _ in range(3):
         for uid, shown in SHOWN.items():
             assert content(driver.locate(uid)) == shown
@@ -344,7 +345,7 @@ def test_a_size_that_was_counted_is_remembered(mbox: Mbox, monkeypatch: pytest.M
         return located.virtual_size
 
     assert [size_known(), size_known()] == [None, None]  # the file has just been written
-    monkeypatch.setattr(mbox_mail, "TICK", 0)
+    monkeypatch.setattr(file_source, "TICK", 0)
     assert [size_known(), size_known()] == [None, 500_000]
     mbox.write({1: LONG + b"more\n", 4: MAILS[4]})
     assert size_known() is None

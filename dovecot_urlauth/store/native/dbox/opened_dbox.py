@@ -11,6 +11,7 @@ from dovecot_urlauth.store.native.dbox.dbox_file import read_message
 from dovecot_urlauth.store.native.driver import Located
 from dovecot_urlauth.store.native.files import close_all
 from dovecot_urlauth.store.native.index.index_view import INDEX_NAME, LOG_SUFFIX, IndexView
+from dovecot_urlauth.store.native.last_mail import LastMail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class OpenedDbox:
     def __init__(self, where: MailboxPlaces, header: bytes, extensions: tuple[bytes, ...] = ()) -> None:
         """Raises MailboxMissing, StoreFailure or Unsupported."""
         self._header = header
+        self._last = LastMail()
         try:
             self.mail = where.mail.open()
         except FileNotFoundError:

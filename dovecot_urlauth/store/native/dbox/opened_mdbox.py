@@ -56,8 +56,13 @@ class OpenedMdbox(OpenedDbox):
                 if attempt and position == tried:
                     break
                 tried = position
-                file = open_file(self._map.files, self._map.alt, b"m.%d" % position.file)
-                return located(file, position.offset, position.space, self._folder())
+                name = b"m.%d" % position.file
+                kept = self._last.again(self._map.files, name, position.offset)
+                if kept is not None:
+                    return kept
+                file = open_file(self._map.files, self._map.alt, name)
+                mail = located(file, position.offset, position.space, self._folder())
+                return self._last.keep(mail, file, name, position.offset)
             except Unsupported as error:
                 reason = error
             except FileNotFoundError:

@@ -12,10 +12,10 @@ that breaks, and never continued with another message's bytes.
 from __future__ import annotations
 
 import os
-from time import time_ns
 
 from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import StoreFailure, Unsupported
+from dovecot_urlauth.store.native.file_source import settled_version
 from dovecot_urlauth.store.native.mbox.header import parse_header
 from dovecot_urlauth.store.native.mbox.separator import LINE_LIMIT, separator_size
 
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 HEADER_AT_ONCE = 8 * 1024
 HEADER_LIMIT = 1024 * 1024
 """Bytes of a header that is kept in memory; nearly all fit into the first read."""
-
-TICK = 100_000_000
-"""Nanoseconds; file systems note times by a clock that ticks every 4 to 10 ms."""
 
 
 @frozen
@@ -184,11 +181,5 @@ def file_status(file: FileSource) -> os.stat_result:
 
 
 def file_version(file: FileSource) -> object:
-    """What changes with every write, unless two come within a tick of the clock; ctime cannot be set back.
-
-    Nothing is equal to the version of a file that has just been written.
-    """
-    status = file_status(file)
-    if abs(time_ns() - status.st_ctime_ns) < TICK:
-        return object()
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    """The settled version now.  Raises StoreFailure."""
+    return settled_version(file_status(file))
