@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.message.steps import Steps
 
 __all__ = [
-    "fetch", "fetching", "Request", "Content",
+    "fetch", "fetching", "text_at_once", "Request", "Content",
     "MessageError", "InvalidSection", "PartMissing", "Undecodable", "TooLarge", "ReadError",
 ]  # fmt: skip
 
@@ -65,7 +65,8 @@ def fetching(
     size = virtual_size
     if size is None and source.size <= CHUNK:
         yield from reaching(source, 0)
-        return _at_once(source.read(0, source.size), request)
+        text = _text(source.read(0, source.size), request)
+        return Content(len(text), False, None, iter((text,) if text else ()), text)
     if size is None:
         size = yield from whole_size(source, 0, source.size)
         if counted is not None:
@@ -75,10 +76,17 @@ def fetching(
     return Content(size, False, None, span.read(source, request.partial_offset, size))
 
 
-def _at_once(stored: bytes, request: Request) -> Content:
-    """A whole message that is in memory."""
+def text_at_once(source: Source, request: Request) -> bytes | None:
+    """What ``fetching`` would give, where that is the text of a short message and takes no steps; else None."""
+    if request.section or request.binary or request.structure or not request.body or source.size > CHUNK:
+        return None
+    if getattr(source, "reach", None) is not None:
+        return None
+    return _text(source.read(0, source.size), request)
+
+
+def _text(stored: bytes, request: Request) -> bytes:
+    """What is wanted of a whole message that is in memory."""
     text = nul_replaced(completed(stored))
     size = partial_size(len(text), request.partial_offset, request.partial_size)
-    if size < len(text):
-        text = text[request.partial_offset : request.partial_offset + size]
-    return Content(size, False, None, iter((text,) if size else ()), text)
+    return text[request.partial_offset : request.partial_offset + size] if size < len(text) else text

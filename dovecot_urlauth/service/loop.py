@@ -157,6 +157,8 @@ class Loop:
         self.on_crash: Callable[[str, BaseException], None] = _raise
         """Gets a task's name and the exception that it did not handle."""
         self.turns, self.is_resting = 0, False  # a watchdog looks at them
+        self.steps = 0
+        """Steps that tasks have taken: as long as it is the same, no other task has run."""
         self._epoll = select.epoll()
         self._registered: dict[int, int] = {}
         self._waiting: dict[int, dict[Task[Any], int]] = {}
@@ -330,6 +332,7 @@ class Loop:
 
     def _step(self, task: Task[Any]) -> None:
         task._scheduled = False
+        self.steps += 1
         if task.ended:
             return
         error, task._error = task._error, None

@@ -51,6 +51,11 @@ class Finder:
         self._aliases = dict(reversed(settings.aliases))
         self._lists: dict[Location, ListIndex] = {}
 
+    @property
+    def has_owners(self) -> bool:
+        """Whether any mailbox may be somebody else's."""
+        return self._owners is not None
+
     async def know_owner(self, mailbox: bytes) -> bool:
         """If the mailbox may be somebody else's, find out where that one's mail is; whether anybody's has moved.
 

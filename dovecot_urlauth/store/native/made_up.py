@@ -64,7 +64,7 @@ class MadeUpStore(NativeStore):
         key = KEY_PATH % GUID.hex().encode()
         try:
             folder = self._folder({"dict": b"%s\n%s\n" % (key, KEY.hex().encode())})
-            self._attributes = _MadeUpDict(folder.open())
+            self.attributes = _MadeUpDict(folder.open())
         except BaseException:
             self._close_files()
             raise

@@ -10,7 +10,7 @@ from __future__ import annotations
 from binascii import Error as NotHex
 from binascii import unhexlify
 
-from dovecot_urlauth.message.fetch import fetching
+from dovecot_urlauth.message.fetch import fetching, text_at_once
 from dovecot_urlauth.message.steps import Pace
 from dovecot_urlauth.store.errors import MailboxMissing, StoreFailure
 from dovecot_urlauth.store.native.decode import Decoding
@@ -25,11 +25,9 @@ if TYPE_CHECKING:
 
     from dovecot_urlauth.config.native_settings import NativeSettings
     from dovecot_urlauth.message.fetch import Request
-    from dovecot_urlauth.message.rules import MessageRules
     from dovecot_urlauth.message.source import Source
     from dovecot_urlauth.service.loop import Loop
     from dovecot_urlauth.store.native.acl.acl_files import MailboxAcl
-    from dovecot_urlauth.store.native.attributes.attributes import Attributes
     from dovecot_urlauth.store.native.driver import Driver, Located, Lock
     from dovecot_urlauth.store.native.owners import FindOwner
 
@@ -58,9 +56,10 @@ class NativeStore:
         from dovecot_urlauth.store.native.attributes.attributes import open_attributes
 
         self._settings = settings
-        self._loop = loop
-        self._attributes = open_attributes(settings.attributes, loop)
-        self._decoding = Decoding(settings, self._attributes, lambda: self._fresh_driver(b"INBOX", 0).guid())
+        self.loop = loop
+        self.rules = settings.message_rules
+        self.attributes = open_attributes(settings.attributes, loop)
+        self.decoding = Decoding(settings, self.attributes, lambda: self._fresh_driver(b"INBOX", 0).guid())
         self._acl = _acl_of(settings)
         self._finder = Finder(settings, loop, find_owner)
         self._opened: dict[bytes, Driver] = {}
@@ -68,37 +67,24 @@ class NativeStore:
 
     async def open(self, mailbox: bytes, uidvalidity: int) -> NativeMailbox:
         """Open ``mailbox``.  Raises MailboxRefused, MailboxMissing, StoreFailure or Unsupported."""
-        if await self._finder.know_owner(mailbox):
+        if self._finder.has_owners and await self._finder.know_owner(mailbox):
             self._close_mailboxes()
-        self._check_rights(mailbox)
-        driver = self._fresh_driver(mailbox, uidvalidity)
-
-        def still_open(driver: Driver) -> Driver:
-            if self._opened.get(mailbox) is driver:
-                return driver
-            return self._fresh_driver(mailbox, uidvalidity)
-
-        rules = self._settings.message_rules
-        return NativeMailbox(
-            rules,
-            self._loop,
-            self._attributes,
-            self._decoding,
-            driver,
-            still_open,
-            self._check_rights,
-            mailbox,
-        )
+        self.check_rights(mailbox)
+        return NativeMailbox(self, self._fresh_driver(mailbox, uidvalidity), mailbox, uidvalidity)
 
     def close(self) -> None:
         """End all sessions."""
         self._close_mailboxes()
         self._finder.close()
-        self._attributes.close()
+        self.attributes.close()
 
     def _close_mailboxes(self) -> None:
         while self._opened:
             self._opened.popitem()[1].close()
+
+    def still_open(self, driver: Driver, mailbox: bytes, uidvalidity: int) -> Driver:
+        """``driver``, or another one of the mailbox if somebody had it closed; raises as :meth:`open`."""
+        return driver if self._opened.get(mailbox) is driver else self._fresh_driver(mailbox, uidvalidity)
 
     def _fresh_driver(self, mailbox: bytes, uidvalidity: int) -> Driver:
         """The mailbox as it is now.  Raises MailboxRefused, MailboxMissing, StoreFailure or Unsupported."""
@@ -127,7 +113,7 @@ class NativeStore:
 
         return NamedMailbox(driver, lambda: self._finder.find(mailbox).stored, found.stored)
 
-    def _check_rights(self, mailbox: bytes) -> None:
+    def check_rights(self, mailbox: bytes) -> None:
         """Raises MailboxMissing where acl gives no right to read, and what finding a mailbox raises."""
         if self._acl is not None:
             from dovecot_urlauth.store.native.acl.governed import check_rights
@@ -151,31 +137,30 @@ def _acl_of(settings: NativeSettings) -> MailboxAcl | None:
 class NativeMailbox:
     """One mailbox, to be used before another one is opened."""
 
-    def __init__(
-        self,
-        rules: MessageRules,
-        loop: Loop,
-        attributes: Attributes,
-        decoding: Decoding,
-        driver: Driver,
-        still_open: Callable[[Driver], Driver],
-        check_rights: Callable[[bytes], None],
-        name: bytes,
-    ) -> None:
-        """``still_open`` gives the driver back, or another one of the mailbox if somebody had it closed.
+    __slots__ = (
+        "_driver",
+        "_guid",
+        "_is_fresh",
+        "_key_text",
+        "_loop",
+        "_mail",
+        "_name",
+        "_step",
+        "_store",
+        "_uid_validity",
+        "_uid_validity_asked",
+    )
 
-        ``check_rights`` raises MailboxMissing where the mailbox ``name`` may not be read now.
-        """
-        self._rules = rules
-        self._loop = loop
-        self._pace = Pace(loop.turn, loop.now)
-        self._attributes = attributes
-        self._decoding = decoding
+    def __init__(self, store: NativeStore, driver: Driver, name: bytes, uid_validity: int) -> None:
+        """``driver`` is ``store``'s, and fresh; ``uid_validity`` is what was asked for, which may be 0."""
+        self._store = store
+        self._loop = store.loop
         self._driver = driver
         self._uid_validity = driver.uid_validity
-        self._still_open = still_open
-        self._check_rights = check_rights
+        self._uid_validity_asked = uid_validity
         self._name = name
+        self._step = store.loop.steps
+        """That of the loop when the driver was looked at."""
         self._is_fresh = True
         """The driver has looked for this very request: at the first, when the mailbox was opened."""
         self._guid: bytes | None = None
@@ -186,7 +171,7 @@ class NativeMailbox:
     async def key(self) -> bytes | None:
         """The mailbox's 64-byte key.  Raises MailboxMissing, StoreFailure or Unsupported."""
         self._guid = self._driver.guid()
-        text = self._key_text = await self._attributes.lookup(KEY_PATH % self._guid)
+        text = self._key_text = await self._store.attributes.lookup(KEY_PATH % self._guid)
         self._open_again()
         if text is None:
             return None
@@ -204,19 +189,29 @@ class NativeMailbox:
         if not self._is_fresh:
             self._driver.refresh()
         self._is_fresh = False
-        mail = self._mail = await self._when_not_busy(lambda: self._locate(uid), self._ask_again)
+        try:
+            mail = self._mail = self._locate(uid)
+        except Busy as busy:
+            mail = self._mail = await self._when_not_busy(lambda: self._locate(uid), self._ask_again, busy)
+        store = self._store
         try:
             source = mail.source
-            if mail.is_encoded and not self._decoding.is_plain:
-                source = await self._decoding.decoded(source, self._pace, self._driver.guid)
+            is_plain = not mail.is_encoded or store.decoding.is_plain
+            if is_plain and mail.complete is None and believable_size(mail, source) is None:
+                text = text_at_once(source, request)
+                if text is not None:
+                    return Delivery(len(text), False, None, _all_of(text), text)
+            pace = Pace(self._loop.turn, self._loop.now)
+            if not is_plain:
+                source = await store.decoding.decoded(source, pace, self._driver.guid)
             if mail.complete is not None:
                 source = mail.complete(source)
-            steps = fetching(source, request, self._rules, believable_size(mail, source), mail.counted)
-            content = await self._pace.run(steps)
+            steps = fetching(source, request, store.rules, believable_size(mail, source), mail.counted)
+            content = await pace.run(steps)
         finally:
             if mail.lock is not None:
                 mail.lock.release()
-        chunks = self._pace.chunks(content.chunks)
+        chunks = pace.chunks(content.chunks)
         if mail.lock is not None and content.whole is None:
             chunks = self._under_lock(chunks, mail.lock)
         return Delivery(content.size, content.has_nuls, content.structure, chunks, content.whole)
@@ -237,9 +232,12 @@ class NativeMailbox:
 
         Raises MailboxMissing if another one has the name now, and what opening a mailbox raises.
         """
-        driver = self._still_open(self._driver)
+        if self._step == self._loop.steps:
+            return
+        driver = self._store.still_open(self._driver, self._name, self._uid_validity_asked)
         self._check_same(driver)
         self._driver = driver
+        self._step = self._loop.steps
 
     def _check_same(self, driver: Driver) -> None:
         """Raises MailboxMissing unless this is the mailbox that was opened, and whose key was given.
@@ -255,9 +253,10 @@ class NativeMailbox:
 
         Raises MailboxMissing if the key is another one, or none, or the mailbox may not be read any more.
         """
-        self._check_rights(self._name)
-        if self._guid is not None and await self._attributes.lookup(KEY_PATH % self._guid) != self._key_text:
-            raise MailboxMissing("the key was reset")
+        self._store.check_rights(self._name)
+        if self._guid is not None:
+            if await self._store.attributes.lookup(KEY_PATH % self._guid) != self._key_text:
+                raise MailboxMissing("the key was reset")
 
     async def _under_lock(self, chunks: AsyncIterator[bytes], lock: Lock) -> AsyncIterator[bytes]:
         """The chunks, some at once under the lock, and handed on without it: who takes them may take his time."""
@@ -278,22 +277,28 @@ class NativeMailbox:
                 yield chunk
 
     async def _when_not_busy(
-        self, act: Callable[[], Result], ask_again: Callable[[], Awaitable[None]] | None = None
+        self,
+        act: Callable[[], Result],
+        ask_again: Callable[[], Awaitable[None]] | None = None,
+        busy: Busy | None = None,
     ) -> Result:
         """What ``act`` returns, once no writer is in the way; ``ask_again`` comes before each further attempt.
 
-        Raises Busy when it takes too long.
+        ``busy`` is what a first attempt came to, if there was one.  Raises Busy when it takes too long.
         """
         began: float | None = None
         pause = SHORTEST_PAUSE
         while True:
-            try:
-                return act()
-            except Busy as busy:
-                now = self._loop.now()
-                began = now if began is None else began
-                if now - began >= busy.seconds:
-                    raise
+            if busy is None:
+                try:
+                    return act()
+                except Busy as error:
+                    busy = error
+            now = self._loop.now()
+            began = now if began is None else began
+            if now - began >= busy.seconds:
+                raise busy
+            busy = None
             await self._loop.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
             if ask_again is not None:
@@ -304,6 +309,11 @@ class NativeMailbox:
         if self._mail is not None:
             self._mail.file.close()
             self._mail = None
+
+
+async def _all_of(text: bytes) -> AsyncIterator[bytes]:
+    if text:
+        yield text
 
 
 def believable_size(mail: Located, source: Source) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,6 +73,7 @@ def test_a_file_that_is_not_the_same(tmp_path: Path, directory: Directory, chang
     last = LastMail()
     read(directory, last)
     assert last.again(directory, NAME) is not None
+    time.sleep(0.02)  # the clock of file systems
     change(tmp_path / "u.1")
     assert last.again(directory, NAME) is None
     assert last.again(directory, NAME) is None

@@ -183,7 +183,7 @@ def test_another_session_has_the_mailbox_closed_meanwhile(
     """While one waits for dict, another may open more mailboxes than are kept, or find this one moved."""
     put(maildir, b"mail\n")
     attributes = SlowAttributes()
-    monkeypatch.setattr(store, "_attributes", attributes)
+    monkeypatch.setattr(store, "attributes", attributes)
 
     async def work() -> bytes:
         mailbox = await store.open(b"INBOX", 0)
@@ -241,7 +241,7 @@ def test_another_mailbox_in_the_same_directory(
     """While one waits for dict, another session has the shared driver look at what is there now."""
     put(maildir, b"mail\n")
     attributes = SlowAttributes()
-    monkeypatch.setattr(store, "_attributes", attributes)
+    monkeypatch.setattr(store, "attributes", attributes)
 
     async def work() -> bytes:
         mailbox = await store.open(b"INBOX", 1000)
