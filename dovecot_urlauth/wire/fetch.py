@@ -72,6 +72,8 @@ class CommandReader(LineProtocol):
     def __init__(self) -> None:
         super().__init__(LineBuffer(LINE_LIMIT, "Session aborted: Input line too long"))
         self.state = State.SELECT
+        self._last: tuple[bytes, UrlCommand | None] = (b"", None)
+        """The last URL command and its line: who asks for the same again gets the same object."""
 
     def selected(self) -> None:
         """The last USER was answered with OK."""
@@ -87,6 +89,9 @@ class CommandReader(LineProtocol):
         return None
 
     def _read(self, line: bytes) -> UserCommand | UrlCommand | EndCommand:
+        last, url_command = self._last
+        if url_command is not None and line == last and self.state is State.FETCH:
+            return url_command
         word, *arguments = fields(line)
         read, complaint = _LEGAL.get((self.state, word), (None, ""))
         if read is None:
@@ -96,6 +101,8 @@ class CommandReader(LineProtocol):
             raise _bad_input(complaint)
         if isinstance(command, EndCommand):
             self.state = State.DONE
+        elif isinstance(command, UrlCommand):
+            self._last = (line, command)
         return command
 
 
@@ -136,6 +143,8 @@ def ok_line(size: int, *, has_nuls: bool = False, structure: bytes | None = None
 
     If ``size`` is above 0, that many bytes and LITERAL_END must follow; behind size 0 nothing may.
     """
+    if structure is None and not has_nuls:
+        return b"OK\t%d\n" % size
     parts = [b"OK"]
     if has_nuls:
         parts.append(b"hasnuls")

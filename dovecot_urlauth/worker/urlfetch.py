@@ -66,6 +66,16 @@ class Reply:
     """Which rule makes it a NO: a word of ours, one of few."""
 
 
+@frozen
+class Asked:
+    """A URL that was checked, and what its command asks of the store."""
+
+    command: UrlCommand
+    url: ImapURL
+    request: Request
+    ahead: Ahead
+
+
 class UrlFetcher:
     """Answers URL commands of one client about one target user's mail."""
 
@@ -92,6 +102,9 @@ class UrlFetcher:
         self._policy = Policy(target.host, target.port, target.name, target.is_anonymous)
         self._mailbox: Mailbox | None = None
         self._last_checked: tuple[bytes, ImapURL] | None = None
+        self._last_asked: Asked | None = None
+        self._last_signed: tuple[ImapURL | None, bytes | None] = (None, None)
+        """A URL whose token was right, and the key that it was made with."""
         self._events = events
 
     async def fetch(self, command: UrlCommand) -> Reply:
@@ -127,17 +140,21 @@ class UrlFetcher:
 
     async def _fetch(self, command: UrlCommand) -> Reply:
         url = self._checked_before(command.url) or await self._check(command.url)
-        try:
-            section = parse_section(url.section) if url.section else WHOLE
-        except InvalidSection as error:
-            return self._bare_no(command, f"Invalid URLAUTH: {error.text}", SECTION)
+        asked = self._last_asked
+        if asked is None or asked.url is not url or asked.command is not command:
+            try:
+                section = parse_section(url.section) if url.section else WHOLE
+            except InvalidSection as error:
+                return self._bare_no(command, f"Invalid URLAUTH: {error.text}", SECTION)
+            request = _request(url, section, command)
+            ahead = Ahead(url.uid, request, lambda key: verify(url, key))
+            asked = self._last_asked = Asked(command, url, request, ahead)
         began = monotonic()
-        request = _request(url, section, command)
-        mailbox, key, why = await self._open(url, request)
-        if not verify(url, key) or mailbox is None:
+        mailbox, key, why = await self._open(url, asked.ahead)
+        if not self._is_signed(url, key) or mailbox is None:
             await self._wait_until(began + self._refusal_time)
             return self._bare_no(command, why, TOKEN if mailbox is not None else MAILBOX)
-        return await self._read(mailbox, url, request)
+        return await self._read(mailbox, url, asked.request)
 
     async def _check(self, url: bytes) -> ImapURL:
         """Everything that can be said before a mailbox is opened. Raises URLRefused."""
@@ -175,7 +192,17 @@ class UrlFetcher:
             return False
         return reply is not None and reply.name == self._target.name
 
-    async def _open(self, url: ImapURL, request: Request) -> tuple[Mailbox | None, bytes | None, str]:
+    def _is_signed(self, url: ImapURL, key: bytes | None) -> bool:
+        """Whether the token was made with ``key``: for the same two once more it is."""
+        signed, signed_with = self._last_signed
+        if key is not None and url is signed and key == signed_with:
+            return True
+        if not verify(url, key):
+            return False
+        self._last_signed = (url, key)
+        return True
+
+    async def _open(self, url: ImapURL, ahead: Ahead) -> tuple[Mailbox | None, bytes | None, str]:
         """The mailbox, its key, and what a refusal is to be put down to in the log.
 
         Where there is no such mailbox, or none of that name can be, the token is verified all the same, with a
@@ -184,7 +211,6 @@ class UrlFetcher:
         if self._target.store is None:
             return None, None, UNVERIFIED
         try:
-            ahead = Ahead(url.uid, request, lambda key: verify(url, key))
             self._mailbox = await self._target.store.open(url.mailbox or b"", url.uidvalidity, ahead)
             began = time()
             key = await self._mailbox.key()

@@ -233,6 +233,14 @@ ROWS: Rows = [
     ),
     (
         11,
+        "a mail that was kept and is another one now",
+        "store/native/last_mail.py",
+        "if status is not None and settled_version(status) == self._version:",
+        "if status is not None:",
+        "tests/store/native/test_last_mail.py",
+    ),
+    (
+        11,
         "a message's old place is remembered",
         "store/native/index/index_view.py",
         "self._known_records.clear()",

@@ -233,8 +233,22 @@ ROWS: Rows = [
         10,
         "a wrong token will do",
         "worker/urlfetch.py",
-        "if not verify(url, key) or mailbox is None:",
+        "if not self._is_signed(url, key) or mailbox is None:",
         "if mailbox is None:",
+    ),
+    (
+        10,
+        "a token that was right is right with another key",
+        "worker/urlfetch.py",
+        " and url is signed and key == signed_with:",
+        " and url is signed:",
+    ),
+    (
+        10,
+        "a token that was right is right for another URL",
+        "worker/urlfetch.py",
+        " and url is signed and key == signed_with:",
+        " and key == signed_with:",
     ),
     (
         12,

@@ -112,6 +112,22 @@ def test_pipelined_commands_are_judged_by_the_state_they_are_reached_in() -> Non
     assert reader.next_event() == UrlCommand(b"x", True, False, False)
 
 
+def test_the_same_command_again_is_the_same_object() -> None:
+    reader = CommandReader()
+    reader.selected()
+
+    def read(line: bytes) -> object:
+        reader.receive_data(line)
+        return reader.next_event()
+
+    first = read(b"URL\tx\n")
+    assert read(b"URL\tx\n") is first
+    assert read(b"URL\tx\tbinary\n") == UrlCommand(b"x", False, True, False)
+    assert read(b"URL\tx\n") == first
+    assert read(b"END\n") == EndCommand()
+    assert read(b"URL\tx\n") is None
+
+
 WORDS = st.sampled_from([b"USER", b"URL", b"END", b"\t", b"\n", b"x", b"body", b"\x01"])
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.message.fetch import Request
     from dovecot_urlauth.service.log import Log
     from dovecot_urlauth.store import store as stores
+    from dovecot_urlauth.url.imapurl import ImapURL
     from dovecot_urlauth.url.rules import URLRules
     from dovecot_urlauth.worker.userdb import Userdb
 
@@ -50,11 +51,13 @@ class Mailbox:
         self.content = content or Delivery(size=3, has_nuls=False, structure=None, chunks=chunks_of([b"ab", b"c"]))
         self._key = key
         self.closed = False
+        self.requests: list[Request] = []
 
     async def key(self) -> bytes | None:
         return self._key
 
     async def fetch(self, uid: int, request: Request) -> Delivery:
+        self.requests.append(request)
         if isinstance(self.content, Exception):
             raise self.content
         return self.content
@@ -162,8 +165,15 @@ class Again:
         )
 
     def ask(self, url: bytes) -> bytes:
-        command = UrlCommand(url, body=True, binary=False, structure=False)
+        return self.command(UrlCommand(url, body=True, binary=False, structure=False))
+
+    def command(self, command: UrlCommand) -> bytes:
         return self._loop.run(self._fetcher.fetch(command)).line
+
+    @property
+    def requests(self) -> list[Request]:
+        """What the store was asked for."""
+        return self._mailbox.requests
 
     def reset_key(self) -> None:
         self._mailbox._key = bytes(64)
@@ -196,6 +206,34 @@ def test_a_url_that_comes_again_needs_the_key_of_now(again: Again) -> None:
     assert again.ask(signed()) == b"OK\t3\n"
     again.reset_key()
     assert again.ask(signed()) == b"NO\n"
+
+
+def test_a_token_that_was_right_is_not_made_again(again: Again, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[bytes | None] = []
+    real = urlfetch.verify
+
+    def noted(url: ImapURL, key: bytes | None) -> bool:
+        made.append(url.section)
+        return real(url, key)
+
+    monkeypatch.setattr(urlfetch, "verify", noted)
+    one, other, wrong = signed(), signed(section="/;SECTION=1"), signed(key=bytes(64))
+    assert [again.ask(url) for url in (one, one, wrong, wrong, other)] == [b"OK\t3\n"] * 2 + [b"NO\n"] * 2 + [
+        b"OK\t3\n"
+    ]
+    assert made == [None, None, None, b"1"]
+
+
+def test_what_is_asked_of_a_url_that_comes_again(again: Again) -> None:
+    """Also where the client says it in the same words: the reader then gives the same command."""
+    structure = UrlCommand(signed(), body=False, binary=False, structure=True)
+    for command in (structure, structure, UrlCommand(signed(), body=True, binary=False, structure=False)):
+        again.command(command)
+    assert [(request.body, request.structure) for request in again.requests] == [
+        (False, True),
+        (False, True),
+        (True, False),
+    ]
 
 
 def test_a_refused_url_is_refused_again(again: Again) -> None:

@@ -14,6 +14,8 @@ from dovecot_urlauth.config.native_settings import native_settings
 from dovecot_urlauth.dialect.versions import DOVECOT_2_3_19
 from dovecot_urlauth.message.fetch import Request
 from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, StoreError, Unsupported
+from dovecot_urlauth.store.native import file_source
+from dovecot_urlauth.store.native.files import Directory
 from dovecot_urlauth.store.native.mailbox import NativeStore
 from tests.store import ondisk
 from tests.store.dboxes import (
@@ -33,6 +35,8 @@ from tests.store.waiting import LOOP, key_of, open_mailbox, wait, whole
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from dovecot_urlauth.store.native.file_source import FileSource
 
 WHOLE = Request(section=b"")
 MAILS = {3: b"three\n", 7: b"seven\r\n"}
@@ -221,7 +225,43 @@ def move_to_another_file(storage: Path) -> None:
     (storage / "m.1").unlink()
 
 
-def test_a_purge_before_the_next_message(tmp_path: Path) -> None:
+@pytest.mark.parametrize("location", ["sdbox:~/box", "mdbox:~/box"])
+def test_the_same_message_again_opens_no_file(
+    tmp_path: Path, location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the index says that it is gone, or its file is another one."""
+    monkeypatch.setattr(file_source, "TICK", 0)
+    make_inbox(tmp_path, location)
+    opened = store(tmp_path, location)
+    assert read(opened) == b"three\r\n"
+    files: list[bytes] = []
+    real = Directory.file
+
+    def noted(self: Directory, name: bytes) -> FileSource:
+        files.append(name)
+        return real(self, name)
+
+    monkeypatch.setattr(Directory, "file", noted)
+    assert read(opened) == b"three\r\n"
+    assert files == []
+    assert read(opened, 7) == b"seven\r\n"
+    assert read(opened) == b"three\r\n"
+    name = "u.3" if location.startswith("sdbox") else "m.1"
+    assert files == [b"u.7" if name == "u.3" else b"m.1", name.encode()]
+    file = tmp_path / (f"{BOX}/u.3" if name == "u.3" else "box/storage/m.1")
+    replace(file, file.read_bytes().replace(b"three", b"THREE"))
+    assert read(opened) == b"THREE\r\n"
+    file.unlink()
+    with pytest.raises(Unsupported, match="lost"):
+        read(opened)
+    write_index(tmp_path / BOX, [7])
+    with pytest.raises((ReadFailed, Unsupported)):
+        read(opened)
+
+
+@pytest.mark.parametrize("tick", [0, file_source.TICK])
+def test_a_purge_before_the_next_message(tmp_path: Path, tick: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_source, "TICK", tick)
     make_inbox(tmp_path, "mdbox")
     opened = store(tmp_path, "mdbox:~/box")
     assert read(opened, 3) == b"three\r\n"
