@@ -19,28 +19,33 @@ if TYPE_CHECKING:
 class LastMail:
     """One mail of one mailbox, or none."""
 
-    __slots__ = ("_located", "_place", "_version")
+    __slots__ = ("_located", "_name", "_version", "_which")
 
     def __init__(self) -> None:
-        self._place: tuple[bytes, object] = (b"", None)
-        """The file's name, and what stands for the mail's place in it."""
+        self._name = b""
+        """The file's."""
+        self._which: object = None
         self._version: object = None
         self._located: Located | None = None
 
-    def again(self, directory: Directory, name: bytes, where: object = None) -> Located | None:
-        """The mail that is ``where`` in the file ``name``, if that one was kept.  Raises StoreFailure."""
-        if self._located is None or self._place != (name, where):
+    def again(self, directory: Directory, which: object) -> Located | None:
+        """The mail that was kept as ``which``, if its file in ``directory`` is the same.  Raises StoreFailure."""
+        if self._located is None or self._which != which:
             return None
-        status = directory.status(name)
+        status = directory.status(self._name)
         if status is not None and settled_version(status) == self._version:
             return self._located
         self._located = None
         return None
 
-    def keep(self, located: Located, file: FileSource, name: bytes, where: object = None) -> Located:
-        """``located`` itself, which was read from ``file``."""
+    def keep(self, which: object, located: Located, file: FileSource, name: bytes) -> Located:
+        """``located`` itself, which was read from ``file``, whose name is ``name``.
+
+        ``which`` must change with all that says, beside the file itself, where the mail is.
+        """
         if type(located.source) is BytesSource and located.complete is None:
-            self._place = (name, where)
+            self._name = name
+            self._which = which
             self._version = settled_version(file.status)
             self._located = located
         return located

@@ -29,22 +29,21 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Direc
         yield opened
 
 
-def read(directory: Directory, last: LastMail, where: object = None) -> Located:
+def read(directory: Directory, last: LastMail, which: object = 1) -> Located:
     with directory.file(NAME) as file:
-        return last.keep(Located(BytesSource(file.read(0, file.size)), file), file, NAME, where)
+        return last.keep(which, Located(BytesSource(file.read(0, file.size)), file), file, NAME)
 
 
 def test_the_same_mail_again(directory: Directory) -> None:
     last = LastMail()
-    assert last.again(directory, NAME) is None
+    assert last.again(directory, 1) is None
     located = read(directory, last)
     for _ in range(2):
-        assert last.again(directory, NAME) is located
-    assert last.again(directory, b"u.2") is None
-    assert last.again(directory, NAME, 16) is None
-    other = read(directory, last, 16)
-    assert last.again(directory, NAME, 16) is other
-    assert last.again(directory, NAME) is None
+        assert last.again(directory, 1) is located
+    assert last.again(directory, 2) is None
+    other = read(directory, last, 2)
+    assert last.again(directory, 2) is other
+    assert last.again(directory, 1) is None
 
 
 def replace(path: Path) -> None:
@@ -72,18 +71,18 @@ def append(path: Path) -> None:
 def test_a_file_that_is_not_the_same(tmp_path: Path, directory: Directory, change: Callable[[Path], None]) -> None:
     last = LastMail()
     read(directory, last)
-    assert last.again(directory, NAME) is not None
+    assert last.again(directory, 1) is not None
     time.sleep(0.02)  # the clock of file systems
     change(tmp_path / "u.1")
-    assert last.again(directory, NAME) is None
-    assert last.again(directory, NAME) is None
+    assert last.again(directory, 1) is None
+    assert last.again(directory, 1) is None
 
 
 def test_a_file_that_was_written_a_moment_ago(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_source, "TICK", 60_000_000_000)
     last = LastMail()
     read(directory, last)
-    assert last.again(directory, NAME) is None
+    assert last.again(directory, 1) is None
 
 
 def test_what_is_not_kept(directory: Directory) -> None:
@@ -91,5 +90,5 @@ def test_what_is_not_kept(directory: Directory) -> None:
     last = LastMail()
     with directory.file(NAME) as file:
         for located in (Located(file, file), Located(BytesSource(b""), file, complete=lambda source: source)):
-            assert last.keep(located, file, NAME) is located
-            assert last.again(directory, NAME) is None
+            assert last.keep(1, located, file, NAME) is located
+            assert last.again(directory, 1) is None

@@ -45,8 +45,11 @@ class OpenedMdbox(OpenedDbox):
         return super().is_in_place() and self._map.is_in_place()
 
     def locate(self, uid: int) -> Located:
-        """See Driver.locate."""
+        """See Driver.locate; where the map has a mail that was kept does not matter if its file is the same."""
         self.check_is_there(uid)
+        kept = self._last.again(self._map.files, (uid, self.index.version))
+        if kept is not None:
+            return kept
         tried = None
         reason = Unsupported("message is lost in the mdbox storage")
         for attempt in range(ATTEMPTS):
@@ -57,12 +60,9 @@ class OpenedMdbox(OpenedDbox):
                     break
                 tried = position
                 name = b"m.%d" % position.file
-                kept = self._last.again(self._map.files, name, position.offset)
-                if kept is not None:
-                    return kept
                 file = open_file(self._map.files, self._map.alt, name)
                 mail = located(file, position.offset, position.space, self._folder())
-                return self._last.keep(mail, file, name, position.offset)
+                return self._last.keep((uid, self.index.version), mail, file, name)
             except Unsupported as error:
                 reason = error
             except FileNotFoundError:

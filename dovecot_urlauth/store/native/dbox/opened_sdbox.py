@@ -30,14 +30,14 @@ class OpenedSdbox(OpenedDbox):
     def locate(self, uid: int) -> Located:
         """See Driver.locate; a file that is moved to the second storage, or back, is found the second time."""
         self.check_is_there(uid)
-        name = b"u.%d" % uid
-        kept = self._last.again(self.mail, name)
+        kept = self._last.again(self.mail, uid)
         if kept is not None:
             return kept
+        name = b"u.%d" % uid
         for _ in range(ATTEMPTS):
             try:
                 file = open_file(self.mail, self._alt, name)
-                return self._last.keep(located(file, 0, attachments=self._folder(uid)), file, name)
+                return self._last.keep(uid, located(file, 0, attachments=self._folder(uid)), file, name)
             except FileNotFoundError:
                 self.look_again(uid)
         raise Unsupported(f"u.{uid} is lost")

@@ -116,7 +116,7 @@ class OpenedMbox:
         """See Driver.locate.  Raises Busy as well."""
         if not self._index.has(uid):
             raise ReadFailed("Message not found")
-        kept = self._last.again(self._directory, self._name, (uid, self._index.version))
+        kept = self._last.again(self._directory, (uid, self._index.version))
         if kept is not None:
             return kept
         try:
@@ -137,7 +137,7 @@ class OpenedMbox:
             raise
         file.close()
         located = Located(BytesSource(content), file, is_encoded=False)
-        return self._last.keep(located, file, self._name, (uid, self._index.version))
+        return self._last.keep((uid, self._index.version), located, file, self._name)
 
     def _located(self, mail: MboxMail, file: FileSource, uid: int) -> Located:
         """A message that is read from the file; once its line ends are counted, the next reader need not."""
