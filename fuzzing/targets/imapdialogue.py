@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dovecot_urlauth.wire.imapdialogue import ImapDialogue, Piece, UrlFetch
+from dovecot_urlauth.wire.imapdialogue import Fetched, ImapDialogue, Piece, UrlFetch
 from fuzzing.targets.pieces import Take, outcome
 
 LIMIT = 4096
@@ -17,6 +17,7 @@ def seeds() -> list[bytes]:
         b"* METADATA {5}\r\nIN\r\nX (/private/x ~{3}\r\na\0b)\r\nu2 OK [X Y] Done.\r\n",
         b'* URLFETCH imap://a@h/ (BODYPARTSTRUCTURE ("text" "plain" NIL) BINARY ~{5}\r\nab\0de)\r\nu3 OK x\r\n',
         b'* URLFETCH "imap://a@h/" (BODYPARTSTRUCTURE ("text" {2}\r\n"( NIL)) (BODY {3}\r\nabc)\r\n',
+        b"* 3 FETCH (UID 7 BODY[1.2]<0> {5}\r\nabcde)\r\n* 3 FETCH (UID 7 BINARY[] ~{2}\r\n\0x)\r\nu4 OK\r\n",
         b"* URLFETCH x NIL\r\n* 3 EXISTS\r\n* URLFETCH x (BODY NIL)\r\n* URLFETCH x (BODY {0}\r\n)\r\n",
     ]
 
@@ -44,6 +45,6 @@ def check(data: bytes) -> None:
         pieces, other = outcome(_make, [data[at : at + size] for at in range(0, len(data), size)])
         assert (_joined(pieces), other) == (whole, error)
     for place, event in enumerate(whole[:-1]):
-        if isinstance(event, UrlFetch) and event.size and place + 2 < len(whole):
+        if isinstance(event, UrlFetch | Fetched) and event.size and place + 2 < len(whole):
             assert isinstance(whole[place + 1], Piece)
             assert len(whole[place + 1].data) == event.size
