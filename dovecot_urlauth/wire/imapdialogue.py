@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 RESPONSE_LIMIT = 16 * 1024 * 1024
 """Bytes of one response apart from streamed content: the structure of 10 000 parts takes 2 MiB."""
 
+REMEMBERED = 4096
+"""Bytes of a response that is remembered as it came."""
+
 STEP = 10_000
 """Strings, parentheses, or escaped quotes in a string, that are passed at once: about 10 ms."""
 
@@ -115,6 +118,8 @@ class ImapDialogue:
         self._left = 0
         self._ready: Piece | None = None
         self._steps: Steps[UrlFetch] | None = None
+        self._last_metadata: tuple[bytes, Metadata] | None = None
+        """The response of before, as it came: the next one is mostly the same, and is not taken apart again."""
 
     def receive_data(self, data: bytes) -> None:
         """Adds output of the engine."""
@@ -131,6 +136,8 @@ class ImapDialogue:
         if self._ready is not None:
             ready, self._ready = self._ready, None
             return ready
+        if (again := self._metadata_again()) is not None:
+            return again
         while self._steps is None and self._position < len(self._input):
             if self.state is State.CONTENT:
                 return Piece(self._take(self._left))
@@ -144,6 +151,16 @@ class ImapDialogue:
             elif (event := self._end_of_line()) is not None:
                 return event
         return None
+
+    def _metadata_again(self) -> Metadata | None:
+        """What comes next if it is, to the byte and whole, what came last of its kind."""
+        if self._last_metadata is None or self.state is not State.LINE or self._response:
+            return None
+        text, event = self._last_metadata
+        if not self._input.startswith(text, self._position):
+            return None
+        self._position += len(text)
+        return event
 
     def _take(self, most: int) -> bytes:
         """Up to ``most`` bytes of a literal or content; the state after its last byte is set here."""
@@ -237,7 +254,9 @@ class ImapDialogue:
             return self._begin(_Scanner(response))
         self._restart()
         if response.startswith(b"* METADATA "):
-            return _Scanner(response).metadata()
+            event = _Scanner(response).metadata()
+            self._last_metadata = (response, event) if len(response) <= REMEMBERED else None
+            return event
         if response.startswith(b"* "):
             return None
         raise ProtocolError("Unexpected IMAP response")

@@ -143,6 +143,51 @@ def test_quoted_content_and_url() -> None:
     ]
 
 
+METADATA = b"* METADATA INBOX (%s {128}\r\n%%s)\r\n" % ENTRY
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        b"",
+        b"u1 OK Done.\r\n",
+        METADATA % KEY[::-1],
+        b"* URLFETCH x (BODY {2}\r\nhi)\r\n",
+        b"* X {9}\r\n* METADATA\r\n",
+    ],
+    ids=["at once", "later", "another", "content", "literal"],
+)
+def test_the_same_metadata_again(between: bytes) -> None:
+    [event] = read(METADATA % KEY)
+    [*events] = read(between)
+    assert read((METADATA % KEY + between) * 3) == [event, *events] * 3
+
+
+def test_the_same_metadata_is_not_taken_apart_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    dialogue = ImapDialogue()
+    dialogue.receive_data(METADATA % KEY)
+    event = dialogue.next_event()
+    monkeypatch.setattr(imapdialogue, "_Scanner", None)
+    dialogue.receive_data((METADATA % KEY) * 2 + b"u1 OK\r\n")
+    assert dialogue.next_event() is dialogue.next_event() is event
+    assert isinstance(dialogue.next_event(), Status)
+
+
+def test_metadata_within_content_is_content() -> None:
+    said = METADATA % KEY
+    data = b"* 1 FETCH (UID 1 BODY[] {%d}\r\n%s)\r\n* X {%d}\r\n%s\r\n" % (len(said), said, len(said), said)
+    [event] = read(said)
+    assert read(said + data) == [event, Fetched(1, len(said), False), Piece(said)]
+
+
+def test_long_metadata_is_not_kept() -> None:
+    dialogue = ImapDialogue()
+    dialogue.receive_data(METADATA % KEY + METADATA.replace(b"128", b"5000") % (b"x" * 5000))
+    for _ in range(2):
+        assert isinstance(dialogue.next_event(), Metadata)
+    assert dialogue._last_metadata is None
+
+
 @pytest.mark.parametrize(
     ("part", "event"),
     [

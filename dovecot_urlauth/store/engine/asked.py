@@ -17,17 +17,15 @@ if TYPE_CHECKING:
 
 @frozen
 class Asked:
-    """A fetch, as the engine is asked for it."""
+    """A fetch from a mailbox that has this key."""
 
     uid: int
     request: Request
-    url: bytes
-    """Our own, which the mailbox's key has signed."""
     key: bytes
 
-    @property
-    def urlfetch(self) -> bytes:
-        return b'URLFETCH ("%s" %s)' % (self.url, items(self.request))
+    def urlfetch(self, url: bytes) -> bytes:
+        """The command that asks for it by a URL of our own, which the key has signed."""
+        return b'URLFETCH ("%s" %s)' % (url, items(self.request))
 
 
 def asks(request: Request) -> bool:

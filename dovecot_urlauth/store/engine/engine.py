@@ -56,6 +56,8 @@ class EngineStore:
         self._again: Callable[[], EngineStore] = lambda: EngineStore(user, command, log, loop)
         self._is_used = False
         self._keys: dict[bytes, bytes] = {}
+        self._last_name: tuple[bytes | None, bytes] = None, b""
+        """The mailbox that was opened last, as the URL and as commands name it."""
 
     def start(self) -> None:
         """Starts the engine now, without waiting for it: it gets ready while the client sends its URL."""
@@ -67,14 +69,9 @@ class EngineStore:
 
         Raises MailboxRefused, MailboxMissing or StoreFailure.
         """
-        try:
-            name = mailbox.decode()
-        except UnicodeDecodeError:
-            raise MailboxMissing("not UTF-8") from None
-        if not 0 < len(mailbox) <= NAME_LIMIT or any(sign < " " for sign in name):
-            # Dovecot makes no such names, and repeats them as they are in the text of a response
-            raise MailboxMissing("no mailbox can have this name")
-        opened = EngineMailbox(self, mailbox, quoted_mailbox(name), uidvalidity)
+        if mailbox != self._last_name[0]:
+            self._last_name = mailbox, _quoted(mailbox)
+        opened = EngineMailbox(self, mailbox, self._last_name[1], uidvalidity)
         await opened.open(ahead)
         return opened
 
@@ -127,3 +124,15 @@ class EngineStore:
         if self._session is not None:
             self._session.close()
             self._session = None
+
+
+def _quoted(mailbox: bytes) -> bytes:
+    """A mailbox as commands name it.  Raises MailboxMissing for a name that none can have."""
+    try:
+        name = mailbox.decode()
+    except UnicodeDecodeError:
+        raise MailboxMissing("not UTF-8") from None
+    if not 0 < len(mailbox) <= NAME_LIMIT or any(sign < " " for sign in name):
+        # Dovecot makes no such names, and repeats them as they are in the text of a response
+        raise MailboxMissing("no mailbox can have this name")
+    return quoted_mailbox(name)

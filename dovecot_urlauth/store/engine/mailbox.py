@@ -114,12 +114,11 @@ class EngineMailbox:
         key = self._store.last_key(self._quoted)
         if key is None or not ahead.is_signed_with(key):
             return None
-        return self._question(ahead.uid, ahead.request, key)
+        return Asked(ahead.uid, ahead.request, key)
 
-    def _question(self, uid: int, request: Request, key: bytes) -> Asked:
-        store = self._store
-        url = own_url(store.user, store.host, self._mailbox, self._uidvalidity, uid, request, key)
-        return Asked(uid, request, url, key)
+    def _own_url(self, asked: Asked) -> bytes:
+        store, uidvalidity = self._store, self._uidvalidity
+        return own_url(store.user, store.host, self._mailbox, uidvalidity, asked.uid, asked.request, asked.key)
 
     async def _open_with(self, session: EngineSession, asked: Asked | None) -> None:
         """Look, and fetch what was asked for ahead; where that brings nothing, read the key."""
@@ -131,7 +130,7 @@ class EngineMailbox:
                 if await self._read_open(session, asked, command):
                     return
                 looks, self._has_just_looked = True, False
-            await self._send(session, asked.urlfetch, looks=looks)
+            await self._send(session, asked.urlfetch(self._own_url(asked)), looks=looks)
             reply, _ = await self._reply(session)
             if reply is not None and _brings_something(reply):
                 self._key, self._proof = asked.key, _Proof(asked.uid, asked.request, session, reply)
@@ -245,13 +244,14 @@ class EngineMailbox:
         proof, self._proof = self._proof, None
         if proof is not None and proof.uid == uid and proof.request is request:
             return await _delivery(proof.reply, proof.session)
-        asked, session = self._question(uid, request, self._key), self._store.session()
-        session.send(asked.urlfetch)
+        asked, session = Asked(uid, request, self._key), self._store.session()
+        url = self._own_url(asked)
+        session.send(asked.urlfetch(url))
         reply, said = await self._reply(session)
         if reply is None:
             raise StoreFailure(f"imap: {_text(said)}")
         if not _brings_something(reply):
-            raise self._why_not_fetched(asked.url, said)
+            raise self._why_not_fetched(url, said)
         return await _delivery(reply, session)
 
     async def _reply(self, session: EngineSession) -> tuple[UrlFetch | None, bytes]:

@@ -494,6 +494,15 @@ def test_names_that_the_engine_never_sees(stage: Stage, name: bytes) -> None:
     assert not stage.logged
 
 
+def test_each_mailbox_has_its_own_name(stage: Stage) -> None:
+    """The last one's is remembered."""
+    store = stage.store(TOGETHER + "while True: answer_together()")
+    opened = [wait(store.open(name, 0)) for name in (b"a", b"a", "ä".encode(), b"a")]
+    assert [mailbox._quoted for mailbox in opened] == [b'"a"', b'"a"', b'"&AOQ-"', b'"a"']
+    with pytest.raises(MailboxMissing):
+        wait(store.open(b"", 0))
+
+
 def test_text_of_a_message_that_is_not_there(stage: Stage) -> None:
     answer = b'NIL\r\n* NO Failed to read URLAUTH "@": Message not found.'
     store = stage.store(
