@@ -30,6 +30,10 @@ class Place:
         """
         return Directory.root(self.root, is_listed=is_listed).descended(*self.steps)
 
+    def open_beside(self, other: Place, opened: Directory) -> Directory:
+        """Open it, where ``other`` is ``opened``, and may be the same place; raises as :meth:`open`."""
+        return opened.directory() if self is other or self == other else self.open()
+
 
 @frozen
 class MailboxPlaces:

@@ -44,7 +44,7 @@ class MailMap:
         except FileNotFoundError:
             raise Unsupported("there is no mdbox storage") from None
         try:
-            self._directory = where.index.open()
+            self._directory = where.index.open_beside(where.mail, self.files)
         except FileNotFoundError:
             self.files.close()
             raise Unsupported("mdbox storage has no index") from None

@@ -40,7 +40,7 @@ class OpenedDbox:
         except FileNotFoundError:
             raise _without_mail(where) from None
         try:
-            self._index_directory = where.index.open()
+            self._index_directory = where.index.open_beside(where.mail, self.mail)
         except FileNotFoundError:
             self.mail.close()
             raise Unsupported("mailbox has no index yet") from None

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import ClassVar
 
     from dovecot_urlauth.store.native.index.extensions import Extensions
+    from dovecot_urlauth.store.native.index.shape import Player
 
 LIMIT_EVENTS = 100_000
 """Records that are kept for playing; Dovecot's log at its largest has less than half of it."""
@@ -56,12 +57,12 @@ class Changes:
         self._events: list[tuple[int, int, int, Struct, bytes]] = []
         self._keyword_events: list[tuple[int, bytes, bytes]] = []
 
-    def players(self) -> dict[int, Callable[[int, bytes], None]]:
-        """What takes each record that means something here, by its type: it is given type with flags, and data.
+    def players(self) -> dict[int, Player]:
+        """What takes each record that means something here, by its type: see play_records.
 
         Raises Unsupported or struct.error.
         """
-        found: dict[int, Callable[[int, bytes], None]] = {}
+        found: dict[int, Player] = {}
         for what, method in self.KINDS.items():
             found[what] = method.__get__(self)
         if self.extensions is not None:
@@ -142,6 +143,12 @@ class Changes:
         count = len(data) // APPENDED.size
         if not count:
             return
+        if count == 1:  # as nearly all have, so this is done at once
+            uid = APPENDED.unpack_from(data)[0]
+            if uid >= self.next_uid:
+                self._append_event((APPEND, uid, uid, APPENDED, data))
+                self.next_uid = uid + 1
+            return
         last = APPENDED.unpack_from(data, (count - 1) * APPENDED.size)[0]
         if last >= self.next_uid:
             # UIDs below next_uid are in the main file already, or were and have been expunged.
@@ -151,22 +158,29 @@ class Changes:
     def _add_event(self, what: int, layout: Struct, data: bytes, lowest: int = 0) -> None:
         count = len(data) // layout.size
         if count:
-            if len(self._events) >= LIMIT_EVENTS:
-                raise Unsupported("transaction log has very many records")
             first, last = layout.unpack_from(data), layout.unpack_from(data, (count - 1) * layout.size)
-            self._events.append((what, max(first[0], lowest), last_uid(layout, last), layout, data))
+            self._append_event((what, max(first[0], lowest), last_uid(layout, last), layout, data))
 
-    def _patch_header(self, _: int, data: bytes) -> None:
-        at = 0
+    def _append_event(self, event: tuple[int, int, int, Struct, bytes]) -> None:
+        if len(self._events) >= LIMIT_EVENTS:
+            raise Unsupported("transaction log has very many records")
+        self._events.append(event)
+
+    def _patch_header(self, _: int, data: bytes) -> bool:
+        """Whether it is about one piece, and nothing that is said of that piece matters."""
+        at, pieces, matters = 0, 0, False
         while at + HEADER_FIELD.size <= len(data):
             offset, size = HEADER_FIELD.unpack_from(data, at)
-            piece = data[at + HEADER_FIELD.size : at + HEADER_FIELD.size + size]
             where = UID_VALIDITY_OFFSET - offset
-            if 0 <= where and where + 4 <= len(piece):
-                self.uid_validity = int.from_bytes(piece[where : where + 4], "little")
+            if 0 <= where and where + 4 <= size:
+                value = data[at + HEADER_FIELD.size + where :][:4]
+                self.uid_validity = int.from_bytes(value, "little") if len(value) == 4 else self.uid_validity
+                matters = True
             at += HEADER_FIELD.size + (size + 3 & ~3)
+            pieces += 1
+        return pieces == 1 and not matters
 
-    KINDS: ClassVar[dict[int, Callable[[Changes, int, bytes], None]]] = {
+    KINDS: ClassVar[dict[int, Callable[[Changes, int, bytes], bool | None]]] = {
         APPEND: _add_appended,
         EXPUNGE: _add_expunged,
         EXPUNGE_GUID: _add_expunged,

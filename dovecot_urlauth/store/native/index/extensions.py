@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import ClassVar
 
     from dovecot_urlauth.store.native.index.main_index import MainExtension
+    from dovecot_urlauth.store.native.index.shape import Player
 
 INTRO = Struct("<IIIHHHH")
 """number, reset id, header size, record size, record align, flags, size of the name that follows."""
@@ -81,13 +82,15 @@ class Extensions:
         """Bytes that the following updates have for each record."""
         self._layouts: dict[int, Struct] = {}
         """Of an update, by the size of a record."""
-        self._introductions: dict[bytes, tuple[Extension | None, int, bool]] = {}
+        self._introductions: dict[bytes, tuple[Extension | None, int, bool, bool]] = {}
         """What came of them, and would again: most say what one before them said."""
         for each in main:
             self._append(each.name, each.reset_id, each.header).main = each
 
-    def players(self) -> dict[int, Callable[[int, bytes], None]]:
+    def players(self) -> dict[int, Player]:
         """What takes each record of the log, by its type: it is given the type with flags, and the data.
+
+        The one of introductions returns whether nobody will ever want the updates that follow.
 
         Raises Unsupported for one that cannot be played, and struct.error for one that is cut.
         """
@@ -122,14 +125,19 @@ class Extensions:
         self._by_name.setdefault(name, made)
         return made
 
-    def _introduce(self, _: int, data: bytes) -> None:
+    def _introduce(self, _: int, data: bytes) -> bool:
+        """Whether it is of one extension alone, and one whose updates nobody will ever want."""
         before = self._introductions.get(data)
-        if before is not None:
-            self._current, self._record_size, self._takes_updates = before
-            return
-        at, has_resized = 0, False
+        if before is None:
+            return self._introduce_anew(data)
+        self._current, self._record_size, self._takes_updates, is_idle = before
+        return is_idle
+
+    def _introduce_anew(self, data: bytes) -> bool:
+        at, has_resized, is_idle = 0, False, False
         while at + INTRO.size <= len(data):
             number, reset_id, header_size, record_size, _, flags, name_size = INTRO.unpack_from(data, at)
+            is_first = at == 0
             at += INTRO.size
             if number == NO_NUMBER:
                 found = self._named(data[at : at + name_size], reset_id)
@@ -141,13 +149,15 @@ class Extensions:
             self._current = found
             self._record_size = record_size
             self._takes_updates = found.is_wanted and found.reset_id == reset_id
+            is_idle = is_first and not found.is_wanted
             if self._takes_updates and header_size != len(found.header):
                 _resize(found.header, header_size, may_shrink=not flags & FLAG_NO_SHRINK)
                 has_resized = True
         if has_resized or len(self._introductions) >= LIMIT_INTRODUCTIONS:
             self._introductions.clear()  # who knew another size has something to do again
         if not has_resized:
-            self._introductions[data] = (self._current, self._record_size, self._takes_updates)
+            self._introductions[data] = (self._current, self._record_size, self._takes_updates, is_idle)
+        return is_idle
 
     def _named(self, name: bytes, reset_id: int) -> Extension:
         """The extension of this name, which may be a new one."""
@@ -197,7 +207,9 @@ class Extensions:
         if count:
             if len(extension.updates) >= LIMIT_UPDATES:
                 raise Unsupported("transaction log has very many records")
-            low, high = layout.unpack_from(data)[0], layout.unpack_from(data, (count - 1) * layout.size)[0]
+            low = high = layout.unpack_from(data)[0]
+            if count > 1:
+                high = layout.unpack_from(data, (count - 1) * layout.size)[0]
             extension.updates.append((low, high, layout, data))
 
     def _increase_records(self, _: int, data: bytes) -> None:
@@ -209,7 +221,7 @@ class Extensions:
         if keywords.EXTENSION_NAME not in self._by_name:
             self._append(keywords.EXTENSION_NAME, 0, b"")
 
-    KINDS: ClassVar[dict[int, Callable[[Extensions, int, bytes], None]]] = {
+    KINDS: ClassVar[dict[int, Callable[[Extensions, int, bytes], bool | None]]] = {
         EXT_INTRO: _introduce,
         EXT_RESET: _reset,
         EXT_HEADER_UPDATE: _update_header,

@@ -33,6 +33,8 @@ RECORD = Struct("<IB")
 EXTENSION = Struct("<IIHHHH")
 """data size, reset id, record offset, record size, record align, name length."""
 
+SMALL = 16 * 1024
+"""Bytes of a file that is read at once, which takes no longer than reading some record of it."""
 LIMIT_HEADER = 1024 * 1024
 """Bytes of header and extension headers; Dovecot's own are some hundred."""
 
@@ -54,6 +56,7 @@ class MainIndex:
 
     __slots__ = (
         "_base_size",
+        "_data",
         "_file",
         "_header_size",
         "_record_size",
@@ -67,7 +70,9 @@ class MainIndex:
 
     def __init__(self, file: FileSource) -> None:
         self._file = file
-        head = file.read(0, BASE_HEADER_SIZE)
+        self._data = file.read(0, file.size) if file.size <= SMALL else b""
+        """All of a file that is small."""
+        head = self._read(0, BASE_HEADER_SIZE)
         try:
             major, _, base_size, header_size, record_size, compat, index_id, flags, *counters = HEADER.unpack_from(
                 head
@@ -124,14 +129,17 @@ class MainIndex:
         return low, None
 
     def _at(self, position: int) -> bytes:
-        record = self._file.read(self._header_size + position * self._record_size, self._record_size)
+        record = self._read(self._header_size + position * self._record_size, self._record_size)
         if len(record) < self._record_size:
             raise Unsupported("index file was truncated")
         return record
 
+    def _read(self, offset: int, length: int) -> bytes:
+        return self._data[offset : offset + length] if self._data else self._file.read(offset, length)
+
     def extensions(self) -> Iterator[MainExtension]:
         """All extensions, in the order of the file, up to the first that leaves the header."""
-        headers = self._file.read(0, self._header_size)
+        headers = self._read(0, self._header_size)
         at = _aligned(self._base_size)
         while at + EXTENSION.size <= len(headers):
             data_size, reset_id, record_offset, record_size, _, name_size = EXTENSION.unpack_from(headers, at)

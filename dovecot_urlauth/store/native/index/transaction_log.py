@@ -12,20 +12,22 @@ from struct import error as StructError
 
 from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import Unsupported
+from dovecot_urlauth.store.native.index.shape import LARGEST, MOST_LEARNED, Record, Shape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from dovecot_urlauth.store.native.file_source import FileSource
+    from dovecot_urlauth.store.native.index.shape import Player
 
 HEADER = Struct("<BBHIIII")
 """major, minor, header size, index id, file sequence, previous sequence, previous offset."""
 RECORD_HEADER = Struct("<II")
 """The size as it is written (see decode_size), and the type with its flags."""
-NOT_SHORT = 0x00FFFFFF
-"""What a size of less than 512 bytes leaves alone in its field, but for the top bits."""
 BOUNDARY_SIZE = Struct("<I")
+PIECE_SIZE = 4
+"""Bytes in front of a patched piece of the header that say which it is."""
 
 TYPE_MASK = 0x0FFFFFFF
 EXTERNAL = 0x10000000
@@ -46,6 +48,9 @@ EXT_HEADER_UPDATE32 = 0x10000
 INDEX_DELETED = 0x20000
 INDEX_UNDELETED = 0x40000
 BOUNDARY = 0x80000
+
+UPDATES = (EXT_RECORD_UPDATE, EXT_HEADER_UPDATE, EXT_HEADER_UPDATE32)
+"""What is said of the extension that an introduction has named."""
 
 LIMIT_LOG = 16 * 1024 * 1024
 """Bytes of log that are replayed; Dovecot rotates at 1 MiB unless one transaction is larger."""
@@ -87,39 +92,74 @@ def decode_size(field: int) -> int:
     return units << 2
 
 
-def play_records(file: FileSource, offset: int, players: Mapping[int, Callable[[int, bytes], None]]) -> int:
+SHORT = {0x80808080 | units << 24: units << 2 for units in range(1, 128)}
+"""The sizes of nearly all records, by their fields."""
+
+
+def play_records(file: FileSource, offset: int, players: Mapping[int, Player]) -> int:
     """Give each complete record from ``offset`` to the player of its type: type with flags, and data.
 
-    Returns the end of the last one that had a player, and stops before a transaction that is not complete.  Raises
+    The player of EXT_INTRO returns whether nobody will ever want the UPDATES of what it was given; that of
+    HEADER_UPDATE whether it is one piece of the header that nobody wants to know.  Returns the
+    end of the last record that had a player, and stops before a transaction that is not complete.  Raises
     Unsupported for a log that is too long or broken, and what players raise.
     """
     if offset > file.size:
         raise Unsupported("transaction log is shorter than the index says")
     if file.size - offset > LIMIT_LOG:
         raise Unsupported("transaction log is very long")
-    data = file.read(offset, file.size - offset)
+    return offset + _play(file.read(offset, file.size - offset), players)
+
+
+def _play(data: bytes, players: Mapping[int, Player]) -> int:
     unpack, head, available = RECORD_HEADER.unpack_from, RECORD_HEADER.size, len(data)
-    player_of = players.get
-    at, last, played = 0, available - head, offset
+    size_of, player_of = SHORT.get, players.get
+    shapes: dict[int, Shape] = {}
+    learned, start, stop = 0, 0, 0
+    records: list[Record] = []
+    """Those of the transaction that begins at ``start`` and ends at ``stop``."""
+    ignored: tuple[int, ...] = ()
+    at, last, played = 0, available - head, 0
     while at <= last:
         field, kind = unpack(data, at)
-        is_short = field & NOT_SHORT == 0x808080  # as nearly all are, so this is done at once
-        size = (field >> 22 & 0x1FC) if is_short and field >> 31 else decode_size(field)
+        size = size_of(field) or decode_size(field)
         end = at + size
         if not size or end > available:
             break
         if size < head:
             raise Unsupported("transaction log has a broken record")
         what = kind & TYPE_MASK
-        if what == BOUNDARY:
+        player, is_idle = None, False
+        if what in ignored:
+            played = end
+        elif what == BOUNDARY:
             if size < head + BOUNDARY_SIZE.size:
                 raise Unsupported("transaction log has a broken boundary")
-            if BOUNDARY_SIZE.unpack_from(data, at + head)[0] > available - at:
+            whole = BOUNDARY_SIZE.unpack_from(data, at + head)[0]
+            if whole > available - at:
                 break
+            ignored = ()  # what one transaction ends with is not part of the next one's shape
+            shape = shapes.get(whole)
+            if shape is not None and shape.play(data[at : at + whole]):
+                played = at + shape.played if shape.played else played
+                at += whole
+                continue
+            is_learned = whole <= LARGEST and learned < MOST_LEARNED
+            start, stop, records = at, at + whole if is_learned else 0, []
         else:
             player = player_of(what)
             if player is not None:
-                player(kind, data[at + head : end])
-                played = offset + end
+                is_idle = bool(player(kind, data[at + head : end]))
+                played = end
+                if what == EXT_INTRO:
+                    ignored = UPDATES if is_idle else ()
+        if at < stop:
+            fixed = end if what in (EXT_INTRO, BOUNDARY) else at + head
+            if is_idle and what == HEADER_UPDATE:
+                player, fixed = None, fixed + PIECE_SIZE
+            records.append(Record(at, fixed, end, kind, player, what == EXT_INTRO, is_idle))
+            if end == stop:
+                shapes[stop - start] = Shape(data, start, stop, records, head, max(played, start))
+                learned += 1
         at = end
     return played

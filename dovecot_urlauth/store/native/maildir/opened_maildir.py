@@ -46,7 +46,7 @@ class OpenedMaildir:
             self.maildir.close()
             raise _without_index(error) from None
         try:
-            self.control = where.control.open()
+            self.control = where.control.open_beside(where.index, index)
         except BaseException as error:
             self.maildir.close()
             index.close()
