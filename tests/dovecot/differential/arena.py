@@ -228,7 +228,7 @@ class Arena:
         message = self.messages.get(question.stored) if question.stored else None
         patience = LARGE_PATIENCE if message and len(message) > LARGE else 0.0
         stock, ours = (respondent.ask(question, patience) for respondent in self._respondents)
-        exchange = Exchange(question, stock, ours, message)
+        exchange = Exchange(question, stock, ours, message, is_imaps=self.store.read_by == "dovecot")
         if not question.partial or stock is None or ours is None or stock.content == ours.content:
             return exchange
         assert question.stored

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 HAS_NULS = b"hasnuls"
 CUT_NAME = re.compile(rb"(?m)^([^:\r\n\0\x80]*)[\0\x80][^:\r\n]*:")
 """A field's name with a NUL in it, as the wire shows it, up to its colon."""
+UNDECODABLE = {"Invalid data in MIME part", "Unknown Content-Transfer-Encoding."}
 HOST_IN_URL = re.compile(rb"(?i)(?:imap:)?//(?:[^/@]*@)?([^/:]*)")
 AT_HAND = 8192
 """Bytes of a line that Dovecot's parser of messages has at hand."""
@@ -50,6 +51,8 @@ class Exchange:
     ours: Answer | None
     message: bytes | None = None
     stock_whole: Answer | None = None
+    is_imaps: bool = False
+    """Whether ours is what Dovecot's own imap says, which may see a NUL where none is."""
 
     @property
     def both(self) -> tuple[Answer, Answer]:
@@ -83,7 +86,7 @@ def judge(exchange: Exchange) -> str:
 def _says_nuls_exactly(exchange: Exchange) -> bool:
     ours = exchange.ours
     assert ours is not None
-    return (HAS_NULS in ours.words) == (b"\0" in ours.content)
+    return (HAS_NULS in ours.words) == (b"\0" in ours.content) or (exchange.is_imaps and HAS_NULS in ours.words)
 
 
 def _reason(answer: Answer) -> str:
@@ -141,6 +144,11 @@ def _is_denied_without_words(exchange: Exchange) -> bool:
 def _is_internal_error(exchange: Exchange) -> bool:
     stock, ours = exchange.both
     return _behind_url(stock).startswith("Internal error occurred") and not ours.ok and bool(_reason(ours))
+
+
+def _differ_in_why_undecodable(exchange: Exchange) -> bool:
+    reasons = {_behind_url(answer) for answer in exchange.both}
+    return exchange.is_imaps and reasons <= UNDECODABLE and not any(answer.ok for answer in exchange.both)
 
 
 def _stock_contradicts_itself(exchange: Exchange) -> bool:
@@ -314,6 +322,11 @@ RULES = (
         "internal error",
         "the stock text is an internal error with a date; ours names the cause",
         _is_internal_error,
+    ),
+    Rule(
+        "why undecodable",
+        "2.3's imap dies of it, and asked again says what is wrong with the part, not with a piece of it",
+        _differ_in_why_undecodable,
     ),
     Rule(
         "slice of the whole",

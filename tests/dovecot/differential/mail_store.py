@@ -66,8 +66,8 @@ class MailStore:
     names: Names = field(default_factory=Names)
     has_writer: bool = False
     """A second session changes the mailbox while it is asked about."""
-    may_ask_dovecot: bool = False
-    """The worker may leave a mailbox to Dovecot's own imap, which it does while that has to be looked through."""
+    read_by: str = "native"
+    """Our worker's ``--store``: ``auto`` may leave a mailbox to Dovecot's own imap, ``dovecot`` does it always."""
     is_rewritten: bool = False
     """Dovecot writes the mails' own headers anew, as flags change."""
     loses_returns: bool = False
@@ -87,9 +87,9 @@ class MailStore:
         return "Maildir/" if mailbox == "INBOX" else f"Maildir/.{mailbox}"
 
     def settings(self, version: Version, installation: Installation, base: Path) -> str:
-        """The configuration: our worker has only its own store, unless it may; ``base`` is for `BASE`."""
-        options = "" if self.may_ask_dovecot else " --store=native"
-        worker = f"service {PIECES[2]} {{\n  executable = {installation.executables}/{PIECES[2]}{options}\n}}\n"
+        """The configuration; ``base`` is for `BASE`."""
+        executable = f"{installation.executables}/{PIECES[2]} --store={self.read_by}"
+        worker = f"service {PIECES[2]} {{\n  executable = {executable}\n}}\n"
         own = (self.old if version.language == "2.3" else self.new).replace("BASE", str(base))
         own += self.more(version) if self.more else ""
         return own + ("" if self.name == MAILDIR else worker)

@@ -237,6 +237,11 @@ ALIAS = MailStore(
 )
 """Mailboxes with second names."""
 
+# -- what is left to Dovecot's own imap
+
+ENGINE = MailStore("engine", takes_files=True, read_by="dovecot")
+"""A Maildir as any store that only Dovecot knows."""
+
 # -- a writer at work
 
 
@@ -246,7 +251,7 @@ def _written(store: MailStore) -> MailStore:
     return replace(store, name=f"{store.name}+writer", old=old, new=new, has_writer=True, per_message=40)
 
 
-WRITTEN_MBOX = replace(_written(MBOX), may_ask_dovecot=True, is_rewritten=True)
+WRITTEN_MBOX = replace(_written(MBOX), read_by="auto", is_rewritten=True)
 """What others have changed is left to Dovecot's own imap."""
 
 STORES = {
@@ -281,11 +286,13 @@ STORES = {
         ESCAPED_FS,
         BROKEN_CHAR,
         ALIAS,
+        ENGINE,
         _written(PLAIN),
         _written(SDBOX),
         _written(MDBOX),
         _written(_mixed(MDBOX)),
         _written(LIST_INDEX),
         WRITTEN_MBOX,
+        _written(ENGINE),
     )
 }
