@@ -103,7 +103,7 @@ class Arena:
             with side.session(mailbox.owner) as owner:
                 if mailbox.owner in UIDS:
                     fill(mailbox, owner)
-                self._targets[key] = Target(sign(mailbox, owner), mailbox)
+                self._targets[key] = Target(mailbox, *sign(mailbox, owner))
         return self._targets[key]
 
 

@@ -45,11 +45,12 @@ class Mailbox:
         return len(self.message) + self.message.count(b"\n")
 
     @property
-    def rump(self) -> str:
-        """The URL of the message three quarters into the mailbox, without its token."""
+    def rumps(self) -> list[str]:
+        """The URL of the message three quarters into the mailbox, and of the one before, without their tokens."""
         uid = max(1, self.count * 3 // 4)
         section = f"/;SECTION={self.section}" if self.section else ""
-        return f"imap://{self.owner}@{HOST}/{self.name}/;UID={uid}{section};URLAUTH=user+bob"
+        uids = (uid, uid - 1) if uid > 1 else (uid,)
+        return [f"imap://{self.owner}@{HOST}/{self.name}/;UID={uid}{section};URLAUTH=user+bob" for uid in uids]
 
 
 def text_message(size: int) -> bytes:
@@ -127,10 +128,9 @@ def _file_name(number: int, mailbox: Mailbox) -> bytes:
     return b"%d.M%06dP%d.bench,S=%d,W=%d:2,S" % (1_700_000_000 + number, microseconds, pid, *sizes)
 
 
-def sign(mailbox: Mailbox, owner: FetchClient) -> bytes:
-    """Let the owner's session index the mailbox and sign the URL of its message."""
+def sign(mailbox: Mailbox, owner: FetchClient) -> list[bytes]:
+    """Let the owner's session index the mailbox and sign its URLs."""
     reply = owner.command(f"SELECT {mailbox.name}".encode())
     if not reply.ok:
         raise FetchFailed(f"SELECT {mailbox.name}: {reply.text!r}")
-    [url] = owner.genurlauth(mailbox.rump)
-    return url
+    return owner.genurlauth(*mailbox.rumps)

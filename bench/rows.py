@@ -79,6 +79,10 @@ def _repeat(key: str, series: int = samplers.SERIES) -> Open:
     return lambda side, targets: samplers.repeated_fetch(side, targets[key], series=series)
 
 
+def _another(key: str) -> Open:
+    return lambda side, targets: samplers.fetch_of_another(side, targets[key])
+
+
 def _structure(side: Side, targets: Mapping[str, Target]) -> AbstractContextManager[Sample]:
     return samplers.repeated_fetch(side, targets["parts"], b"BODYPARTSTRUCTURE", at_least=1500, series=3)
 
@@ -126,6 +130,7 @@ def _of_store(name: str, language: str) -> list[Row]:
     return [
         Row(f"{name}-first", f"first fetch, {name}", _first(name), (name,), both, goals=first),
         Row(f"{name}-repeat", f"repeated fetch, {name}", _repeat(name), (name,), both, warm=True, goals=parity),
+        Row(f"{name}-another", f"another mail, {name}", _another(name), (name,), both, warm=True),
         Row(large, f"25 MB message, {name}", _repeat(large, 1), (large,), both, goals=parity),
         Row(
             f"{name}-alternate",
@@ -158,6 +163,7 @@ def rows(language: str) -> list[Row]:
         Row("first", "first fetch of a session", _first("small"), goals=first),
         Row("joining", "first fetch, mail in use by another", _joining, profiles=("conf.d", "tuned")),
         Row("repeat", "repeated fetch", _repeat("small"), warm=True, goals=dict.fromkeys(ALL, 1.0)),
+        Row("another", "another mail", _another("100"), ("100",), ("conf.d", "tuned"), warm=True),
         Row("alternate", "two targets in turn", _alternate, ("small", "other"), goals=alternate),
         Row("sessions-1", "1 session at once", _at_once(1), unit=RATE),
         Row("sessions-8", "8 sessions at once", _at_once(8), unit=RATE),

@@ -32,10 +32,11 @@ SERIES_SECONDS = 4.0
 
 @dataclass(frozen=True)
 class Target:
-    """A signed URL and what it leads to."""
+    """A signed URL and what it leads to; a mailbox of several messages has a second one."""
 
-    url: bytes
     mailbox: Mailbox
+    url: bytes
+    another: bytes = b""
 
     @property
     def size(self) -> int:
@@ -89,6 +90,20 @@ def repeated_fetch(
             return sum(bob.timed(command, expected) for _ in range(series)) / series
 
         bob.timed(command, expected)
+        yield sample
+    side.settle()
+
+
+@contextmanager
+def fetch_of_another(side: Side, target: Target) -> Iterator[Sample]:
+    """Seconds of a URLFETCH in a session whose last one was of another mail of the mailbox."""
+    commands = [plain(target.another), plain(target.url)] * (SERIES // 2)
+    with side.session() as bob:
+
+        def sample() -> float:
+            return sum(bob.timed(command, target.size) for command in commands) / len(commands)
+
+        sample()
         yield sample
     side.settle()
 
