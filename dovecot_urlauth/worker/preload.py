@@ -64,13 +64,17 @@ ATTRIBUTES = {
     "fs": "dovecot_urlauth.store.native.attributes.fs_dict",
 }
 """What it takes to read mailbox attributes in these dictionaries; 2.4's are mostly called after their driver."""
-METHOD_MODULES = {
+METHOD_MODULES: dict[str, tuple[str, ...]] = {
+    "gz": (),
+    "deflate": (),
     "bz2": ("bz2",),
     "xz": ("lzma",),
     "zstd": ("compression.zstd", "zstandard"),
     "lz4": ("lz4.block",),
 }
 """Libraries by the method that new mails are compressed with; of zstd's two one is enough."""
+ANY_METHOD = tuple(module for modules in METHOD_MODULES.values() for module in modules)
+"""Where nothing is said of new mails, old ones may have been compressed with whatever."""
 WARM_UPS = 10
 """After so many runs the interpreter has adapted its code (PEP 659), which the children then share."""
 
@@ -79,9 +83,9 @@ def wanted_by_plugins(settings: Settings) -> list[str]:
     """The modules that plugins and dictionaries take, as far as the settings tell without asking for a user."""
     plugins = words(settings.get("mail_plugins"))
     found = [name for plugin in plugins for name in PLUGIN_MODULES.get(plugin, ())]
-    if found:
+    if COMPRESSION[0] in found:
         method = settings.get("plugin/zlib_save") or settings.get("mail_compress_write_method")
-        found += METHOD_MODULES.get(method, ())
+        found += METHOD_MODULES.get(method, ANY_METHOD)
     kept_by, _, _ = settings.get("mail_attribute_dict").partition(":")
     found += [
         ATTRIBUTES[driver] for driver in (kept_by, *settings.blocks("mail_attribute/dict")) if driver in ATTRIBUTES

@@ -95,13 +95,17 @@ def test_what_plugins_want_is_loaded_before_anybody_comes() -> None:
         return {name.rpartition(".")[2] for name in wanted_by_plugins(Settings(settings))}
 
     assert wanted(mail_plugins="quota", mail_compress_write_method="zstd") == set()
-    assert wanted(mail_plugins="quota zlib") == {"compression", "inflating", "zstd", "lz4"}
-    assert "zstandard" in wanted(mail_plugins="mail_compress", mail_compress_write_method="zstd")
+    readers = {"compression", "inflating", "zstd", "lz4"}
+    assert wanted(mail_plugins="quota mail_compress", mail_compress_write_method="gz") == readers
+    assert wanted(mail_plugins="zlib", **{"plugin/zlib_save": "bz2"}) == {*readers, "bz2"}
+    assert wanted(mail_plugins="mail_compress", mail_compress_write_method="zstd") == {*readers, "zstandard"}
+    assert wanted(mail_plugins="zlib") == {*readers, "bz2", "lzma", "zstandard", "block"}, "of any method"
+    assert wanted(mail_plugins="acl", mail_compress_write_method="zstd").isdisjoint({*readers, "zstandard"})
     assert wanted(mail_attribute_dict="proxy::attributes") == {"proxy_dict"}
     assert wanted(mail_attribute_dict="file:%h/attributes") == set()
     assert wanted(**{"mail_attribute/dict": "proxy"}) == {"proxy_dict"}
     assert wanted(mail_plugins="mail_crypt") == {"header", "decrypted", "keyring", "private_key"}
-    for name in wanted_by_plugins(Settings({"mail_plugins": "mail_crypt zlib"})):
+    for name in wanted_by_plugins(Settings({"mail_plugins": "mail_crypt zlib", "plugin/zlib_save": "gz"})):
         __import__(name)
 
 
