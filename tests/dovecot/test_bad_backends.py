@@ -140,7 +140,7 @@ FAULTS = {
     garbage_behind_the_login: "Malformed IMAP response",
     an_end_inside_the_literal: "connection to the backend was lost",
     no_literal: "IMAP response",
-    more_than_the_literal: "Unexpected data after URLFETCH content",
+    more_than_the_literal: "Unexpected data after content",
 }
 
 

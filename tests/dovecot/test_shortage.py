@@ -70,6 +70,7 @@ def test_a_serving_process_without_descriptors(scene: Scene) -> None:
         [pid] = wait_for(
             lambda: [each.pid for each in scene.dovecot.processes(PIECES[2]) if "[scarce->alice]" in each.title]
         )
+        assert not session.fetch(b"imap://").ok  # the process has become Alice's, and holds no more than it will
         used = max(map(int, os.listdir(f"/proc/{pid}/fd"))) + 1
         outcomes = {}
         for more in range(-1, 12):
