@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 FAILURES = (FetchFailed, ConnectionLost, OSError, AssertionError, ValueError)
 
 
+FILLED_BY = "stock"
+"""The side whose imap stores mail and signs URLs: its users have the plugins that they need, and no others."""
+
+
 class Arena:
     """The instances of one version; a context manager that leaves nothing behind."""
 
@@ -99,8 +103,7 @@ class Arena:
             mailbox = MAILBOXES[key]
             if mailbox.owner not in UIDS:
                 store(mailbox, self._homes)
-            side = next(iter(self._sides.values()))
-            with side.session(mailbox.owner) as owner:
+            with self.side(FILLED_BY).session(mailbox.owner) as owner:
                 if mailbox.owner in UIDS:
                     fill(mailbox, owner)
                 self._targets[key] = Target(mailbox, *sign(mailbox, owner))
