@@ -77,10 +77,11 @@ def fetching(
 
 
 def text_at_once(source: Source, request: Request) -> bytes | None:
-    """What ``fetching`` would give, where that is the text of a short message and takes no steps; else None."""
+    """What ``fetching`` would give without a virtual size, where that is text of a short message; else None.
+
+    ``source`` has any byte at once: there is nothing to ``reach``.
+    """
     if request.section or request.binary or request.structure or not request.body or source.size > CHUNK:
-        return None
-    if getattr(source, "reach", None) is not None:
         return None
     return _text(source.read(0, source.size), request)
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from dovecot_urlauth.message import body, lineends
 from dovecot_urlauth.message.errors import ReadError
-from dovecot_urlauth.message.fetch import Request, fetch
+from dovecot_urlauth.message.fetch import Request, fetch, text_at_once
 from dovecot_urlauth.message.rules import RULES_2_4_5
-from dovecot_urlauth.message.source import BytesSource
+from dovecot_urlauth.message.source import CHUNK, BytesSource
 from tests.message.asking import body_of
 
 texts = st.text(st.sampled_from("\r\n\0ab:")).map(str.encode)
@@ -33,6 +33,33 @@ def cut(text: bytes, partial: tuple[int, int | None]) -> bytes:
 def test_line_ends_are_counted_and_completed(text: bytes) -> None:
     assert lineends.count(text) == (text.count(b"\n"), text.count(b"\r\n"))
     assert lineends.completed(text) == crlf(text)
+
+
+@given(texts, partials)
+def test_a_short_message_at_once(text: bytes, partial: tuple[Any, ...]) -> None:
+    request = Request(b"", *partial)
+    assert text_at_once(BytesSource(text), request) == b"".join(
+        fetch(BytesSource(text), request, RULES_2_4_5).chunks
+    )
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request(b"TEXT"),
+        Request(b"", binary=True),
+        Request(b"", structure=True),
+        Request(b"", body=False, structure=True),
+        Request(b"", body=False),
+    ],
+)
+def test_what_takes_more_than_that(request_: Request) -> None:
+    assert text_at_once(BytesSource(b"a: b\n\nc"), request_) is None
+
+
+def test_a_long_message_is_read_in_pieces() -> None:
+    assert text_at_once(BytesSource(b"x" * CHUNK), Request(b"")) == b"x" * CHUNK
+    assert text_at_once(BytesSource(b"x" * (CHUNK + 1)), Request(b"")) is None
 
 
 @given(texts, partials)
