@@ -143,7 +143,8 @@ def _is_denied_without_words(exchange: Exchange) -> bool:
 
 def _is_internal_error(exchange: Exchange) -> bool:
     stock, ours = exchange.both
-    return _behind_url(stock).startswith("Internal error occurred") and not ours.ok and bool(_reason(ours))
+    says_why = exchange.is_imaps or bool(_reason(ours))
+    return _behind_url(stock).startswith("Internal error occurred") and not ours.ok and says_why
 
 
 def _differ_in_why_undecodable(exchange: Exchange) -> bool:
@@ -320,7 +321,7 @@ RULES = (
     ),
     Rule(
         "internal error",
-        "the stock text is an internal error with a date; ours names the cause",
+        "the stock text is an internal error with a date; ours names the cause, or as imap none",
         _is_internal_error,
     ),
     Rule(

@@ -293,6 +293,5 @@ STORES = {
         _written(_mixed(MDBOX)),
         _written(LIST_INDEX),
         WRITTEN_MBOX,
-        _written(ENGINE),
     )
 }
