@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import struct
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -198,6 +199,15 @@ def test_a_writer_has_the_lock(mbox: Mbox, how: str) -> None:
         assert process.stdin
         process.stdin.close()
     assert content(driver.locate(1)) == SHOWN[1]
+
+
+def test_a_mail_that_was_read_already_is_locked_again(mbox: Mbox) -> None:
+    driver = mbox.opened(MboxRules(read_locks=("flock",)))
+    for _ in range(2):
+        assert content(driver.locate(1)) == SHOWN[1]
+        time.sleep(2 * file_source.TICK / 1e9)  # long enough for all that may be remembered
+    with lock_of_another(mbox.path, "flock"), pytest.raises(Busy):
+        driver.locate(1)
 
 
 def test_the_second_lock_is_taken(mbox: Mbox) -> None:

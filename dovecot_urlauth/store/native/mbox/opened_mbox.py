@@ -15,7 +15,6 @@ from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.store.errors import MailboxMissing, ReadFailed, Unsupported
 from dovecot_urlauth.store.native.driver import Busy, Located
 from dovecot_urlauth.store.native.index.index_view import IndexView
-from dovecot_urlauth.store.native.last_mail import LastMail
 from dovecot_urlauth.store.native.mbox.mbox_mail import (
     Found,
     MboxMail,
@@ -73,7 +72,6 @@ class OpenedMbox:
         """Messages that were found, as long as neither file nor index changes."""
         self._counted: dict[int, int] = {}
         """Virtual sizes of messages whose line ends were counted, for as long."""
-        self._last = LastMail()
         self._name = where.file
         try:
             self._directory = where.directory.open(is_listed=False)  # others may have their mail there too
@@ -116,9 +114,6 @@ class OpenedMbox:
         """See Driver.locate.  Raises Busy as well."""
         if not self._index.has(uid):
             raise ReadFailed("Message not found")
-        kept = self._last.again(self._directory, (uid, self._index.version))
-        if kept is not None:
-            return kept
         try:
             file = self._directory.file(self._name)
         except FileNotFoundError:
@@ -136,8 +131,7 @@ class OpenedMbox:
             file.close()
             raise
         file.close()
-        located = Located(BytesSource(content), file, is_encoded=False)
-        return self._last.keep((uid, self._index.version), located, file, self._name)
+        return Located(BytesSource(content), file, is_encoded=False)
 
     def _located(self, mail: MboxMail, file: FileSource, uid: int) -> Located:
         """A message that is read from the file; once its line ends are counted, the next reader need not."""
