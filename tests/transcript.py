@@ -160,6 +160,9 @@ class FakeConnection:
             raise ConnectionLost(os.strerror(errno.EPIPE))
         self._transcript.sent(self.name, data, len(descriptors))
 
+    def widen(self) -> None:
+        """A transcript takes as much as comes."""
+
     def send_now(self, data: bytes) -> bool:
         if self.closed or self.ended or self.stuck or self.broken is not None:
             return False

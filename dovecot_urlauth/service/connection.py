@@ -26,9 +26,11 @@ from dovecot_urlauth.start.cpython import (
     MSG_PEEK,
     SHUT_RD,
     SHUT_RDWR,
+    SO_SNDBUF,
     SOCK_CLOEXEC,
     SOCK_NONBLOCK,
     SOCK_STREAM,
+    SOL_SOCKET,
     socket,
 )
 
@@ -45,6 +47,8 @@ PEEK_SIZE = 4096
 """Bytes that are looked at for a line's end."""
 CONNECT_PAUSE = 0.01
 """Seconds between two attempts at a socket whose backlog is full."""
+WIDE = 512 * 1024
+"""Bytes under way at most where much is to be sent, as the kernel counts them: with what it adds itself."""
 
 
 class ConnectionLost(Exception):
@@ -156,6 +160,18 @@ class Connection:
         while sent < len(data):
             await self._writable(seconds)
             sent += self.send_part(memoryview(data)[sent:])
+
+    def widen(self) -> None:
+        """Much is to be sent: have more of it under way than the usual 208 KiB.
+
+        The peer wakes us when three quarters have been read.  What is left then must last it until we have sent
+        more, and each waking takes the peer's time.
+        """
+        try:
+            if self._socket.getsockopt(SOL_SOCKET, SO_SNDBUF) < WIDE:
+                self._socket.setsockopt(SOL_SOCKET, SO_SNDBUF, WIDE // 2)  # the kernel doubles it
+        except OSError:
+            return  # it goes as well, more slowly
 
     def send_now(self, data: bytes) -> bool:
         """Send a few bytes that always fit where the peer reads; whether they did. Never waits."""

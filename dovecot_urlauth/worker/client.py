@@ -91,6 +91,10 @@ class Client:
         except ConnectionLost as lost:
             raise ClientGone from lost
 
+    def expect_much(self) -> None:
+        """A long answer begins."""
+        self._connection.widen()
+
     def tell_control(self, word: bytes) -> None:
         """Send FINISHED or DISCONNECTED; imap-urlauth may be gone already."""
         if self.control is not None:

@@ -57,6 +57,9 @@ class Pipes:
             except OSError as error:
                 raise _lost(error) from error
 
+    def widen(self) -> None:
+        """See Connection.widen: pipes are as they are."""
+
     def close(self) -> None:
         """Close both. Twice is once."""
         for descriptor in (self._input, self._output):

@@ -118,7 +118,9 @@ async def _answer_url(loop: Loop, client: Client, fetcher: UrlFetcher, command: 
             if pending and len(pending) + len(chunk) <= SMALL_REPLY:
                 pending += chunk
                 continue
-            sent = True
+            if not sent:
+                client.expect_much()
+                sent = True
             for piece in (pending, chunk):
                 await client.write(piece)
             pending, unbroken = b"", unbroken + len(chunk)

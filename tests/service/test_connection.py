@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dovecot_urlauth.service import connection as service_connection
 from dovecot_urlauth.service.connection import Connection, ConnectionLost, connect
 from dovecot_urlauth.service.descriptor import Descriptor, DescriptorsTruncated, receive_message
 from dovecot_urlauth.service.loop import Loop, TimedOut
@@ -90,6 +91,34 @@ def test_a_slow_reader_gets_all(pair: tuple[socket.socket, socket.socket]) -> No
     loop.run(work())
     assert received == data
     connection.close()
+
+
+def room(connection: Connection) -> int:
+    """Bytes that are under way when no more can be sent."""
+    while connection.send_part(bytes(1 << 12)):
+        pass
+    return connection.sent
+
+
+def test_more_is_under_way_where_much_is_to_be_sent(pair: tuple[socket.socket, socket.socket]) -> None:
+    loop = Loop()
+    wide, usual = adopt(loop, pair[0]), adopt(loop, pair[1])
+    wide.widen()
+    assert room(wide) > 1.5 * room(usual)
+    wide.close()
+    usual.close()
+
+
+def test_what_is_wide_already_stays_as_it_is(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_connection, "WIDE", 1 << 16)
+    loop = Loop()
+    wide, usual = adopt(loop, pair[0]), adopt(loop, pair[1])
+    wide.widen()
+    assert room(wide) == room(usual)
+    wide.close()
+    usual.close()
 
 
 def test_a_peer_that_takes_nothing_is_given_up(pair: tuple[socket.socket, socket.socket]) -> None:

@@ -241,6 +241,9 @@ def test_who_reads_at_once_lets_the_others_have_their_turn() -> None:
         async def write(self, data: bytes) -> None:
             """Takes everything at once."""
 
+        def expect_much(self) -> None:
+            """Nothing has to be widened."""
+
     async def other() -> None:
         while len(sent) < 4:
             seen.append(len(sent))
