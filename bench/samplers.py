@@ -166,8 +166,11 @@ def memory_of_sessions(side: Side, target: Target, number: int) -> Iterator[Samp
 
 
 @contextmanager
-def memory_of_targets(side: Side, targets: Sequence[Target]) -> Iterator[Sample]:
-    """PSS in bytes of everything that serves as many open sessions, each with another user's mail."""
+def memory_of_targets(side: Side, targets: Sequence[Target], seconds: float = 0.0) -> Iterator[Sample]:
+    """PSS in bytes of everything that serves as many open sessions, each with another user's mail.
+
+    So many ``seconds`` after the last answer.
+    """
 
     def sample() -> float:
         with ExitStack() as stack:
@@ -176,6 +179,7 @@ def memory_of_targets(side: Side, targets: Sequence[Target]) -> Iterator[Sample]
                 tags = [session.send(plain(target.url)) for session, target in sessions]
                 for (session, target), tag in zip(sessions, tags, strict=True):
                     session.discard(tag, target.size)
+            time.sleep(seconds)
             used = footprint.proportional_memory(side.services())
         side.settle()
         return used
