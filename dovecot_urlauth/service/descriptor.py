@@ -8,7 +8,7 @@ receiving call, and each is made harmless before it is closed here.
 from __future__ import annotations
 
 import os
-from errno import EMFILE
+from errno import EMFILE, ENOTSOCK
 from struct import pack, unpack
 
 from dovecot_urlauth.start.cpython import (
@@ -18,6 +18,7 @@ from dovecot_urlauth.start.cpython import (
     MSG_CTRUNC,
     MSG_DONTWAIT,
     MSG_NOSIGNAL,
+    MSG_PEEK,
     SCM_RIGHTS,
     SO_LINGER,
     SOCK_STREAM,
@@ -137,6 +138,41 @@ def receive(connection: socket, size: int, flags: int = 0) -> bytes:
     data, descriptors = receive_message(connection, size, flags)
     close_all(descriptors)
     return data
+
+
+def has_ended(descriptor: Descriptor) -> bool:
+    """Whether the peer of a socket is gone, and has left nothing to read; what is no socket has not ended."""
+    try:
+        with _Borrowed(descriptor) as connection:
+            return not connection.recv(1, MSG_PEEK | MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        return error.errno != ENOTSOCK
+
+
+def send_now(descriptor: Descriptor, data: bytes) -> None:
+    """Send a few bytes that always fit where the peer reads; it may be gone already. Never waits."""
+    try:
+        with _Borrowed(descriptor) as connection:
+            connection.send(data, MSG_NOSIGNAL | MSG_DONTWAIT)
+    except OSError:
+        return
+
+
+class _Borrowed:
+    """A descriptor as a socket that is not closed. Raises OSError when it is none."""
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, descriptor: Descriptor) -> None:
+        self._socket = socket(AF_UNIX, SOCK_STREAM, 0, descriptor.fileno())
+
+    def __enter__(self) -> socket:
+        return self._socket
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.detach()
 
 
 def close_all(descriptors: Iterable[Descriptor]) -> None:

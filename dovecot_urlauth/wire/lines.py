@@ -57,6 +57,11 @@ class LineBuffer:
         """Append what was read from the peer."""
         self._bytes += data
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left of what was appended."""
+        return not self._bytes
+
     def next_line(self) -> bytes | None:
         """The next line without its LF (nor a CR before that), or None until more bytes are there.
 
@@ -92,6 +97,11 @@ class LineProtocol:
     def __init__(self, lines: LineBuffer, opening: bytes = b"") -> None:
         self._lines = lines
         self._output = opening
+
+    @property
+    def is_between_lines(self) -> bool:
+        """Whether all that was received has been read, and a line is not there in part."""
+        return self._lines.is_empty
 
     def receive_data(self, data: bytes) -> None:
         """Append what was read."""

@@ -42,13 +42,17 @@ class ClientGone(SessionOver):
 class Client:
     """One client with everything that belongs to it, from one child to the next."""
 
-    __slots__ = ("_connection", "_events", "access", "control")
+    __slots__ = ("_connection", "_events", "access", "commands", "control", "is_idle")
 
     def __init__(self, connection: Connection | Pipes, access: Access, control: Connection | None = None) -> None:
         """``control`` is the connection to imap-urlauth; None in stand-alone use, where there is none."""
         self._connection = connection
         self.access = access
         self.control = control
+        self.commands = 0
+        """How many pieces of them were read."""
+        self.is_idle = False
+        """Whether it has been answered all that it asked, and nothing of its next command was read."""
         self._events: list[ConnectionEvents] = []
 
     def report_to(self, stats: Stats, *, is_new: bool = True) -> None:

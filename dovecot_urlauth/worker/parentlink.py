@@ -15,7 +15,9 @@ from dovecot_urlauth.start.frozen import frozen
 from dovecot_urlauth.wire.lines import ProtocolError
 from dovecot_urlauth.worker.client import Client
 from dovecot_urlauth.worker.parent.protocol import (
+    KEEP,
     MESSAGE_LIMIT,
+    RESTING,
     TAKEN,
     GivenConnection,
     pack_offer,
@@ -53,6 +55,7 @@ class ParentLink:
     def __init__(self, loop: Loop, connection: socket) -> None:
         self._loop = loop
         self._socket = connection
+        self._may_rest = False
         connection.setblocking(False)
 
     def close(self) -> None:
@@ -93,6 +96,7 @@ class ParentLink:
         except OSError:
             return False
         close_all(descriptors)
+        self._may_rest = answer == KEEP
         return answer == TAKEN
 
     async def client(self) -> Client | None:
@@ -115,6 +119,13 @@ class ParentLink:
             send_message(self._socket, word)
         except OSError:
             return
+
+    def rest(self) -> bool:
+        """Leave all clients to the parent, if it can have them; else they are served as before."""
+        try:
+            return self._may_rest and send_message(self._socket, RESTING) > 0
+        except OSError:
+            return False
 
     async def _receive_given(self) -> tuple[GivenConnection | GivenClient, list[Descriptor]] | None:
         try:

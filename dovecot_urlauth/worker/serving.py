@@ -10,7 +10,7 @@ import os
 from dovecot_urlauth.service.loop import TimedOut
 from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.worker.client import SessionOver, new_session, readable_user, user_prefix
-from dovecot_urlauth.worker.parent.protocol import ACCEPTED, CLIENT_GONE, NOT_SHARED, pack_gone
+from dovecot_urlauth.worker.parent.protocol import ACCEPTED, NOT_SHARED, pack_gone
 from dovecot_urlauth.worker.parentlink import ClientUnusable
 from dovecot_urlauth.worker.session import serve_client
 from dovecot_urlauth.worker.target import open_target
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from dovecot_urlauth.worker.selecting import Selection
     from dovecot_urlauth.worker.target import OpenedTarget, WorkerConfig
 
+REST_AFTER = 1.0
+"""Seconds in which none of a process's clients asks for anything, after which its memory is worth more than its
+readiness: imap keeps a connection for five seconds behind its last URL."""
 RECEIVE_PAUSE = 1.0
 """Seconds until the next client is received after the system could not do it."""
 FAREWELL = 1.0
@@ -35,7 +38,7 @@ FAREWELL = 1.0
 
 
 class TargetUserProcess:
-    """Serves clients until the last is gone and the parent sends no more."""
+    """Serves clients until the last is gone and the parent sends no more, or none of them asks for anything."""
 
     def __init__(
         self,
@@ -56,6 +59,11 @@ class TargetUserProcess:
         self._stats = stats
         self._userdb = Userdb(loop, config.dialect, config.userdb_path, stats)
         self._clients: dict[Client, Task[None] | None] = {}
+        self._numbers: dict[Client, int] = {}
+        """What the parent knows them by."""
+        self._next_number = 0
+        self._rests = False
+        """Whether the parent has the clients again."""
         self._over = loop.promise()
         self._target: OpenedTarget
         self._account: Account | None = None
@@ -79,7 +87,8 @@ class TargetUserProcess:
             await self._serve_client(selection.client)
             return
         self._add(selection.client)
-        self._loop.spawn(self._receive_clients(self._link), "link")
+        receiving = self._loop.spawn(self._receive_clients(self._link), "link")
+        self._loop.spawn(self._rest_when_idle(self._link, receiving), "rest")
         try:
             await self._over.wait()
         except SessionOver as reason:
@@ -100,7 +109,7 @@ class TargetUserProcess:
                 except ClientUnusable as lost:
                     self._log.error(f"Client lost on its way from the parent: {lost}")
                     link.say(ACCEPTED)
-                    link.say(CLIENT_GONE)
+                    link.say(pack_gone(self._number()))
                 except OSError as error:
                     self._log.error(f"recvmsg(parent) failed: {error.strerror}")
                     self._share_no_more()
@@ -116,7 +125,29 @@ class TargetUserProcess:
             link.close()
             self._end_if_unused()
 
+    async def _rest_when_idle(self, link: ParentLink, receiving: Task[None]) -> None:
+        """Leave the clients to the parent when they let time pass, and end."""
+        while self._link is not None:
+            idle = self._idle_clients()
+            await self._loop.sleep(REST_AFTER)
+            nobody_asks = len(idle) == len(self._clients) > 0 and idle == self._idle_clients()
+            if self._link is not None and nobody_asks and link.rest():
+                self._rests = True
+                for task in (receiving, *self._clients.values()):
+                    if task is not None:
+                        task.cancel(SessionOver())
+                return
+
+    def _idle_clients(self) -> dict[Client, int]:
+        """With what each has asked so far."""
+        return {client: client.commands for client in self._clients if client.is_idle}
+
+    def _number(self) -> int:
+        number, self._next_number = self._next_number, self._next_number + 1
+        return number
+
     def _add(self, client: Client) -> None:
+        self._numbers[client] = self._number()
         self._clients[client] = None
         self._clients[client] = self._loop.spawn(self._serve_client(client), "client", must_begin=True)
 
@@ -132,11 +163,12 @@ class TargetUserProcess:
 
     def _remove(self, client: Client) -> None:
         del self._clients[client]
-        client.ended()
+        if not self._rests:
+            client.ended()
         client.close()
         self._show_clients()
-        if self._link is not None:
-            self._link.say(pack_gone(self._format()))
+        if self._link is not None and not self._rests:
+            self._link.say(pack_gone(self._numbers.pop(client), self._format()))
         self._end_if_unused()
 
     def _format(self) -> str:

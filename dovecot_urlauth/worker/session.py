@@ -94,7 +94,10 @@ async def next_command(commands: CommandReader, client: Client, log: Log) -> Use
     """The client's next command. Raises SessionOver."""
     try:
         while (command := commands.next_event()) is None:
+            client.is_idle = commands.is_between_lines
             commands.receive_data(await client.read_line())
+            client.is_idle = False
+            client.commands += 1
     except ProtocolError as error:
         for text in error.texts[:-1]:
             log.error(text)

@@ -15,15 +15,16 @@ from dovecot_urlauth.url.rules import RULES_2_4
 from dovecot_urlauth.worker import client as client_module
 from dovecot_urlauth.worker import serving
 from dovecot_urlauth.worker.client import Client, SessionOver
+from dovecot_urlauth.worker.parent.protocol import ACCEPTED, CLIENT_GONE, NOT_SHARED, parse_gone
 from dovecot_urlauth.worker.parentlink import ClientUnusable
 from dovecot_urlauth.worker.selecting import Selection
-from dovecot_urlauth.worker.serving import ACCEPTED, CLIENT_GONE, NOT_SHARED, TargetUserProcess
+from dovecot_urlauth.worker.serving import TargetUserProcess
 from dovecot_urlauth.worker.target import OpenedTarget, TargetUser
 from tests.clock import SteppingLoop
 from tests.transcript import Recorder, Transcript
 from tests.worker import fakes
 
-WORDS = {ACCEPTED: "ACCEPTED", CLIENT_GONE: "CLIENT_GONE", NOT_SHARED: "NOT_SHARED"}
+WORDS = {ACCEPTED: "ACCEPTED", NOT_SHARED: "NOT_SHARED"}
 DIALECT = SimpleNamespace(load_url_rules=lambda: RULES_2_4, userdb_minor=4, user_log_prefix="")
 CONFIG: Any = SimpleNamespace(dialect=DIALECT, userdb_path=b"auth-userdb", audit=False, settings=Settings({}))
 
@@ -31,8 +32,9 @@ CONFIG: Any = SimpleNamespace(dialect=DIALECT, userdb_path=b"auth-userdb", audit
 class Link:
     """The parent, as an action of the test has it."""
 
-    def __init__(self, transcript: Transcript) -> None:
+    def __init__(self, transcript: Transcript, has_copies: bool) -> None:
         self._loop = transcript.loop
+        self._has_copies = has_copies
         self._recorder = Recorder(transcript, "parent")
         self._given: deque[Client | Exception | None] = deque()
         self._waiting = self._loop.promise()
@@ -51,7 +53,13 @@ class Link:
         return given
 
     def say(self, word: bytes) -> None:
-        self._recorder.show(WORDS[word])
+        is_gone = word[:1] == CLIENT_GONE
+        self._recorder.show(f"CLIENT_GONE {parse_gone(word)[0]}" if is_gone else WORDS[word])
+
+    def rest(self) -> bool:
+        if self._has_copies:
+            self._recorder.show("RESTING")
+        return self._has_copies
 
     def close(self) -> None:
         self._recorder.show("!closed")
@@ -62,7 +70,14 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Plays a transcript against the process that serves ``client`` first."""
     monkeypatch.setattr(client_module.os, "getpid", lambda: 7)
 
-    def played(text: str, *, has_link: bool = True, served: OpenedTarget | None = None, engines: int = 0) -> None:
+    def played(
+        text: str,
+        *,
+        has_link: bool = True,
+        has_copies: bool = False,
+        served: OpenedTarget | None = None,
+        engines: int = 0,
+    ) -> None:
         actions: dict[str, Callable[[], object]] = {
             "second": lambda: link.give(fakes.client(transcript, "second", "control2")),
             "unusable": lambda: link.give(ClientUnusable("Too many open files")),
@@ -73,7 +88,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         }
         transcript = Transcript(text + "\nended\n", values={"url": fakes.signed()}, actions=actions)
         transcript.loop.on_crash = lambda name, error: transcript.log.error(f"{name}: {error!r}")
-        link = Link(transcript)
+        link = Link(transcript, has_copies)
 
         async def open_target(user: Any, config: Any, loop: Any, log: Any, engine_started: Any) -> OpenedTarget:
             for _ in range(engines):
@@ -121,8 +136,9 @@ control2 !closed
 """
 TO_THE_END = """
 title: [idling->alice]
-parent: CLIENT_GONE
+parent: CLIENT_GONE 0
 """
+SECOND_IS_THE_LAST = TO_THE_END.replace("0", "1")
 PARENT_GOES = """
 !parent-gone
 parent: !closed
@@ -134,10 +150,10 @@ def test_clients_come_and_go(play: Callable[..., None]) -> None:
         BEGIN
         + SECOND_COMES
         + CLIENT_LEAVES
-        + "title: [bob->alice]\nparent: CLIENT_GONE\n"
+        + "title: [bob->alice]\nparent: CLIENT_GONE 0\n"
         + SECOND_IS_SERVED
         + SECOND_ENDS
-        + TO_THE_END
+        + SECOND_IS_THE_LAST
         + PARENT_GOES
     )
 
@@ -149,7 +165,7 @@ def test_it_waits_for_the_next(play: Callable[..., None]) -> None:
         + TO_THE_END
         + "..100s\n!second\nparent: ACCEPTED\ntitle: [bob->alice]\n"
         + SECOND_ENDS
-        + TO_THE_END
+        + SECOND_IS_THE_LAST
         + PARENT_GOES
     )
 
@@ -176,7 +192,7 @@ def test_the_parents_end_is_no_clients_end(play: Callable[..., None]) -> None:
         !unusable
         log: Error: Client lost on its way from the parent: Too many open files
         parent: ACCEPTED
-        parent: CLIENT_GONE
+        parent: CLIENT_GONE 1
         """,
         """
         !no-memory
@@ -197,7 +213,7 @@ def test_trouble_with_the_parent_costs_nobody_else(play: Callable[..., None], tr
         + SECOND_COMES
         + SECOND_IS_SERVED
         + SECOND_ENDS
-        + "title: [bob->alice]\nparent: CLIENT_GONE\n"
+        + f"title: [bob->alice]\nparent: CLIENT_GONE {1 + trouble.count('ACCEPTED')}\n"
         + CLIENT_LEAVES
         + TO_THE_END
         + PARENT_GOES
@@ -228,10 +244,10 @@ def test_one_clients_silence_is_its_own(play: Callable[..., None]) -> None:
         + SECOND_IS_SERVED
         + "..1s\n"
         + "log: imap-urlauth[7](bob->alice): Error: Session closed for inactivity in reading our output\n"
-        + "client !closed\ncontrol !closed\ntitle: [bob->alice]\nparent: CLIENT_GONE\n"
+        + "client !closed\ncontrol !closed\ntitle: [bob->alice]\nparent: CLIENT_GONE 0\n"
         + SECOND_IS_SERVED
         + SECOND_ENDS
-        + TO_THE_END
+        + SECOND_IS_THE_LAST
         + PARENT_GOES
     )
 
@@ -240,10 +256,54 @@ def test_master_is_gone_for_long(play: Callable[..., None]) -> None:
     play(
         BEGIN
         + SECOND_COMES
-        + "!master-gone\nclient !closed\ncontrol !closed\ntitle: [bob->alice]\nparent: CLIENT_GONE\n"
+        + "!master-gone\nclient !closed\ncontrol !closed\ntitle: [bob->alice]\nparent: CLIENT_GONE 0\n"
         + "second !closed\ncontrol2 !closed\n"
-        + TO_THE_END
+        + SECOND_IS_THE_LAST
     )
+
+
+RESTS = """
+parent: RESTING
+parent: !closed
+"""
+
+
+def test_who_asks_for_nothing_is_left_to_the_parent(play: Callable[..., None]) -> None:
+    play(
+        BEGIN
+        + SECOND_COMES
+        + r"C: URL\t{url}"
+        + "\n"
+        + r"S: OK\t3"
+        + "\nS: abc\n..0.6s\n"
+        + SECOND_IS_SERVED
+        + "..0.9s\n..1s\n"
+        + RESTS
+        + "client !closed\ncontrol !closed\ntitle: [bob->alice]\n"
+        + "second !closed\ncontrol2 !closed\ntitle: [idling->alice]\n",
+        has_copies=True,
+    )
+
+
+@pytest.mark.parametrize(
+    "asks", ["client< URL\\", "client !stuck\nclient< URL\\t{url}"], ids=["half a command", "takes nothing"]
+)
+def test_who_is_not_done_is_not(play: Callable[..., None], asks: str) -> None:
+    play(
+        BEGIN
+        + asks
+        + "\n..500s\n"
+        + SECOND_COMES
+        + SECOND_IS_SERVED
+        + "..5s\n!master-gone\nclient !closed\ncontrol !closed\ntitle: [bob->alice]\nparent: CLIENT_GONE 0\n"
+        + "second !closed\ncontrol2 !closed\n"
+        + SECOND_IS_THE_LAST,
+        has_copies=True,
+    )
+
+
+def test_a_process_without_clients_is_the_parents_to_end(play: Callable[..., None]) -> None:
+    play(BEGIN + CLIENT_LEAVES + TO_THE_END + "..100s\n" + PARENT_GOES, has_copies=True)
 
 
 @pytest.mark.parametrize("engines", [1, 3])

@@ -42,16 +42,34 @@ def new_link() -> tuple[socket, socket]:
 
 
 class Client:
-    """One client as the parent knows it: what a child is told of it, and the descriptors while no child has it."""
+    """One client as the parent knows it: what a child is told of it, and copies of its descriptors.
 
-    __slots__ = ("descriptors", "gone", "message", "sent_at")
+    There are none while a child finds out whom it asks for.
+    """
+
+    __slots__ = ("descriptors", "gone", "key", "message", "sent_at")
 
     def __init__(self, message: bytes, descriptors: list[Descriptor], gone: Promise[None]) -> None:
         self.message = message
         self.descriptors = descriptors
         self.gone = gone
+        self.key = b""
+        """What stands for the target user that it asked for, once that is known."""
         self.sent_at = 0.0
         """When it was sent to a serving child that has not accepted it yet."""
+
+    def offered(self, key: bytes, message: bytes, descriptors: list[Descriptor]) -> None:
+        """A child says who it is, and for whom it asks; the descriptors are taken over."""
+        self.key, self.message = key, message
+        self.descriptors = descriptors[:]
+        descriptors.clear()
+
+    def returned(self, message: bytes, descriptors: list[Descriptor]) -> None:
+        """No child has read it; what was received is needed if we have no copy."""
+        if self.descriptors:
+            close_all(descriptors)
+        else:
+            self.message, self.descriptors = message, descriptors
 
     def let_go(self) -> None:
         """Close our copies of its descriptors."""
@@ -83,7 +101,8 @@ class ForkedChild:
         self.pid = pid
         self.monitor = Monitor()
         self.key = b""
-        self.clients: list[Client] = []
+        self.clients: dict[int, Client] = {}
+        """By the number that the child knows them by."""
         self.sent: list[Client] = []
         """Those that it has not accepted yet."""
         self.is_awaited = False
@@ -92,8 +111,8 @@ class ForkedChild:
         """When it was given its client; later, when the last one left."""
 
     @property
-    def all_clients(self) -> int:
-        return len(self.clients) + len(self.sent)
+    def all_clients(self) -> list[Client]:
+        return [*self.clients.values(), *self.sent]
 
     @property
     def is_linked(self) -> bool:
@@ -102,7 +121,7 @@ class ForkedChild:
     @property
     def takes_clients(self) -> bool:
         """Whether one more client would be served beside those that it has."""
-        return self.monitor.state is State.SERVING and self.all_clients < MOST_CLIENTS
+        return self.monitor.state is State.SERVING and len(self.all_clients) < MOST_CLIENTS
 
     def send(self, message: bytes, descriptors: list[Descriptor]) -> None:
         """Send a message without waiting; the descriptors stay ours. Raises OSError."""
@@ -125,6 +144,14 @@ class ForkedChild:
     def refuse_descriptors(self) -> None:
         """From now on no word of its carries any."""
         refuse_descriptors(self._link)
+
+    def lose(self, client: Client) -> None:
+        """It has not read this client, which is another's."""
+        if client in self.sent:
+            self.sent.remove(client)
+            self.monitor.client_taken_back()
+        else:
+            self.clients = {number: one for number, one in self.clients.items() if one is not client}
 
     def take_back(self) -> list[tuple[bytes, list[Descriptor]]]:
         """The messages that the child has not read; one that found no room here is b""."""
@@ -161,9 +188,11 @@ class ForkedChild:
         self._childs_end.close()
 
     def leave_to_parent(self) -> None:
-        """In another child: this one is not ours."""
+        """In another child: neither this one nor its clients are ours."""
         self._link.close()
         self._childs_end.close()
+        for client in self.all_clients:
+            client.let_go()
 
 
 def _drain(end: socket) -> None:

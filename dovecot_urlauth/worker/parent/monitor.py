@@ -10,11 +10,14 @@ from dovecot_urlauth.start.frozen import Enum, frozen
 from dovecot_urlauth.worker.parent.protocol import (
     ACCEPTED,
     CLIENT_GONE,
+    GONE_SIZE,
     KEY_SIZE,
     MESSAGE_LIMIT,
     NAMES,
     NOT_SHARED,
     OFFER,
+    RESTING,
+    parse_gone,
 )
 
 
@@ -26,6 +29,7 @@ class State(Enum):
     OFFERED = "waiting for an answer"
     SERVING = "serving"
     UNSHARED = "serving alone"
+    RESTED = "ending"
 
 
 class OutOfTurn(Exception):
@@ -50,10 +54,16 @@ RULES = {
     State.OFFERED: {},
     State.SERVING: {
         ACCEPTED: Rule(State.SERVING),
-        CLIENT_GONE: Rule(State.SERVING, longest=2),
+        CLIENT_GONE: Rule(State.SERVING, shortest=GONE_SIZE, longest=GONE_SIZE + 1),
         NOT_SHARED: Rule(State.UNSHARED),
+        RESTING: Rule(State.RESTED),
     },
-    State.UNSHARED: {ACCEPTED: Rule(State.UNSHARED), CLIENT_GONE: Rule(State.UNSHARED, longest=2)},
+    State.UNSHARED: {
+        ACCEPTED: Rule(State.UNSHARED),
+        CLIENT_GONE: Rule(State.UNSHARED, shortest=GONE_SIZE, longest=GONE_SIZE + 1),
+        RESTING: Rule(State.RESTED),
+    },
+    State.RESTED: {},
 }
 """ACCEPTED for each client that was sent, CLIENT_GONE for each that was accepted, as :class:`Monitor` counts."""
 
@@ -61,12 +71,16 @@ RULES = {
 class Monitor:
     """One child's state, and the clients that it may still speak of."""
 
-    __slots__ = ("accepted", "sent", "state")
+    __slots__ = ("accepted", "is_awake", "newest", "sent", "state")
 
     def __init__(self) -> None:
         self.state = State.SPARE
-        self.accepted = 0
-        """Clients that it serves."""
+        self.accepted: set[int] = set()
+        """Clients that it serves, each a number."""
+        self.newest = 0
+        """The number of the one that it accepted last."""
+        self.is_awake = False
+        """Whether it was told to say no RESTING."""
         self.sent = 0
         """Clients that it was sent while it served others, and has not accepted."""
 
@@ -83,9 +97,11 @@ class Monitor:
         if word == ACCEPTED:
             self._count_accepted()
         elif word == CLIENT_GONE:
-            self._count_gone()
+            self._count_gone(message)
+        elif word == RESTING and self.is_awake:
+            raise OutOfTurn("RESTING that was forbidden")
         elif rule.becomes is State.UNSHARED and self.state is State.SELECTING:
-            self.accepted = 1
+            self.answered_keep(is_awake=True)
         self.state = rule.becomes
         return word
 
@@ -97,10 +113,12 @@ class Monitor:
         """Its client is another's."""
         self.state = State.SPARE
 
-    def answered_keep(self) -> None:
-        """It serves the client that it has."""
+    def answered_keep(self, *, is_awake: bool) -> None:
+        """It serves the client that it has, and does not rest if ``is_awake``."""
         self.state = State.SERVING
-        self.accepted = 1
+        self.accepted = {0}
+        self.newest = 0
+        self.is_awake = is_awake
 
     def client_sent(self) -> None:
         """A serving child was sent one more client."""
@@ -114,12 +132,14 @@ class Monitor:
         if not self.sent:
             raise OutOfTurn("ACCEPTED without a client")
         self.sent -= 1
-        self.accepted += 1
+        self.newest += 1
+        self.accepted.add(self.newest)
 
-    def _count_gone(self) -> None:
-        if not self.accepted:
+    def _count_gone(self, message: bytes) -> None:
+        number, _ = parse_gone(message)
+        if number not in self.accepted:
             raise OutOfTurn("CLIENT_GONE without a client")
-        self.accepted -= 1
+        self.accepted.remove(number)
 
 
 def _readable(word: bytes) -> str:

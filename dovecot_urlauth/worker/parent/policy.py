@@ -14,6 +14,8 @@ FORK_DELAY = 0.005
 """Seconds that a connection waits for a child that is likely to be spare again before one is forked for it."""
 LINGER = 1.0
 """Seconds that a target user's process waits for the next client after its last."""
+REST_LIMIT = 600.0
+"""Seconds until a client that rests is let go, as is one that a process has (CLIENT_IDLE_TIMEOUT)."""
 MOST_CLIENTS = 20
 """Clients in one process: what one user's decoded parts may take of 256 MiB, and what one crash may cost."""
 PATIENCE = 0.25

@@ -4,7 +4,8 @@ A child begins as a spare.  Given a connection of imap-urlauth it finds out, as 
 for.  If another child is that user already, for the same access user and service, the client is passed on and
 the child is a spare again; if none is it becomes that user, and takes the clients that ask for the same later.
 So a user whose mail is asked for often has one process that is warm, and switching between two users costs no
-fork.  A process that does not come to a client in time loses it, and every later one, to another.
+fork.  A process that does not come to a client in time loses it, and every later one, to another.  One whose
+clients ask for nothing ends, and they rest with the parent until they do.
 
 The parent never reads a client's bytes, nor a connection's: it compares keys and hands on descriptors.
 """
@@ -20,13 +21,16 @@ from dovecot_urlauth.worker.parent.protocol import (
     ACCEPTED,
     CLIENT_GONE,
     KEEP,
+    KEEP_AWAKE,
     NOT_SHARED,
     OFFER,
+    RESTING,
     TAKEN,
     offer_parts,
     pack_connection,
     parse_gone,
 )
+from dovecot_urlauth.worker.parent.resting import RestingClients
 from dovecot_urlauth.worker.parent.supply import Supply
 
 TYPE_CHECKING = False
@@ -57,6 +61,7 @@ class Pool:
         self._serving: dict[bytes, ForkedChild] = {}
         """By key: the child that is a target user, and takes more clients."""
         self._queue: list[Client] = []
+        self._resting = RestingClients(loop, self._wake)
         self._last_format = ""
         """How the mail is kept that was asked for last, as a child says; the next may well be kept so, too."""
         self._supply = Supply(loop, self._missing, self._is_one_returning, self._add_spare)
@@ -77,6 +82,7 @@ class Pool:
         finally:
             if client in self._queue:
                 self._queue.remove(client)
+            self._resting.remove(client)
             client.let_go()
 
     def terminate(self) -> None:
@@ -92,7 +98,7 @@ class Pool:
         was_dismissed = not child.is_linked
         self._take_back(child)
         self._dismiss(child)
-        for client in [*child.clients, *child.sent]:
+        for client in child.all_clients:
             client.gone.set(None)
         is_unused = child.monitor.state in (State.SPARE, State.SELECTING) and not child.clients
         if is_unused and not was_dismissed:
@@ -104,7 +110,7 @@ class Pool:
         """In a forked child: let go of the others, and of the clients that wait."""
         for child in self._children.values():
             child.leave_to_parent()
-        for client in self._queue:
+        for client in (*self._queue, *self._resting):
             client.let_go()
 
     def _serve_queue(self) -> None:
@@ -124,7 +130,7 @@ class Pool:
         self._queue.remove(client)
         client.let_go()
         spare.monitor.given()
-        spare.clients.append(client)
+        spare.clients[0] = client
         spare.since = self._loop.now()
         self._supply.want_spare(SPARE_DELAY)
 
@@ -192,7 +198,7 @@ class Pool:
             self._log.error(f"recvmsg(child {child.pid}) failed: {error.strerror}")
             if child.monitor.state is not State.SELECTING:
                 raise OutOfTurn("descriptors beside a word that has none") from error
-            self._keep(child, b"")
+            self._keep(child, is_awake=True)
             return True
         if received is None:
             return False
@@ -205,42 +211,48 @@ class Pool:
         return True
 
     def _on_offer(self, child: ForkedChild, message: bytes, descriptors: list[Descriptor]) -> None:
-        key, given = offer_parts(message)
-        serving = self._serving.get(key)
-        if serving is None or not self._pass_on(child, serving, given, descriptors):
-            self._keep(child, key)
+        client = child.clients[0]
+        client.offered(*offer_parts(message), descriptors)
+        if not self._pass_on(client):
+            self._keep(child)
+            return
+        del child.clients[0]
+        child.monitor.answered_taken()
+        self._answer(child, TAKEN)
+        self._add_returned(child)
 
-    def _pass_on(
-        self, child: ForkedChild, serving: ForkedChild, message: bytes, descriptors: list[Descriptor]
-    ) -> bool:
-        """Give ``child``'s client to the child that is its target user; False when that takes none now."""
-        if not serving.takes_clients:
+    def _pass_on(self, client: Client) -> bool:
+        """Give a client to the child that is its target user; False when there is none that takes it now."""
+        serving = self._serving.get(client.key)
+        if serving is None or not serving.takes_clients:
             return False
         try:
-            serving.send(message, descriptors)
+            serving.send(client.message, client.descriptors)
         except OSError:
             return False  # it has gone or does not read
-        client = child.clients.pop()
         client.sent_at = self._loop.now()
         serving.sent.append(client)
         serving.monitor.client_sent()
         if not serving.is_awaited:
             serving.is_awaited = True
             self._loop.spawn(self._await_accepted(serving), "patience")
-        child.monitor.answered_taken()
-        self._answer(child, TAKEN)
-        self._add_returned(child)
         return True
 
-    def _keep(self, child: ForkedChild, key: bytes) -> None:
-        """Let a child become its client's target user, and take more clients under a ``key``."""
-        child.monitor.answered_keep()
+    def _keep(self, child: ForkedChild, *, is_awake: bool = False) -> None:
+        """Let a child become its client's target user, and take more clients, if it was heard who that is."""
+        child.monitor.answered_keep(is_awake=is_awake)
         child.refuse_descriptors()
-        if key:
-            child.key = key
-            self._serving[key] = child
-        self._answer(child, KEEP)
+        child.key = child.clients[0].key
+        if child.key:
+            self._serving[child.key] = child
+        self._answer(child, KEEP_AWAKE if is_awake else KEEP)
         self._supply.want_spare(SPARE_DELAY)
+
+    def _wake(self, client: Client) -> None:
+        """A client that rested asks for something."""
+        if not self._pass_on(client):
+            self._queue.append(client)
+            self._serve_queue()
 
     def _add_returned(self, child: ForkedChild) -> None:
         self._spares.append(child)
@@ -254,11 +266,20 @@ class Pool:
         self._supply.want_spare(SPARE_DELAY)
 
     def _on_accepted(self, child: ForkedChild, message: bytes, descriptors: list[Descriptor]) -> None:
-        child.clients.append(child.sent.pop(0))
+        child.clients[child.monitor.newest] = child.sent.pop(0)
+
+    def _on_resting(self, child: ForkedChild, message: bytes, descriptors: list[Descriptor]) -> None:
+        clients, child.clients = child.clients, {}
+        for client in clients.values():
+            self._resting.add(client)
+        self._exclude(child)
+        self._take_back(child)
+        self._dismiss(child)
 
     def _on_client_gone(self, child: ForkedChild, message: bytes, descriptors: list[Descriptor]) -> None:
-        self._last_format = parse_gone(message) or self._last_format
-        child.clients.pop(0).gone.set(None)  # which of them it was makes no difference to anybody here
+        number, kept_as = parse_gone(message)
+        self._last_format = kept_as or self._last_format
+        child.clients.pop(number).gone.set(None)
         if child.all_clients:
             return
         child.since = self._loop.now()
@@ -288,20 +309,17 @@ class Pool:
     def _take_back(self, child: ForkedChild) -> None:
         """What a child has not read is another's to serve; those that came last are the unread ones."""
         taken = child.take_back()
-        if any(message == KEEP for message, _ in taken):
-            self._answer(child, KEEP)  # that it has still to hear
-        unread = [given for given in taken if given[0] not in (TAKEN, KEEP)]
-        source = child.sent or child.clients
+        for word in (message for message, _ in taken if message in (KEEP, KEEP_AWAKE)):
+            self._answer(child, word)  # that it has still to hear
+        unread = [given for given in taken if given[0] not in (TAKEN, KEEP, KEEP_AWAKE)]
+        source = child.sent or [*child.clients.values()]
         returned = source[max(0, len(source) - len(unread)) :]
         for client, (message, descriptors) in zip(returned, unread):
-            source.remove(client)
-            if source is child.sent:
-                child.monitor.client_taken_back()
-            client.message = message
-            client.descriptors = descriptors
-            if not message:
+            child.lose(client)
+            client.returned(message, descriptors)
+            if not client.descriptors:
                 client.gone.set(None)  # lost on its way back
-        self._queue[:0] = [client for client in returned if client.message]
+        self._queue[:0] = [client for client in returned if client.descriptors]
         self._serve_queue()
 
     def _kill(self, child: ForkedChild) -> None:
@@ -333,4 +351,5 @@ class Pool:
         NOT_SHARED: _on_not_shared,
         ACCEPTED: _on_accepted,
         CLIENT_GONE: _on_client_gone,
+        RESTING: _on_resting,
     }

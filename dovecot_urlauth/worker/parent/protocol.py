@@ -8,11 +8,18 @@
     C: OFFER <key> <client>      +fds          this client asks for the mail of the target user that key stands for
     P: TAKEN                                   another child has that client now; this one is spare again
     P: KEEP                                    nobody has: become that target user, and serve it
+    P: KEEP_AWAKE                              the same, but say no RESTING
     C: NOT_SHARED                              instead of OFFER: become the target user, for this client alone;
                                                later: send no more clients here
     C: ACCEPTED                                a client that was sent to a serving child is being served
-    C: CLIENT_GONE [<format>]                  a client that was being served is gone; how the mail is kept that it
-                                               was served: the number of one of FORMATS
+    C: CLIENT_GONE <number> [<format>]         a client that was being served is gone, the first being number 0;
+                                               how the mail is kept that it read: the number of one of FORMATS
+    C: RESTING                                 no client asks for anything: the parent has them all now, and gives
+                                               each to a child when it does
+
+The parent has copies of the descriptors of all clients that were offered; if it has none of one that should be
+kept the child is told KEEP_AWAKE.  So a child that serves sends no descriptor and names no client: who rested is,
+to the next child, who it was when it was offered, by a child that was root.
 
 A client is its control connection, one or two descriptors of its own, the name that it said USER with (and was
 told OK to), and its access.  A serving child answers each CLIENT with ACCEPTED as soon as it has read it.  Clients
@@ -46,10 +53,12 @@ CONNECTION = b"I"
 CLIENT = b"C"
 TAKEN = b"T"
 KEEP = b"K"
+KEEP_AWAKE = b"W"
 OFFER = b"O"
 NOT_SHARED = b"N"
 ACCEPTED = b"A"
 CLIENT_GONE = b"G"
+RESTING = b"R"
 
 FORMATS = ("maildir", "mbox", "mdbox", "sdbox")
 """What the next spare child may be made ready to read."""
@@ -59,14 +68,19 @@ NAMES = {
     CLIENT: "CLIENT",
     TAKEN: "TAKEN",
     KEEP: "KEEP",
+    KEEP_AWAKE: "KEEP_AWAKE",
     OFFER: "OFFER",
     NOT_SHARED: "NOT_SHARED",
     ACCEPTED: "ACCEPTED",
     CLIENT_GONE: "CLIENT_GONE",
+    RESTING: "RESTING",
 }
 """As the log has them."""
 
 _LENGTH = struct.Struct("=H")
+_NUMBER = struct.Struct("=I")
+GONE_SIZE = 1 + _NUMBER.size
+"""Bytes of a CLIENT_GONE without a format."""
 
 
 @frozen
@@ -100,14 +114,17 @@ def offer_parts(message: bytes) -> tuple[bytes, bytes]:
     return message[1 : 1 + KEY_SIZE], CLIENT + message[1 + KEY_SIZE :]
 
 
-def pack_gone(kept_as: str) -> bytes:
+def pack_gone(number: int, kept_as: str = "") -> bytes:
     """CLIENT_GONE, of a target user whose mail is ``kept_as`` one of FORMATS, or anything else."""
-    return CLIENT_GONE + bytes([FORMATS.index(kept_as)]) if kept_as in FORMATS else CLIENT_GONE
+    kept = bytes([FORMATS.index(kept_as)]) if kept_as in FORMATS else b""
+    return CLIENT_GONE + _NUMBER.pack(number) + kept
 
 
-def parse_gone(message: bytes) -> str:
-    """The format that a CLIENT_GONE names; "" when it is none that we know."""
-    return FORMATS[message[1]] if len(message) > 1 and message[1] < len(FORMATS) else ""
+def parse_gone(message: bytes) -> tuple[int, str]:
+    """The client's number in a CLIENT_GONE, and the format; "" when it is none that we know."""
+    [number] = _NUMBER.unpack_from(message, 1)
+    kept = message[GONE_SIZE:]
+    return number, FORMATS[kept[0]] if kept and kept[0] < len(FORMATS) else ""
 
 
 def parse_given(message: bytes) -> GivenConnection | GivenClient:

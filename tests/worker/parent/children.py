@@ -20,11 +20,12 @@ from dovecot_urlauth.wire.control import Access
 from dovecot_urlauth.worker.parent.pool import Pool
 from dovecot_urlauth.worker.parent.protocol import (
     ACCEPTED,
-    CLIENT_GONE,
     CONNECTION,
+    KEEP,
     KEY_SIZE,
     MESSAGE_LIMIT,
     NOT_SHARED,
+    RESTING,
     TAKEN,
     pack_gone,
     pack_offer,
@@ -44,31 +45,39 @@ def script(link: _socket.socket) -> int:
         message, fds = receive(link)
         if not fds:
             return 0
-        client = socket.socket(fileno=fds[0])
-        client.setblocking(True)
+        control = socket.socket(fileno=fds.pop(0))
+        control.setblocking(True)
         if message[:1] == CONNECTION:
-            wish = client.recv(100)
+            wish, fds, _, _ = socket.recv_fds(control, 100, 1)
+            if not fds:
+                return 0
         else:
             wish = parse_given(message).name  # type: ignore[union-attr]
+        client = socket.socket(fileno=fds[0])
+        client.setblocking(True)
         if wish == b"alone":
             say(link, NOT_SHARED)
             tell(client)
             client.recv(1)
             return 0
         if wish == b"wrong":
-            say(link, CLIENT_GONE)
+            say(link, pack_gone(0))
             time.sleep(10)
         if wish == b"crash":
             raise MemoryError
-        say(link, pack_offer(wish.ljust(KEY_SIZE), wish, ACCESS), client.fileno(), os.dup(client.fileno()))
-        if receive(link)[0] == TAKEN:
+        say(link, pack_offer(wish.ljust(KEY_SIZE), wish, ACCESS), control.fileno(), client.fileno())
+        answer, _ = receive(link)
+        if answer == TAKEN:
             client.close()
+            control.close()
             continue
-        return serve(link, client)
+        return serve(link, client, control, may_rest=answer == KEEP)
 
 
-def serve(link: _socket.socket, first: socket.socket) -> int:
+def serve(link: _socket.socket, first: socket.socket, control: socket.socket, *, may_rest: bool) -> int:
     clients = {first.fileno(): first}
+    controls = [control]
+    numbers = {first: 0}
     tell(first)
     is_linked = True
     while clients or is_linked:
@@ -79,19 +88,26 @@ def serve(link: _socket.socket, first: socket.socket) -> int:
                     is_linked = False
                     continue
                 say(link, ACCEPTED)
-                client = clients[fds[0]] = socket.socket(fileno=fds[0])
-                for fd in fds[1:]:
-                    os.close(fd)
+                client = clients[fds[1]] = socket.socket(fileno=fds[1])
+                numbers[client] = len(controls)
+                controls.append(socket.socket(fileno=fds[0]))
                 tell(client)
                 continue
             wish = clients[ready].recv(10)
+            if wish == b"rest" and may_rest:
+                say(link, RESTING)
+                return 0
             if wish == b"busy":
                 time.sleep(0.8)
+            elif wish == b"stay":
+                continue
             elif wish == b"unshared":
                 say(link, NOT_SHARED)
             else:
-                clients.pop(ready).close()
-                say(link, pack_gone(wish.decode()))
+                gone = clients.pop(ready)
+                gone.close()
+                controls[numbers[gone]].close()
+                say(link, pack_gone(numbers[gone], wish.decode()))
     return 0
 
 
@@ -119,6 +135,28 @@ def receive(link: _socket.socket) -> tuple[bytes, list[int]]:
     return message, [descriptor.detach() for descriptor in descriptors]
 
 
+class Client(socket.socket):
+    """A client's end of its connection; with it goes imap-urlauth's end of the control connection."""
+
+    def __init__(self, control: socket.socket) -> None:
+        ours, self._given = socket.socketpair()
+        super().__init__(fileno=ours.detach())
+        self.control = control
+        control.settimeout(5)
+        self.setblocking(False)
+
+    def ask(self, wish: bytes) -> None:
+        """Say who is wanted; the other end goes along, as from imap-urlauth."""
+        socket.send_fds(self.control, [wish], [self._given.fileno()])
+        self._given.close()
+
+    def close(self) -> None:
+        """Be gone."""
+        self._given.close()
+        self.control.close()
+        super().close()
+
+
 class Lines(LogPipe):
     """Keeps what is logged."""
 
@@ -139,7 +177,7 @@ class Parent:
         self.crashes: list[BaseException] = []
         self.loop.on_crash = lambda name, error: self.crashes.append(error)
         self.dying = False
-        self.clients: list[socket.socket] = []
+        self.clients: list[Client] = []
         self.served: list[Task[None]] = []
         self.pool = Pool(
             self.loop,
@@ -169,14 +207,15 @@ class Parent:
     def spares(self) -> int:
         return len(self.pool._spares)
 
-    def connect(self, wish: bytes) -> socket.socket:
-        ours, theirs = socket.socketpair()
+    def connect(self, wish: bytes) -> Client:
+        control, theirs = socket.socketpair()
         connection = Connection(self.loop, _socket.socket(fileno=theirs.detach()))
         self.served.append(self.loop.spawn(self.pool.serve(connection, PEER), "client"))
-        ours.sendall(wish)
-        ours.setblocking(False)
-        self.clients.append(ours)
-        return ours
+        client = Client(control)
+        if wish:
+            client.ask(wish)
+        self.clients.append(client)
+        return client
 
     async def turn(self, seconds: float = 0.01) -> None:
         """Let time pass, and take notice of children that ended."""
@@ -187,11 +226,11 @@ class Parent:
                 return
             self.pool.ended(pid)
 
-    async def served_by(self, client: socket.socket) -> int:
+    async def served_by(self, client: Client) -> int:
         """The pid that serves the client."""
         return await self.served_by_any([client])
 
-    async def served_by_any(self, clients: list[socket.socket]) -> int:
+    async def served_by_any(self, clients: list[Client]) -> int:
         """The pid that serves the first of the clients to be served."""
         for _ in range(500):
             await self.turn()

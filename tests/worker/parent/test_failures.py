@@ -5,6 +5,7 @@ from __future__ import annotations
 import _socket
 import os
 import resource
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from dovecot_urlauth.service.descriptor import DescriptorsTruncated, receive_mes
 from dovecot_urlauth.worker.parent import forkedchild
 from dovecot_urlauth.worker.parent.monitor import State
 from dovecot_urlauth.worker.parent.pool import Pool
-from dovecot_urlauth.worker.parent.protocol import ACCEPTED, CLIENT_GONE, FORMATS, KEEP, KEY_SIZE, pack_offer
+from dovecot_urlauth.worker.parent.protocol import ACCEPTED, FORMATS, KEEP, KEY_SIZE, pack_gone, pack_offer
 from tests.worker.parent.children import ACCESS, Parent, played, receive, say, script
 
 
@@ -63,10 +64,11 @@ def test_a_socket_that_lingers_holds_nobody(state: str, monkeypatch: pytest.Monk
         if parent.pool._children:
             return script(link)  # forked when the parent has no copy any more
         if state != "a spare":
-            _, fds = receive(link)
-            say(link, pack_offer(b"alice".ljust(KEY_SIZE), b"alice", ACCESS), fds[0], os.dup(fds[0]))
+            _, [control] = receive(link)
+            [own] = socket.recv_fds(socket.socket(fileno=os.dup(control)), 100, 1)[1]
+            say(link, pack_offer(b"alice".ljust(KEY_SIZE), b"alice", ACCESS), control, own)
             assert receive(link)[0] == KEEP
-            os.write(fds[0], b"%d" % os.getpid())
+            os.write(own, b"%d" % os.getpid())
         time.sleep(0.1)
         for fd, _ in lingering:
             say(link, ACCEPTED, fd)
@@ -127,7 +129,7 @@ def test_a_full_table_and_a_word_that_has_no_descriptors(monkeypatch: pytest.Mon
     def live(link: _socket.socket) -> int:
         time.sleep(0.3)
         for _ in range(3):
-            say(link, CLIENT_GONE, *range(3))
+            say(link, pack_gone(0), *range(3))
         time.sleep(10)
         return 0
 
@@ -170,7 +172,7 @@ async def test_an_unforeseen_failure_ends_one_child(parent: Parent, monkeypatch:
 
 
 @played
-async def test_a_client_that_finds_no_room_on_its_way_back_is_lost_alone(
+async def test_a_client_that_finds_no_room_on_its_way_back_is_here_already(
     parent: Parent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = parent.connect(b"alice")
@@ -179,19 +181,38 @@ async def test_a_client_that_finds_no_room_on_its_way_back_is_lost_alone(
     followers = [parent.connect(b"alice"), parent.connect(b"alice")]
     child = parent.pool._children[busy]
     assert await parent.until(lambda: len(child.sent) == 2)
-    ends = {child._childs_end.fileno()}
+    monkeypatch.setattr(forkedchild, "receive_message", no_room_for_one(child))
+    pids = {await parent.served_by(client) for client in followers}
+    assert busy not in pids
+    assert parent.released == 0
+
+
+@played
+async def test_a_connection_that_finds_no_room_on_its_way_back_is_lost(
+    parent: Parent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await parent.until(lambda: parent.spares == 1)
+    [spare] = parent.pids
+    os.kill(spare, signal.SIGSTOP)
+    parent.connect(b"alice")
+    assert await parent.until(lambda: parent.spares == 0)
+    monkeypatch.setattr(forkedchild, "receive_message", no_room_for_one(parent.pool._children[spare]))
+    os.kill(spare, signal.SIGKILL)
+    assert await parent.until(lambda: parent.released == 1)
+
+
+def no_room_for_one(child: forkedchild.ForkedChild) -> Callable[[_socket.socket, int], Any]:
+    """Receives, but for the first message that the child has not read."""
+    end = child._childs_end.fileno()
     failures = [DescriptorsTruncated(24, "Too many open files")]
 
     def no_room(connection: _socket.socket, size: int) -> Any:
         received = receive_message(connection, size)
-        if connection.fileno() in ends and failures:
+        if connection.fileno() == end and failures:
             raise failures.pop()
         return received
 
-    monkeypatch.setattr(forkedchild, "receive_message", no_room)
-    assert await parent.until(lambda: parent.released == 1)
-    # two spares offered them, in either order, and the first to be sent is the first to come back
-    assert await parent.served_by_any(followers) != busy
+    return no_room
 
 
 @played

@@ -8,14 +8,16 @@ from dovecot_urlauth.worker.parent.monitor import Monitor, OutOfTurn, State
 from dovecot_urlauth.worker.parent.protocol import (
     ACCEPTED,
     CLIENT,
-    CLIENT_GONE,
     CONNECTION,
     KEEP,
+    KEEP_AWAKE,
     KEY_SIZE,
     MESSAGE_LIMIT,
     NOT_SHARED,
     OFFER,
+    RESTING,
     TAKEN,
+    pack_gone,
 )
 
 OFFERING = OFFER + bytes(KEY_SIZE) + b"\0\0ACCESS\tbob\timap\n"
@@ -23,9 +25,11 @@ WORDS = {
     "OFFER": OFFERING,
     "NOT_SHARED": NOT_SHARED,
     "ACCEPTED": ACCEPTED,
-    "CLIENT_GONE": CLIENT_GONE,
+    "CLIENT_GONE": pack_gone(0),
+    "RESTING": RESTING,
     "TAKEN": TAKEN,
     "KEEP": KEEP,
+    "KEEP_AWAKE": KEEP_AWAKE,
     "CONNECTION": CONNECTION,
     "CLIENT": CLIENT,
     "an unknown word": b"?",
@@ -33,10 +37,10 @@ WORDS = {
 }
 
 
-def monitor(state: State, accepted: int = 1, sent: int = 1) -> Monitor:
+def monitor(state: State, sent: int = 1) -> Monitor:
     made = Monitor()
+    made.answered_keep(is_awake=False)
     made.state = state
-    made.accepted = accepted
     made.sent = sent
     return made
 
@@ -47,6 +51,8 @@ LEGAL = {
     (State.SERVING, "ACCEPTED"): State.SERVING,
     (State.SERVING, "CLIENT_GONE"): State.SERVING,
     (State.SERVING, "NOT_SHARED"): State.UNSHARED,
+    (State.SERVING, "RESTING"): State.RESTED,
+    (State.UNSHARED, "RESTING"): State.RESTED,
     (State.UNSHARED, "ACCEPTED"): State.UNSHARED,
     (State.UNSHARED, "CLIENT_GONE"): State.UNSHARED,
 }
@@ -54,7 +60,7 @@ LEGAL = {
 
 @pytest.mark.parametrize("descriptors", [0, 1, 2, 3, 4, 253])
 @pytest.mark.parametrize("word", WORDS)
-@pytest.mark.parametrize("state", [State.SPARE, State.SELECTING, State.OFFERED, State.SERVING, State.UNSHARED])
+@pytest.mark.parametrize("state", list(State))
 def test_every_word_in_every_state(state: State, word: str, descriptors: int) -> None:
     watched = monitor(state)
     allowed = (2, 3) if word == "OFFER" else (0,)
@@ -68,12 +74,12 @@ def test_every_word_in_every_state(state: State, word: str, descriptors: int) ->
 
 
 @pytest.mark.parametrize("word", WORDS)
-@pytest.mark.parametrize("state", [State.SPARE, State.SELECTING, State.OFFERED, State.SERVING, State.UNSHARED])
+@pytest.mark.parametrize("state", list(State))
 def test_no_word_is_longer_than_it_is(state: State, word: str) -> None:
     for message in (WORDS[word] + b"x", WORDS[word] + bytes(MESSAGE_LIMIT), OFFERING[: KEY_SIZE + 1]):
         if message[:1] == OFFER and KEY_SIZE + 1 < len(message) <= MESSAGE_LIMIT:
             continue
-        if state in (State.SERVING, State.UNSHARED) and message == CLIENT_GONE + b"x":
+        if state in (State.SERVING, State.UNSHARED) and message == pack_gone(0) + b"x":
             continue  # which may name a format
         with pytest.raises(OutOfTurn):
             monitor(state).received(message, 2 if message[:1] == OFFER else 0)
@@ -81,7 +87,7 @@ def test_no_word_is_longer_than_it_is(state: State, word: str) -> None:
 
 @pytest.mark.parametrize("state", [State.SERVING, State.UNSHARED])
 def test_each_client_is_accepted_once_and_gone_once(state: State) -> None:
-    watched = monitor(state, accepted=1, sent=0)
+    watched = monitor(state, sent=0)
     with pytest.raises(OutOfTurn, match="ACCEPTED without a client"):
         watched.received(ACCEPTED, 0)
     for _ in range(2):
@@ -90,10 +96,10 @@ def test_each_client_is_accepted_once_and_gone_once(state: State) -> None:
     watched.received(ACCEPTED, 0)
     with pytest.raises(OutOfTurn, match="ACCEPTED without a client"):
         watched.received(ACCEPTED, 0)
-    for _ in range(2):
-        watched.received(CLIENT_GONE, 0)
-    with pytest.raises(OutOfTurn, match="CLIENT_GONE without a client"):
-        watched.received(CLIENT_GONE, 0)
+    for number in (1, 0):
+        watched.received(pack_gone(number), 0)
+        with pytest.raises(OutOfTurn, match="CLIENT_GONE without a client"):
+            watched.received(pack_gone(number), 0)
 
 
 def test_a_spare_is_given_one_client_and_then_another() -> None:
@@ -106,16 +112,25 @@ def test_a_spare_is_given_one_client_and_then_another() -> None:
     assert watched.state is State.SPARE
     watched.given()
     watched.received(OFFERING, 3)
-    watched.answered_keep()
-    assert (watched.state, watched.accepted, watched.sent) == (State.SERVING, 1, 0)
+    watched.answered_keep(is_awake=False)
+    assert (watched.state, watched.accepted, watched.sent) == (State.SERVING, {0}, 0)
+
+
+def test_who_has_to_be_awake_says_no_resting() -> None:
+    watched = monitor(State.OFFERED)
+    watched.answered_keep(is_awake=True)
+    with pytest.raises(OutOfTurn, match="RESTING that was forbidden"):
+        watched.received(RESTING, 0)
 
 
 def test_a_process_for_one_client_has_one() -> None:
     watched = Monitor()
     watched.given()
     watched.received(NOT_SHARED, 0)
-    watched.received(CLIENT_GONE, 0)
+    with pytest.raises(OutOfTurn, match="RESTING that was forbidden"):
+        watched.received(RESTING, 0)
+    watched.received(pack_gone(0), 0)
     with pytest.raises(OutOfTurn):
-        watched.received(CLIENT_GONE, 0)
+        watched.received(pack_gone(0), 0)
     with pytest.raises(OutOfTurn):
         watched.received(NOT_SHARED, 0)

@@ -8,7 +8,9 @@ import signal
 import pytest
 
 from dovecot_urlauth.service import descriptor
+from dovecot_urlauth.worker.client import IDLE_TIMEOUT
 from dovecot_urlauth.worker.parent import forkedchild, policy, pool, supply
+from dovecot_urlauth.worker.serving import REST_AFTER
 from tests.worker.parent.children import Parent, played
 
 
@@ -208,7 +210,7 @@ async def test_who_never_says_whom_it_wants_delays_nobody(parent: Parent) -> Non
     more = [parent.connect(b"") for _ in range(3)]
     assert await parent.served_by(parent.connect(b"alice"))
     for client in [silent, *more]:
-        client.sendall(b"alice")
+        client.ask(b"alice")
     assert len({await parent.served_by(client) for client in [silent, *more]}) == 1
 
 
@@ -231,7 +233,7 @@ async def test_without_a_fork_the_client_is_let_go(parent: Parent, monkeypatch: 
     assert await parent.until(lambda: parent.released == 1)
     assert "fork() failed: Resource temporarily unavailable" in parent.lines
     with pytest.raises(ConnectionResetError):
-        client.recv(10)  # closed, with what it had said unread
+        client.control.recv(10)  # closed, with what it had said unread
 
 
 @played
@@ -301,10 +303,12 @@ def test_a_client_that_is_given_up_leaves_the_queue(monkeypatch: pytest.MonkeyPa
         assert parent.released == 1
         assert not parent.pool._queue
         with pytest.raises(ConnectionResetError):
-            client.recv(10)
+            client.control.recv(10)
 
     parent.run(scenario())
 
 
 def test_the_numbers_make_sense_together() -> None:
     assert policy.FORK_DELAY < policy.SPARE_DELAY < policy.SELECTING_TIME < policy.PATIENCE < policy.LINGER
+    assert policy.SPARE_DELAY < REST_AFTER < 5, "imap's connection is there for as long"
+    assert policy.REST_LIMIT == IDLE_TIMEOUT

@@ -9,7 +9,6 @@ from dovecot_urlauth.wire.control import Access
 from dovecot_urlauth.worker.parent import protocol
 from dovecot_urlauth.worker.parent.protocol import (
     CLIENT,
-    CLIENT_GONE,
     CONNECTION,
     FORMATS,
     KEEP,
@@ -53,12 +52,12 @@ def test_anything_else_gives_no_client(message: bytes) -> None:
 
 @pytest.mark.parametrize("kept_as", FORMATS)
 def test_a_client_that_is_gone_leaves_a_format(kept_as: str) -> None:
-    assert parse_gone(pack_gone(kept_as)) == kept_as
+    assert parse_gone(pack_gone(7, kept_as)) == (7, kept_as)
 
 
 def test_or_none() -> None:
-    assert [parse_gone(pack_gone(other)) for other in ("", "imapc")] == ["", ""]
-    assert [parse_gone(CLIENT_GONE + bytes([number])) for number in (len(FORMATS), 255)] == ["", ""]
+    assert [parse_gone(pack_gone(7, other)) for other in ("", "imapc")] == [(7, ""), (7, "")]
+    assert [parse_gone(pack_gone(7) + bytes([kept_as])) for kept_as in (len(FORMATS), 255)] == [(7, ""), (7, "")]
 
 
 def test_no_letter_is_used_twice() -> None:

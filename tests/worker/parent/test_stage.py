@@ -21,7 +21,7 @@ from dovecot_urlauth.service.sockets import PeerCredentials
 from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.worker.parent import stage as stage_module
 from dovecot_urlauth.worker.parent.stage import WorkerStage
-from tests.worker.parent.children import Lines, script
+from tests.worker.parent.children import Client, Lines, script
 
 
 class Process:
@@ -60,7 +60,7 @@ class Arena:
         config: Any = SimpleNamespace()
         self.stage = WorkerStage(self.process, self.title, config, frozenset(uids))  # type: ignore[arg-type]
         ours, theirs = socket.socketpair()
-        self.client = ours
+        self.client = Client(ours)
         self.connection = Connection(self.process.loop, _socket.socket(fileno=theirs.detach()))
 
     @property
@@ -99,7 +99,7 @@ def test_a_connection_from_accept_to_its_end() -> None:
 
     async def scenario() -> None:
         serving = arena.process.loop.spawn(arena.stage.serve(arena.connection))
-        arena.client.sendall(b"alice")
+        arena.client.ask(b"alice")
         await arena.process.loop.readable(arena.client.fileno(), 60)
         assert int(arena.client.recv(100))
         assert arena.title.shown == ["[idling]", "[1 connections]"]
@@ -123,7 +123,7 @@ def test_sigterm_ends_the_children() -> None:
 
     async def scenario() -> None:
         serving = arena.process.loop.spawn(arena.stage.serve(arena.connection))
-        arena.client.sendall(b"alice")
+        arena.client.ask(b"alice")
         await arena.process.loop.sleep(0.3)
         arena.process.dying = True
         serving.cancel(Terminated())
