@@ -10,6 +10,7 @@ Run it as `python -m testing.trees trixie sid`; it prints where each tree is.
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import hashlib
 import os
@@ -266,11 +267,13 @@ def _finish(folder: Path) -> None:
     run("chroot", folder, "/usr/bin/python3", "-m", "compileall", "-q", *libraries)
 
 
-def main(suites: list[str]) -> int:
-    for suite in suites:
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m testing.trees", description="Make trees of suites.")
+    parser.add_argument("suites", nargs="+", metavar="suite", help="a Debian suite: bookworm, trixie, sid")
+    for suite in parser.parse_args(arguments).suites:
         print(tree(suite), flush=True)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
