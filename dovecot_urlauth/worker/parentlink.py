@@ -17,10 +17,10 @@ from dovecot_urlauth.worker.client import Client
 from dovecot_urlauth.worker.parent.protocol import (
     KEEP,
     MESSAGE_LIMIT,
-    RESTING,
     TAKEN,
     GivenConnection,
     pack_offer,
+    pack_resting,
     parse_given,
 )
 from dovecot_urlauth.worker.pipes import open_connection
@@ -120,10 +120,10 @@ class ParentLink:
         except OSError:
             return
 
-    def rest(self) -> bool:
+    def rest(self, kept_as: str) -> bool:
         """Leave all clients to the parent, if it can have them; else they are served as before."""
         try:
-            return self._may_rest and send_message(self._socket, RESTING) > 0
+            return self._may_rest and send_message(self._socket, pack_resting(kept_as)) > 0
         except OSError:
             return False
 

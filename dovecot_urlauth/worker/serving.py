@@ -131,7 +131,7 @@ class TargetUserProcess:
             idle = self._idle_clients()
             await self._loop.sleep(REST_AFTER)
             nobody_asks = len(idle) == len(self._clients) > 0 and idle == self._idle_clients()
-            if self._link is not None and nobody_asks and link.rest():
+            if self._link is not None and nobody_asks and link.rest(self._format()):
                 self._rests = True
                 for task in (receiving, *self._clients.values()):
                     if task is not None:

@@ -451,6 +451,14 @@ ROWS: Rows = [
     ),
     (
         19,
+        "a client that has rested is served beside whoever its user was then",
+        PARENT + "pool.py",
+        'client.key = b""  #',
+        "pass  #",
+        "tests/worker/parent/test_resting.py",
+    ),
+    (
+        19,
         "a child holds the others' clients",
         PARENT + "pool.py",
         "ours.close()\n        self.leave_to_parent()",

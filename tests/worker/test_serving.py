@@ -56,7 +56,7 @@ class Link:
         is_gone = word[:1] == CLIENT_GONE
         self._recorder.show(f"CLIENT_GONE {parse_gone(word)[0]}" if is_gone else WORDS[word])
 
-    def rest(self) -> bool:
+    def rest(self, kept_as: str) -> bool:
         if self._has_copies:
             self._recorder.show("RESTING")
         return self._has_copies

@@ -56,12 +56,12 @@ RULES = {
         ACCEPTED: Rule(State.SERVING),
         CLIENT_GONE: Rule(State.SERVING, shortest=GONE_SIZE, longest=GONE_SIZE + 1),
         NOT_SHARED: Rule(State.UNSHARED),
-        RESTING: Rule(State.RESTED),
+        RESTING: Rule(State.RESTED, longest=2),
     },
     State.UNSHARED: {
         ACCEPTED: Rule(State.UNSHARED),
         CLIENT_GONE: Rule(State.UNSHARED, shortest=GONE_SIZE, longest=GONE_SIZE + 1),
-        RESTING: Rule(State.RESTED),
+        RESTING: Rule(State.RESTED, longest=2),
     },
     State.RESTED: {},
 }

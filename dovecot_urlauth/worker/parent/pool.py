@@ -29,6 +29,7 @@ from dovecot_urlauth.worker.parent.protocol import (
     offer_parts,
     pack_connection,
     parse_gone,
+    parse_resting,
 )
 from dovecot_urlauth.worker.parent.resting import RestingClients
 from dovecot_urlauth.worker.parent.supply import Supply
@@ -129,6 +130,7 @@ class Pool:
             return
         self._queue.remove(client)
         client.let_go()
+        client.key = b""  # whom it asks for is found out, for all that was known
         spare.monitor.given()
         spare.clients[0] = client
         spare.since = self._loop.now()
@@ -269,6 +271,7 @@ class Pool:
         child.clients[child.monitor.newest] = child.sent.pop(0)
 
     def _on_resting(self, child: ForkedChild, message: bytes, descriptors: list[Descriptor]) -> None:
+        self._last_format = parse_resting(message) or self._last_format
         clients, child.clients = child.clients, {}
         for client in clients.values():
             self._resting.add(client)

@@ -14,7 +14,7 @@
     C: ACCEPTED                                a client that was sent to a serving child is being served
     C: CLIENT_GONE <number> [<format>]         a client that was being served is gone, the first being number 0;
                                                how the mail is kept that it read: the number of one of FORMATS
-    C: RESTING                                 no client asks for anything: the parent has them all now, and gives
+    C: RESTING [<format>]                      no client asks for anything: the parent has them all now, and gives
                                                each to a child when it does
 
 The parent has copies of the descriptors of all clients that were offered; if it has none of one that should be
@@ -116,15 +116,23 @@ def offer_parts(message: bytes) -> tuple[bytes, bytes]:
 
 def pack_gone(number: int, kept_as: str = "") -> bytes:
     """CLIENT_GONE, of a target user whose mail is ``kept_as`` one of FORMATS, or anything else."""
-    kept = bytes([FORMATS.index(kept_as)]) if kept_as in FORMATS else b""
-    return CLIENT_GONE + _NUMBER.pack(number) + kept
+    return CLIENT_GONE + _NUMBER.pack(number) + _pack_format(kept_as)
 
 
 def parse_gone(message: bytes) -> tuple[int, str]:
     """The client's number in a CLIENT_GONE, and the format; "" when it is none that we know."""
     [number] = _NUMBER.unpack_from(message, 1)
-    kept = message[GONE_SIZE:]
-    return number, FORMATS[kept[0]] if kept and kept[0] < len(FORMATS) else ""
+    return number, _format(message[GONE_SIZE:])
+
+
+def pack_resting(kept_as: str = "") -> bytes:
+    """RESTING, likewise."""
+    return RESTING + _pack_format(kept_as)
+
+
+def parse_resting(message: bytes) -> str:
+    """The format in a RESTING, or ""."""
+    return _format(message[1:])
 
 
 def parse_given(message: bytes) -> GivenConnection | GivenClient:
@@ -139,3 +147,11 @@ def parse_given(message: bytes) -> GivenConnection | GivenClient:
     except struct.error as error:
         raise ValueError("a message that is too short") from error
     raise ValueError(f"{NAMES.get(message[:1], 'nothing')} gives no client")
+
+
+def _pack_format(kept_as: str) -> bytes:
+    return bytes([FORMATS.index(kept_as)]) if kept_as in FORMATS else b""
+
+
+def _format(number: bytes) -> str:
+    return FORMATS[number[0]] if number and number[0] < len(FORMATS) else ""

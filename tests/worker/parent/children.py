@@ -25,10 +25,10 @@ from dovecot_urlauth.worker.parent.protocol import (
     KEY_SIZE,
     MESSAGE_LIMIT,
     NOT_SHARED,
-    RESTING,
     TAKEN,
     pack_gone,
     pack_offer,
+    pack_resting,
     parse_given,
 )
 
@@ -95,7 +95,7 @@ def serve(link: _socket.socket, first: socket.socket, control: socket.socket, *,
                 continue
             wish = clients[ready].recv(10)
             if wish == b"rest" and may_rest:
-                say(link, RESTING)
+                say(link, pack_resting("sdbox"))
                 return 0
             if wish == b"busy":
                 time.sleep(0.8)

@@ -15,14 +15,17 @@ from dovecot_urlauth.worker.parent.protocol import (
     KEY_SIZE,
     MESSAGE_LIMIT,
     NAMES,
+    RESTING,
     GivenClient,
     GivenConnection,
     offer_parts,
     pack_connection,
     pack_gone,
     pack_offer,
+    pack_resting,
     parse_given,
     parse_gone,
+    parse_resting,
 )
 
 PEER = PeerCredentials(pid=7, uid=102, gid=105)
@@ -53,11 +56,13 @@ def test_anything_else_gives_no_client(message: bytes) -> None:
 @pytest.mark.parametrize("kept_as", FORMATS)
 def test_a_client_that_is_gone_leaves_a_format(kept_as: str) -> None:
     assert parse_gone(pack_gone(7, kept_as)) == (7, kept_as)
+    assert parse_resting(pack_resting(kept_as)) == kept_as
 
 
 def test_or_none() -> None:
     assert [parse_gone(pack_gone(7, other)) for other in ("", "imapc")] == [(7, ""), (7, "")]
     assert [parse_gone(pack_gone(7) + bytes([kept_as])) for kept_as in (len(FORMATS), 255)] == [(7, ""), (7, "")]
+    assert [parse_resting(RESTING + kept_as) for kept_as in (b"", bytes([len(FORMATS)]))] == ["", ""]
 
 
 def test_no_letter_is_used_twice() -> None:

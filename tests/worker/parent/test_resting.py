@@ -46,6 +46,12 @@ async def test_each_gets_a_process_when_it_asks(parent: Parent) -> None:
 
 
 @played
+async def test_the_next_process_is_made_ready_for_the_same_format(parent: Parent) -> None:
+    await rest(parent, parent.connect(b"alice"))
+    assert parent.pool._last_format == "sdbox"
+
+
+@played
 async def test_and_can_rest_again(parent: Parent) -> None:
     client = parent.connect(b"alice")
     for _ in range(3):
@@ -154,10 +160,12 @@ async def test_a_new_child_has_none_of_them(parent: Parent) -> None:
     assert not held_by_child & set(watched)
 
 
+@pytest.mark.parametrize("has_rested", [False, True])
 @played
 async def test_a_process_whose_client_the_parent_could_not_copy_may_not_rest(
-    parent: Parent, monkeypatch: pytest.MonkeyPatch
+    parent: Parent, monkeypatch: pytest.MonkeyPatch, has_rested: bool
 ) -> None:
+    """Nor is it known any more for whom it asks."""
     failures = [descriptor.DescriptorsTruncated(24, "Too many open files")]
 
     def no_room(connection: object, size: int) -> object:
@@ -167,9 +175,13 @@ async def test_a_process_whose_client_the_parent_could_not_copy_may_not_rest(
             raise failures.pop()
         return received
 
-    monkeypatch.setattr(forkedchild, "receive_message", no_room)
     client = parent.connect(b"alice")
+    if has_rested:
+        await rest(parent, client)
+        client.sendall(b"stay")
+    monkeypatch.setattr(forkedchild, "receive_message", no_room)
     pid = await parent.served_by(client)
+    assert not parent.pool._serving
     client.sendall(b"rest")  # which it knows not to
     assert await parent.until(lambda: parent.released == 1)
     assert not any("RESTING" in line for line in parent.lines)
