@@ -11,8 +11,8 @@ import heapq
 import random
 from dataclasses import dataclass
 
-IDLE_SECONDS = 6.0
-"""How long a pair's process and session stay that nobody uses: imap goes after 5, the process 1 later."""
+IDLE_SECONDS = 1.5
+"""How long a pair's process and dialer stay that nobody uses: 1 to 2, before the session rests with the parent."""
 WARM_UP = 20.0
 """Simulated seconds of which nothing is counted."""
 

@@ -44,7 +44,7 @@ BACKENDS = (
 """What mail on another backend takes, but for TLS."""
 DECODE = "dovecot_urlauth.store.native.decode"
 KEYS = f"{DECODE}.crypt.private_key"
-COMPRESSION = (f"{DECODE}.compression", f"{DECODE}.inflating", f"{DECODE}.zstd", f"{DECODE}.lz4")
+COMPRESSION = tuple(f"{DECODE}.{name}" for name in ("compression", "measured", "inflating", "zstd", "lz4"))
 RIGHTS = (
     "config.acl_settings",
     "config.shared_owners",

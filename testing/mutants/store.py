@@ -89,6 +89,14 @@ ROWS: Rows = [
     ),
     (
         21,
+        "a compressed mail that was written to is believed to have the size that it had",
+        "store/native/decode/measured.py",
+        "self._sizes.get(settled_version(stored.status))",
+        "next(iter(self._sizes.values()), None)",
+        "tests/store/native/test_measured.py",
+    ),
+    (
+        21,
         "a folder that took the place of another",
         "store/native/files.py",
         "return (status.st_dev, status.st_ino) == self._identity\n\n    def is_same",

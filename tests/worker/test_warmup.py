@@ -95,7 +95,7 @@ def test_what_plugins_want_is_loaded_before_anybody_comes() -> None:
         return {name.rpartition(".")[2] for name in wanted_by_plugins(Settings(settings))}
 
     assert wanted(mail_plugins="quota", mail_compress_write_method="zstd") == set()
-    readers = {"compression", "inflating", "zstd", "lz4"}
+    readers = {"compression", "measured", "inflating", "zstd", "lz4"}
     assert wanted(mail_plugins="quota mail_compress", mail_compress_write_method="gz") == readers
     assert wanted(mail_plugins="zlib", **{"plugin/zlib_save": "bz2"}) == {*readers, "bz2"}
     assert wanted(mail_plugins="mail_compress", mail_compress_write_method="zstd") == {*readers, "zstandard"}

@@ -1,6 +1,7 @@
 """From stored bytes to the message: what was compressed or encrypted on its way to the disk.
 
     compression.py        which format it is, by its first bytes
+    measured.py           what is known of one that was read before
     compressed_source.py  any offset of a stream that can only be read forwards
     inflating.py          gz; whole_streams.py: bz2, xz; zstd.py; lz4.py
     crypt/                what mail_crypt encrypted
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dovecot_urlauth.message.steps import Pace
     from dovecot_urlauth.store.native.attributes.attributes import Attributes
     from dovecot_urlauth.store.native.decode.crypt.keyring import Keyring
+    from dovecot_urlauth.store.native.decode.measured import MeasuredMails
 
 
 class Decoding:
@@ -37,6 +39,7 @@ class Decoding:
         self._keyring: Keyring | None = None
         self.is_plain = not self._compressions and self._crypt is None
         """Whether there is nothing that he would have undone."""
+        self._measured: MeasuredMails | None = None
         if not self.is_plain:
             from dovecot_urlauth.start.distribution import add_distribution
 
@@ -52,8 +55,10 @@ class Decoding:
             stored = await self._decrypted(stored, pace, guid, self._crypt)
         if self._compressions:
             from dovecot_urlauth.store.native.decode.compression import decompressed
+            from dovecot_urlauth.store.native.decode.measured import MeasuredMails
 
-            stored = await pace.run(decompressed(stored, self._compressions))
+            self._measured = self._measured or MeasuredMails()
+            stored = await pace.run(decompressed(stored, self._compressions, self._measured))
         return stored
 
     async def _decrypted(

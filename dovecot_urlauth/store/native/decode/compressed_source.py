@@ -64,7 +64,11 @@ class CompressedSource:
         """
         while self._advance():
             yield
-        self.size = self._end
+        self.believe(self._end)
+
+    def believe(self, size: int) -> None:
+        """It was measured before, and has ``size`` bytes."""
+        self.size = size
         self._work = PASSES * (self.size + KEPT)
 
     def reach(self, offset: int) -> Steps[None]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from dovecot_urlauth.message.source import Source
     from dovecot_urlauth.message.steps import Steps
+    from dovecot_urlauth.store.native.decode.measured import MeasuredMails
     from dovecot_urlauth.store.native.decode.stream import Stream
 
 GZ_MAGIC = b"\x1f\x8b"
@@ -71,14 +72,21 @@ def compression_of(head: bytes) -> str:
     return "zstd" if head.startswith(ZSTD_MAGIC) else ""
 
 
-def decompressed(stored: Source, formats: tuple[str, ...]) -> Steps[Source]:
+def decompressed(stored: Source, formats: tuple[str, ...], measured: MeasuredMails | None = None) -> Steps[Source]:
     """The message in ``stored``, in steps; ``stored`` itself if it has none of the ``formats``.
 
-    Raises StoreFailure for what cannot be decompressed, Unsupported when a library is missing.
+    What is found out of it is remembered in ``measured``.  Raises StoreFailure for what cannot be decompressed,
+    Unsupported when a library is missing.
     """
     name = compression_of(stored.read(0, LONGEST_MAGIC))
     if name not in formats:
         return stored
     source = CompressedSource(name, lambda: OPEN[name](stored), stored.size)
+    size = None if measured is None else measured.size(stored)
+    if size is not None:
+        source.believe(size)
+        return source
     yield from source.measure()
+    if measured is not None:
+        measured.keep(stored, source.size)
     return source
