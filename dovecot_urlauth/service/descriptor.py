@@ -151,15 +151,6 @@ def has_ended(descriptor: Descriptor) -> bool:
         return error.errno != ENOTSOCK
 
 
-def send_now(descriptor: Descriptor, data: bytes) -> None:
-    """Send a few bytes that always fit where the peer reads; it may be gone already. Never waits."""
-    try:
-        with _Borrowed(descriptor) as connection:
-            connection.send(data, MSG_NOSIGNAL | MSG_DONTWAIT)
-    except OSError:
-        return
-
-
 class _Borrowed:
     """A descriptor as a socket that is not closed. Raises OSError when it is none."""
 

@@ -167,7 +167,7 @@ class TargetUserProcess:
             client.ended()
         client.close()
         self._show_clients()
-        if self._link is not None and not self._rests:
+        if self._link is not None:
             self._link.say(pack_gone(self._numbers.pop(client), self._format()))
         self._end_if_unused()
 

@@ -44,7 +44,7 @@ def new_link() -> tuple[socket, socket]:
 class Client:
     """One client as the parent knows it: what a child is told of it, and copies of its descriptors.
 
-    There are none while a child finds out whom it asks for.
+    There are none while a child finds out for whom it asks.
     """
 
     __slots__ = ("descriptors", "gone", "key", "message", "sent_at")
@@ -72,8 +72,12 @@ class Client:
             self.message, self.descriptors = message, descriptors
 
     def let_go(self) -> None:
-        """Close our copies of its descriptors."""
-        close_all(self.descriptors)
+        """Close our copies of its descriptors, the control connection's last.
+
+        As long as that is open imap-urlauth has its own copy of the others, and the kernel closes nothing that a
+        peer has sent over them unread, and that may linger.
+        """
+        close_all(reversed(self.descriptors))
         self.descriptors.clear()
 
 
@@ -86,6 +90,7 @@ class ForkedChild:
         "_loop",
         "clients",
         "is_awaited",
+        "is_heard",
         "key",
         "monitor",
         "pid",
@@ -105,6 +110,8 @@ class ForkedChild:
         """By the number that the child knows them by."""
         self.sent: list[Client] = []
         """Those that it has not accepted yet."""
+        self.is_heard = True
+        """Whether what it says counts: not of one that has broken the rules."""
         self.is_awaited = False
         """Whether somebody sees to it that it accepts them in time."""
         self.since = 0.0
@@ -140,6 +147,16 @@ class ForkedChild:
             except OSError:
                 await self._loop.sleep(RETRY_PAUSE)
         return None
+
+    def heard_already(self) -> tuple[bytes, list[Descriptor]] | None:
+        """The next message that is there; None when none is.  Raises DescriptorsTruncated."""
+        try:
+            received = receive_message(self._link, MESSAGE_LIMIT) if self.is_linked and self.is_heard else None
+        except DescriptorsTruncated:
+            raise
+        except OSError:
+            return None
+        return received
 
     def refuse_descriptors(self) -> None:
         """From now on no word of its carries any."""
@@ -188,11 +205,9 @@ class ForkedChild:
         self._childs_end.close()
 
     def leave_to_parent(self) -> None:
-        """In another child: neither this one nor its clients are ours."""
+        """In another child: this one is not ours."""
         self._link.close()
         self._childs_end.close()
-        for client in self.all_clients:
-            client.let_go()
 
 
 def _drain(end: socket) -> None:

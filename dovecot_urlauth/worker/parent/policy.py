@@ -14,6 +14,8 @@ FORK_DELAY = 0.005
 """Seconds that a connection waits for a child that is likely to be spare again before one is forked for it."""
 LINGER = 1.0
 """Seconds that a target user's process waits for the next client after its last."""
+FAREWELL = 30.0
+"""Seconds that a process may take to end whose clients rest."""
 REST_LIMIT = 600.0
 """Seconds until a client that rests is let go, as is one that a process has (CLIENT_IDLE_TIMEOUT)."""
 MOST_CLIENTS = 20

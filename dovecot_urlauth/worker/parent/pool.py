@@ -7,16 +7,17 @@ So a user whose mail is asked for often has one process that is warm, and switch
 fork.  A process that does not come to a client in time loses it, and every later one, to another.  One whose
 clients ask for nothing ends, and they rest with the parent until they do.
 
-The parent never reads a client's bytes, nor a connection's: it compares keys and hands on descriptors.
+The parent never takes a client's bytes, nor a connection's: it compares keys and hands on descriptors.
 """
 
 from __future__ import annotations
 
 from dovecot_urlauth.service.descriptor import Descriptor, DescriptorsTruncated, close_all
 from dovecot_urlauth.service.forking import fork
+from dovecot_urlauth.service.stats import SILENT, Stats
 from dovecot_urlauth.worker.parent.forkedchild import Client, ForkedChild, new_link
 from dovecot_urlauth.worker.parent.monitor import OutOfTurn, State
-from dovecot_urlauth.worker.parent.policy import LINGER, PATIENCE, SELECTING_TIME, SPARE_DELAY, SPARES
+from dovecot_urlauth.worker.parent.policy import FAREWELL, LINGER, PATIENCE, SELECTING_TIME, SPARE_DELAY, SPARES
 from dovecot_urlauth.worker.parent.protocol import (
     ACCEPTED,
     CLIENT_GONE,
@@ -51,8 +52,10 @@ if TYPE_CHECKING:
 class Pool:
     """Gives each connection to a child, and clients to the child that is their target user."""
 
-    def __init__(self, loop: Loop, log: Log, live: Live, needs_spares: Callable[[], bool]) -> None:
-        """``needs_spares()`` is whether new clients may come."""
+    def __init__(
+        self, loop: Loop, log: Log, live: Live, needs_spares: Callable[[], bool], stats: Stats = SILENT
+    ) -> None:
+        """``needs_spares()`` is whether new clients may come; ``stats`` hears of those whose end is seen here."""
         self._loop = loop
         self._log = log
         self._live = live
@@ -61,8 +64,10 @@ class Pool:
         self._spares: list[ForkedChild] = []
         self._serving: dict[bytes, ForkedChild] = {}
         """By key: the child that is a target user, and takes more clients."""
+        self._clients: set[Client] = set()
+        """Of whom there may be copies of descriptors here."""
         self._queue: list[Client] = []
-        self._resting = RestingClients(loop, self._wake)
+        self._resting = RestingClients(loop, self._wake, stats)
         self._last_format = ""
         """How the mail is kept that was asked for last, as a child says; the next may well be kept so, too."""
         self._supply = Supply(loop, self._missing, self._is_one_returning, self._add_spare)
@@ -76,6 +81,7 @@ class Pool:
         """See that a child serves ``connection``, which is theirs from now on; return when it is over."""
         descriptors = [Descriptor(connection.detach().detach())]
         client = Client(pack_connection(peer), descriptors, self._loop.promise())
+        self._clients.add(client)
         self._queue.append(client)
         self._serve_queue()
         try:
@@ -85,6 +91,7 @@ class Pool:
                 self._queue.remove(client)
             self._resting.remove(client)
             client.let_go()
+            self._clients.remove(client)
 
     def terminate(self) -> None:
         """Give up all clients now."""
@@ -97,6 +104,7 @@ class Pool:
         if child is None:
             return
         was_dismissed = not child.is_linked
+        self._hear_out(child)
         self._take_back(child)
         self._dismiss(child)
         for client in child.all_clients:
@@ -108,10 +116,10 @@ class Pool:
         self._serve_queue()
 
     def leave_to_parent(self) -> None:
-        """In a forked child: let go of the others, and of the clients that wait."""
+        """In a forked child: let go of the others, and of all clients."""
         for child in self._children.values():
             child.leave_to_parent()
-        for client in (*self._queue, *self._resting):
+        for client in self._clients:
             client.let_go()
 
     def _serve_queue(self) -> None:
@@ -130,7 +138,7 @@ class Pool:
             return
         self._queue.remove(client)
         client.let_go()
-        client.key = b""  # whom it asks for is found out, for all that was known
+        client.key = b""  # the child finds out anew for whom it asks
         spare.monitor.given()
         spare.clients[0] = client
         spare.since = self._loop.now()
@@ -204,13 +212,24 @@ class Pool:
             return True
         if received is None:
             return False
-        message, descriptors = received
+        self._heed(child, *received)
+        return True
+
+    def _hear_out(self, child: ForkedChild) -> None:
+        """Heed what a child has said before it ended."""
+        try:
+            while (received := child.heard_already()) is not None and received[0]:
+                self._heed(child, *received)
+        except (OutOfTurn, DescriptorsTruncated) as error:
+            self._log.error(f"child {child.pid} sent {error}, and has ended")
+
+    def _heed(self, child: ForkedChild, message: bytes, descriptors: list[Descriptor]) -> None:
+        """Raises OutOfTurn."""
         try:
             word = child.monitor.received(message, len(descriptors))
             self._HANDLERS[word](self, child, message, descriptors)
         finally:
             close_all(descriptors)
-        return True
 
     def _on_offer(self, child: ForkedChild, message: bytes, descriptors: list[Descriptor]) -> None:
         client = child.clients[0]
@@ -275,9 +294,16 @@ class Pool:
         clients, child.clients = child.clients, {}
         for client in clients.values():
             self._resting.add(client)
-        self._exclude(child)
         self._take_back(child)
         self._dismiss(child)
+        self._loop.spawn(self._see_off(child), "farewell")
+
+    async def _see_off(self, child: ForkedChild) -> None:
+        """A child without clients ends; one that does not would be one more with each URL."""
+        await self._loop.sleep(FAREWELL)
+        if self._children.get(child.pid) is child:
+            self._log.error(f"child {child.pid} has no clients and does not end, killed")
+            self._kill(child)
 
     def _on_client_gone(self, child: ForkedChild, message: bytes, descriptors: list[Descriptor]) -> None:
         number, kept_as = parse_gone(message)
@@ -316,6 +342,8 @@ class Pool:
             self._answer(child, word)  # that it has still to hear
         unread = [given for given in taken if given[0] not in (TAKEN, KEEP, KEEP_AWAKE)]
         source = child.sent or [*child.clients.values()]
+        for _, descriptors in unread[len(source) :]:
+            close_all(descriptors)  # of a client that it said it had read
         returned = source[max(0, len(source) - len(unread)) :]
         for client, (message, descriptors) in zip(returned, unread):
             child.lose(client)
@@ -327,6 +355,7 @@ class Pool:
 
     def _kill(self, child: ForkedChild) -> None:
         """End a child at once; what it has not read is not lost."""
+        child.is_heard = False
         child.kill()
         self._exclude(child)
         self._take_back(child)

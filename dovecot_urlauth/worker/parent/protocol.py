@@ -17,9 +17,9 @@
     C: RESTING [<format>]                      no client asks for anything: the parent has them all now, and gives
                                                each to a child when it does
 
-The parent has copies of the descriptors of all clients that were offered; if it has none of one that should be
-kept the child is told KEEP_AWAKE.  So a child that serves sends no descriptor and names no client: who rested is,
-to the next child, who it was when it was offered, by a child that was root.
+The parent has copies of the descriptors of each client that was offered, until it is given to a spare child again;
+if it has none of one that should be kept the child is told KEEP_AWAKE.  So a child that serves sends no descriptor
+and names no client: who rested is, to the next child, who it was when it was offered, by a child that was root.
 
 A client is its control connection, one or two descriptors of its own, the name that it said USER with (and was
 told OK to), and its access.  A serving child answers each CLIENT with ACCEPTED as soon as it has read it.  Clients

@@ -1,13 +1,15 @@
 """Clients that no child has, since they ask for nothing.
 
-The parent looks whether there is something to read, and gives such a client to a child; it reads nothing.  The end
-of either connection is the client's.
+The parent looks whether there is something to read, and gives such a client to a child; it takes nothing.  When
+either of the client's two connections ends the client is over.
 """
 
 from __future__ import annotations
 
-from dovecot_urlauth.service.descriptor import has_ended, send_now
+from dovecot_urlauth.service.connection import Connection
+from dovecot_urlauth.service.descriptor import has_ended
 from dovecot_urlauth.service.loop import TimedOut
+from dovecot_urlauth.service.stats import SILENT, ConnectionEvents, Stats
 from dovecot_urlauth.wire.control import DISCONNECTED
 from dovecot_urlauth.worker.parent.policy import REST_LIMIT
 
@@ -26,12 +28,13 @@ class RestOver(Exception):
 class RestingClients:
     """Holds each of them until it asks for something, or is gone."""
 
-    __slots__ = ("_loop", "_wake", "_watchers")
+    __slots__ = ("_loop", "_stats", "_wake", "_watchers")
 
-    def __init__(self, loop: Loop, wake: Callable[[Client], None]) -> None:
+    def __init__(self, loop: Loop, wake: Callable[[Client], None], stats: Stats = SILENT) -> None:
         """``wake(client)`` takes back a client that asks for something."""
         self._loop = loop
         self._wake = wake
+        self._stats = stats
         self._watchers: dict[Client, Task[None]] = {}
 
     def __iter__(self) -> Iterator[Client]:
@@ -52,20 +55,36 @@ class RestingClients:
         """From the last answer to the next command, or to the end of one of the connections."""
         control, own = client.descriptors[:2]
         watcher = self._loop.spawn(self._watch_control(control.fileno(), self._loop.current), "control")
+        is_over = False
         try:
             await self._loop.readable(own.fileno(), REST_LIMIT)
         except (TimedOut, RestOver, OSError):
-            client.gone.set(None)
-            return
+            is_over = True
         finally:
             watcher.cancel(RestOver())
             self._forget(client)
             self._watchers.pop(client, None)
-        if has_ended(own):
-            send_now(control, DISCONNECTED)
-            client.gone.set(None)
+        if is_over or has_ended(own):
+            self._end(client, b"" if is_over else DISCONNECTED)
         else:
             self._wake(client)
+
+    def _end(self, client: Client, farewell: bytes) -> None:
+        """Both connections are over, and nobody has taken what may have come over them."""
+        held, client.descriptors = client.descriptors, []
+        connections = []
+        for descriptor in held:
+            try:
+                connections.append(Connection(self._loop, descriptor))
+            except OSError:
+                continue  # a pipe, which is closed
+        for connection in reversed(connections):
+            ConnectionEvents(self._stats, connection, is_new=False).ended()
+        if farewell and connections:
+            connections[0].send_now(farewell)
+        for connection in reversed(connections):
+            connection.end()
+        client.gone.set(None)
 
     def _forget(self, client: Client) -> None:
         """Its descriptors are about to be closed, or sent."""

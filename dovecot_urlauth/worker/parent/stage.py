@@ -48,7 +48,9 @@ class WorkerStage:
         if process.slots.left != 1:
             from dovecot_urlauth.worker.parent.pool import Pool
 
-            self._pool = Pool(process.loop, process.log, self._live_as_child, lambda: not process.dying)
+            self._pool = Pool(
+                process.loop, process.log, self._live_as_child, lambda: not process.dying, process.stats
+            )
             self._pool.start()
         self._count(0)
 

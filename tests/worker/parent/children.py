@@ -36,6 +36,10 @@ PEER = PeerCredentials(pid=7, uid=102, gid=105)
 ACCESS = Access(b"bob", b"imap")
 
 
+RESTS = {b"rest", b"unread", b"stays"}
+"""At once; as soon as a further client is there, which is not read; without an end."""
+
+
 def script(link: _socket.socket) -> int:
     """A child: what its client writes is the target user, or a command to the process that serves it.
 
@@ -94,8 +98,12 @@ def serve(link: _socket.socket, first: socket.socket, control: socket.socket, *,
                 tell(client)
                 continue
             wish = clients[ready].recv(10)
-            if wish == b"rest" and may_rest:
+            if wish in RESTS and may_rest:
+                if wish == b"unread":
+                    wait_for_any([link.fileno()])
                 say(link, pack_resting("sdbox"))
+                if wish == b"stays":
+                    time.sleep(20)
                 return 0
             if wish == b"busy":
                 time.sleep(0.8)

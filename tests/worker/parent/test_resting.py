@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import _socket
 import os
 import signal
 import socket
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from dovecot_urlauth.service import descriptor
+from dovecot_urlauth.service.connection import Connection
 from dovecot_urlauth.wire.control import DISCONNECTED
-from dovecot_urlauth.worker.parent import forkedchild, resting
-from tests.worker.parent.children import Client, Parent, played
+from dovecot_urlauth.worker.parent import forkedchild, pool, resting
+from dovecot_urlauth.worker.parent.protocol import (
+    ACCEPTED,
+    CONNECTION,
+    KEY_SIZE,
+    TAKEN,
+    pack_offer,
+    pack_resting,
+)
+from tests.worker.parent.children import ACCESS, Client, Parent, played, receive, say, tell, wait_for_any
+from tests.worker.parent.test_failures import lingering_socket
 
 
 @pytest.fixture
-def parent() -> Parent:
-    return Parent()
+def parent() -> Iterator[Parent]:
+    made = Parent()
+    yield made
+    assert not made.crashes
 
 
 async def rest(parent: Parent, *clients: Client) -> int:
@@ -149,15 +164,13 @@ async def test_a_new_child_has_none_of_them(parent: Parent) -> None:
         *(one for child in parent.pool._children.values() for one in child.all_clients),
     ]
     assert len(clients) == 2
-    watched = [os.stat(f"/proc/self/fd/{one.fileno()}").st_ino for held in clients for one in held.descriptors]
+    watched = inodes(clients)
     [spare] = parent.pool._spares
     os.kill(spare.pid, signal.SIGKILL)
     assert await parent.until(lambda: parent.spares == 1 and parent.pool._spares[0] is not spare)
     await parent.turn(0.2)
-    folder = Path(f"/proc/{parent.pool._spares[0].pid}/fd")
-    held_by_child = {path.stat().st_ino for path in folder.iterdir() if path.exists()}
     assert len(watched) == 4
-    assert not held_by_child & set(watched)
+    assert not watched & of_process(parent.pool._spares[0].pid)
 
 
 @pytest.mark.parametrize("has_rested", [False, True])
@@ -189,16 +202,147 @@ async def test_a_process_whose_client_the_parent_could_not_copy_may_not_rest(
 
 
 @played
-async def test_one_that_was_sent_and_not_read_is_anothers(parent: Parent) -> None:
+async def test_one_that_was_sent_and_not_read_is_anothers(parent: Parent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "PATIENCE", 30.0)  # else it would lose the client by that
     first = parent.connect(b"alice")
     pid = await parent.served_by(first)
-    first.sendall(b"busy")
+    first.sendall(b"unread")
     second = parent.connect(b"alice")
-    child = parent.pool._children[pid]
-    assert await parent.until(lambda: bool(child.sent))
-    first.sendall(b"rest")  # the next thing that it reads, or the second but one
-    assert await parent.served_by(second)
+    assert await parent.served_by(second) != pid
+    assert list(parent.pool._resting)
     assert parent.released == 0
+
+
+@played
+async def test_what_was_said_right_before_the_end_is_heard(parent: Parent) -> None:
+    """The system may tell of a child's end before anybody has looked at what it said."""
+    client = parent.connect(b"alice")
+    pid = await parent.served_by(client)
+    client.sendall(b"rest")
+    os.waitpid(pid, 0)
+    parent.pool.ended(pid)
+    await parent.turn(0.1)
+    assert parent.released == 0
+    client.sendall(b"stay")
+    assert await parent.served_by(client)
+
+
+@pytest.mark.parametrize("ends", ["by itself", "killed"])
+@played
+async def test_a_child_that_is_forked_as_a_client_goes_has_nothing_of_it(parent: Parent, ends: str) -> None:
+    """Its descriptors are closed one round later, and a spare child may be due in just that round."""
+    client = parent.connect(b"alice")
+    pid = await parent.served_by(client)
+    assert await parent.until(lambda: parent.spares == 1)
+    watched = inodes([one for child in parent.pool._children.values() for one in child.all_clients])
+    [spare] = parent.pool._spares
+    parent.pool._dismiss(spare)
+    await parent.loop.turn()
+    parent.pool._supply.want_spare(0.02)
+    await parent.loop.turn()
+    if ends == "killed":
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        parent.pool.ended(pid)
+    else:
+        client.sendall(b"END")
+    time.sleep(0.05)  # both are due in the next round
+    assert await parent.until(lambda: parent.released == 1 and parent.spares == 1)
+    await parent.turn(0.2)
+    assert len(watched) == 2
+    assert not watched & of_process(parent.pool._spares[0].pid)
+
+
+@pytest.mark.parametrize("cycles", [6])
+def test_who_accepts_what_it_does_not_read_leaves_nothing_here(cycles: int) -> None:
+    parent = Parent(taken_over)
+
+    async def scenario() -> None:
+        counts = []
+        for _ in range(cycles):
+            first = parent.connect(b"alice")
+            await parent.served_by(first)
+            second = parent.connect(b"alice")
+            assert await parent.until(lambda: len(list(parent.pool._resting)) == 2)
+            first.close()
+            second.close()
+            assert await parent.until(lambda: all(task.ended for task in parent.served))
+            parent.clients.clear()
+            await parent.turn(0.1)
+            counts.append(count_descriptors())
+        assert counts[-1] <= counts[1]
+
+    parent.run(scenario())
+
+
+def taken_over(link: _socket.socket) -> int:
+    """Says ACCEPTED for a client that it leaves where it is, and then RESTING."""
+    while True:
+        message, fds = receive(link)
+        if not fds:
+            return 0
+        control = socket.socket(fileno=fds[0])
+        control.setblocking(True)
+        own = socket.recv_fds(control, 100, 1)[1][0] if message[:1] == CONNECTION else fds[1]
+        say(link, pack_offer(b"alice".ljust(KEY_SIZE), b"alice", ACCESS), control.fileno(), own)
+        if receive(link)[0] != TAKEN:
+            break
+    tell(socket.socket(fileno=own))
+    wait_for_any([link.fileno()])
+    say(link, ACCEPTED)
+    say(link, pack_resting())
+    return 0
+
+
+@played
+async def test_a_process_that_does_not_end_is_ended(parent: Parent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "FAREWELL", 0.2)
+    client = parent.connect(b"alice")
+    pid = await parent.served_by(client)
+    client.sendall(b"stays")
+    assert await parent.until(lambda: pid not in parent.pids)
+    assert parent.lines == [f"child {pid} has no clients and does not end, killed"]
+    client.sendall(b"stay")
+    assert await parent.served_by(client)
+
+
+@played
+async def test_what_lingers_in_a_connection_holds_nobody(parent: Parent) -> None:
+    """imap-urlauth has let go of its copy, so that ours is the last, with a socket in it that nobody has taken."""
+    client = parent.connect(b"alice")
+    await rest(parent, client)
+    lingering, kept = lingering_socket()
+    client.control.shutdown(socket.SHUT_RDWR)
+    socket.send_fds(client, [b"x"], [lingering])
+    os.close(lingering)
+    began = time.monotonic()
+    assert await parent.until(lambda: parent.released == 1)
+    assert time.monotonic() - began < 3
+    for end in kept:
+        end.close()
+
+
+@pytest.mark.parametrize("ends", ["own", "control"])
+@played
+async def test_stats_hear_of_an_end_that_only_the_parent_sees(
+    parent: Parent, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    told: list[tuple[int, bool]] = []
+
+    class Events:
+        def __init__(self, stats: object, connection: Connection, *, is_new: bool) -> None:
+            self._of = os.fstat(connection.fileno()).st_ino, is_new
+
+        def ended(self) -> None:
+            told.append(self._of)
+
+    monkeypatch.setattr(resting, "ConnectionEvents", Events)
+    client = parent.connect(b"alice")
+    await rest(parent, client)
+    control, own = inodes_in_order(parent.pool._resting)
+    (client if ends == "own" else client.control).shutdown(socket.SHUT_RDWR)
+    assert await parent.until(lambda: parent.released == 1)
+    assert told == [(own, False), (control, False)]
 
 
 def has_end(client: Client) -> bool:
@@ -211,3 +355,16 @@ def has_end(client: Client) -> bool:
 
 def count_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
+
+
+def inodes_in_order(clients: Iterable[forkedchild.Client]) -> list[int]:
+    return [os.fstat(one.fileno()).st_ino for client in clients for one in client.descriptors]
+
+
+def inodes(clients: Iterable[forkedchild.Client]) -> set[int]:
+    return set(inodes_in_order(clients))
+
+
+def of_process(pid: int) -> set[int]:
+    """Inodes of what a process has open."""
+    return {path.stat().st_ino for path in Path(f"/proc/{pid}/fd").iterdir() if path.exists()}
