@@ -34,6 +34,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dovecot_urlauth.service.descriptor import Descriptor
     from dovecot_urlauth.service.loop import Loop, Promise
+    from dovecot_urlauth.worker.parent.copies import Copies
 
 
 def new_link() -> tuple[socket, socket]:
@@ -47,11 +48,14 @@ class Client:
     There are none while a child finds out for whom it asks.
     """
 
-    __slots__ = ("descriptors", "gone", "key", "message", "sent_at")
+    __slots__ = ("_copies", "descriptors", "gone", "key", "message", "sent_at")
 
-    def __init__(self, message: bytes, descriptors: list[Descriptor], gone: Promise[None]) -> None:
+    def __init__(self, message: bytes, descriptors: list[Descriptor], gone: Promise[None], copies: Copies) -> None:
+        """``copies`` is told of all descriptors that are held here."""
         self.message = message
-        self.descriptors = descriptors
+        self._copies = copies
+        self.descriptors: list[Descriptor] = []
+        self._hold(descriptors)
         self.gone = gone
         self.key = b""
         """What stands for the target user that it asked for, once that is known."""
@@ -61,7 +65,7 @@ class Client:
     def offered(self, key: bytes, message: bytes, descriptors: list[Descriptor]) -> None:
         """A child says who it is, and for whom it asks; the descriptors are taken over."""
         self.key, self.message = key, message
-        self.descriptors = descriptors[:]
+        self._hold(descriptors[:])
         descriptors.clear()
 
     def returned(self, message: bytes, descriptors: list[Descriptor]) -> None:
@@ -69,7 +73,8 @@ class Client:
         if self.descriptors:
             close_all(descriptors)
         else:
-            self.message, self.descriptors = message, descriptors
+            self.message = message
+            self._hold(descriptors)
 
     def let_go(self) -> None:
         """Close our copies of its descriptors, the control connection's last.
@@ -77,8 +82,17 @@ class Client:
         As long as that is open imap-urlauth has its own copy of the others, and the kernel closes nothing that a
         peer has sent over them unread, and that may linger.
         """
-        close_all(reversed(self.descriptors))
-        self.descriptors.clear()
+        close_all(reversed(self.give_up()))
+
+    def give_up(self) -> list[Descriptor]:
+        """Its descriptors, which are the caller's to close, at once."""
+        given, self.descriptors = self.descriptors, []
+        self._copies.release(given)
+        return given
+
+    def _hold(self, descriptors: list[Descriptor]) -> None:
+        self.descriptors = descriptors
+        self._copies.hold(descriptors)
 
 
 class ForkedChild:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dovecot_urlauth.service.descriptor import Descriptor, DescriptorsTruncated, close_all
 from dovecot_urlauth.service.forking import fork
 from dovecot_urlauth.service.stats import SILENT, Stats
+from dovecot_urlauth.worker.parent.copies import Copies
 from dovecot_urlauth.worker.parent.forkedchild import Client, ForkedChild, new_link
 from dovecot_urlauth.worker.parent.monitor import OutOfTurn, State
 from dovecot_urlauth.worker.parent.policy import FAREWELL, LINGER, PATIENCE, SELECTING_TIME, SPARE_DELAY, SPARES
@@ -64,8 +65,7 @@ class Pool:
         self._spares: list[ForkedChild] = []
         self._serving: dict[bytes, ForkedChild] = {}
         """By key: the child that is a target user, and takes more clients."""
-        self._clients: set[Client] = set()
-        """Of whom there may be copies of descriptors here."""
+        self._copies = Copies()
         self._queue: list[Client] = []
         self._resting = RestingClients(loop, self._wake, stats)
         self._last_format = ""
@@ -80,8 +80,7 @@ class Pool:
     async def serve(self, connection: Connection, peer: PeerCredentials) -> None:
         """See that a child serves ``connection``, which is theirs from now on; return when it is over."""
         descriptors = [Descriptor(connection.detach().detach())]
-        client = Client(pack_connection(peer), descriptors, self._loop.promise())
-        self._clients.add(client)
+        client = Client(pack_connection(peer), descriptors, self._loop.promise(), self._copies)
         self._queue.append(client)
         self._serve_queue()
         try:
@@ -91,7 +90,6 @@ class Pool:
                 self._queue.remove(client)
             self._resting.remove(client)
             client.let_go()
-            self._clients.remove(client)
 
     def terminate(self) -> None:
         """Give up all clients now."""
@@ -119,8 +117,7 @@ class Pool:
         """In a forked child: let go of the others, and of all clients."""
         for child in self._children.values():
             child.leave_to_parent()
-        for client in self._clients:
-            client.let_go()
+        self._copies.leave_to_parent()
 
     def _serve_queue(self) -> None:
         while self._queue and self._spares:

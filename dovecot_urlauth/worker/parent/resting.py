@@ -71,9 +71,8 @@ class RestingClients:
 
     def _end(self, client: Client, farewell: bytes) -> None:
         """Both connections are over, and nobody has taken what may have come over them."""
-        held, client.descriptors = client.descriptors, []
         connections = []
-        for descriptor in held:
+        for descriptor in client.give_up():
             try:
                 connections.append(Connection(self._loop, descriptor))
             except OSError:

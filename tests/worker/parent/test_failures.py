@@ -15,6 +15,7 @@ import pytest
 
 from dovecot_urlauth.service.descriptor import DescriptorsTruncated, receive_message
 from dovecot_urlauth.worker.parent import forkedchild
+from dovecot_urlauth.worker.parent.copies import Copies
 from dovecot_urlauth.worker.parent.monitor import State
 from dovecot_urlauth.worker.parent.pool import Pool
 from dovecot_urlauth.worker.parent.protocol import ACCEPTED, FORMATS, KEEP, KEY_SIZE, pack_gone, pack_offer
@@ -276,13 +277,15 @@ async def test_a_new_child_holds_nothing_of_the_others(parent: Parent, monkeypat
     for _ in range(2):
         parent.connect(b"")
         await parent.turn()
-    waiting = parent.pool._queue[0].descriptors[0]
+    waiting = parent.pool._queue[0].descriptors[0].fileno()
+    left: list[int] = []
+    monkeypatch.setattr(Copies, "leave_to_parent", lambda copies: left.extend(copies._is_held))
     held = [_socket.socket(fileno=os.dup(child._link.fileno())) for child in others]
     ours, theirs = forkedchild.new_link()
     lived: list[bool] = []
 
     def live(link: _socket.socket, likely_format: str) -> int:
-        lived.append(waiting.closed and ours.fileno() < 0 and not any(child.is_linked for child in others))
+        lived.append(left[waiting] == 1 and ours.fileno() < 0 and not any(child.is_linked for child in others))
         return 7
 
     monkeypatch.setattr(parent.pool, "_live", live)
