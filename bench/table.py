@@ -17,6 +17,8 @@ TITLES = {
     "conf.d": "conf.d / stock defaults",
     "tuned": "conf.d / stock tuned",
     "engine": "conf.d, --store=dovecot / stock defaults",
+    "engine, tuned": "conf.d, --store=dovecot / stock tuned",
+    "backend": "conf.d, mail on another backend / stock defaults, mail at home",
     "plugins": "conf.d / stock defaults, with plugins loaded",
     "plugins, tuned": "conf.d / stock tuned, with plugins loaded",
     "ours/ours": "conf.d / conf.d",
