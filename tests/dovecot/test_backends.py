@@ -11,6 +11,7 @@ import pytest
 
 from testing.imapclient import quote
 from testing.instance import USERS
+from testing.processes import wait_for
 from testing.scene import DECODED, MESSAGE, SECTIONS, Scene
 from testing.versions import TUNED, VERSIONS, Version
 from tests.dovecot.backends import IMAPC, IMAPC_LOGIN, SERVER_TLS, Backend, certificate, ring, running
@@ -93,6 +94,17 @@ def test_a_session_that_was_lost_is_made_again(version: Version, installations: 
         finally:
             os.kill(dialer, signal.SIGCONT)
         assert away.user("bob").reply(tag).all(b"URLFETCH") == [[url, MESSAGE]]
+
+
+def test_a_session_that_rests_is_logged_in_again(version: Version, installations: Installations) -> None:
+    """Where nobody asks for anything there is no process and no dialer, while imap keeps its session."""
+    first, second = ring((version, version), installations)
+    with running(first, second), Scene(first) as home, Scene(second) as away:
+        url = home.sign(home.store())
+        for _ in range(2):
+            assert away.user("bob").fetch_url(url) == MESSAGE
+            assert wait_for(lambda: not [one for one in second.processes() if "->alice]" in one.title], 4.0)
+        assert away.user("bob").fetch_url(url) == MESSAGE
 
 
 @pytest.mark.parametrize(
