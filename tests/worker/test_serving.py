@@ -285,6 +285,17 @@ def test_who_asks_for_nothing_is_left_to_the_parent(play: Callable[..., None]) -
     )
 
 
+@pytest.mark.parametrize("rests", [True, False])
+def test_stats_do_not_hear_of_an_end_that_is_none(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch, rests: bool
+) -> None:
+    ended: list[Client] = []
+    monkeypatch.setattr(Client, "ended", lambda client: ended.append(client))
+    end = "..1s\n" + RESTS + "client !closed\ncontrol !closed\ntitle: [idling->alice]\n"
+    play(BEGIN + (end if rests else CLIENT_LEAVES + TO_THE_END + PARENT_GOES), has_copies=rests)
+    assert len(ended) == (0 if rests else 1)
+
+
 @pytest.mark.parametrize(
     "asks", ["client< URL\\", "client !stuck\nclient< URL\\t{url}"], ids=["half a command", "takes nothing"]
 )

@@ -14,8 +14,10 @@ import pytest
 
 from dovecot_urlauth.service import descriptor
 from dovecot_urlauth.service.connection import Connection
+from dovecot_urlauth.service.loop import Loop
 from dovecot_urlauth.wire.control import DISCONNECTED
 from dovecot_urlauth.worker.parent import forkedchild, pool, resting
+from dovecot_urlauth.worker.parent.copies import Copies
 from dovecot_urlauth.worker.parent.protocol import (
     ACCEPTED,
     CONNECTION,
@@ -320,6 +322,19 @@ async def test_what_lingers_in_a_connection_holds_nobody(parent: Parent) -> None
     assert time.monotonic() - began < 3
     for end in kept:
         end.close()
+
+
+def test_the_control_connection_is_closed_last() -> None:
+    """imap-urlauth keeps its copy of the client's for as long, and closes what lingers in there."""
+    closed: list[int] = []
+
+    class Held(descriptor.Descriptor):
+        def close(self) -> None:
+            closed.append(self.fileno())
+
+    client = forkedchild.Client(b"", [Held(7), Held(5)], Loop().promise(), Copies())
+    client.let_go()
+    assert closed == [5, 7]
 
 
 @pytest.mark.parametrize("ends", ["own", "control"])
